@@ -1,0 +1,384 @@
+//! What is said to the engine and what it answers: commands, replies, events.
+//!
+//! A door authenticates, decodes, hashes and validates what only concerns its protocol; a command carries plain values
+//! and refers to a queue by its id. Nothing here is ever stored: the stored forms are in `head`, `queue` and `keys`.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::kv::{Key, Need};
+use crate::time::Time;
+
+/// An isolated world of queues: the account number of an ARN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(pub u64);
+
+/// A queue of a shard. Never used again after the queue's deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub u64);
+
+/// Names one command until it is answered; chosen by the caller, unique among those unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// A lane: the 128-bit hash of what the messages in it share (the message group).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(pub [u8; 16]);
+
+/// Whether a queue keeps the order within message groups. Fixed at creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Any message may be delivered next to any other.
+    Standard,
+    /// Within a message group, in order, one receive at a time.
+    Fifo,
+}
+
+/// Where a queue's messages go after too many receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// Name of the dead-letter queue, in the same namespace and of the same kind. While there is no such queue the
+    /// messages stay and are delivered again.
+    pub target: String,
+    /// Grants after which a message moves instead of being delivered once more. 1 or more.
+    pub receives_max: u32,
+}
+
+/// A queue's configuration. Every change counts up [`Queue::version`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Delay of a message that names none, in milliseconds.
+    pub delay_ms: u64,
+    /// Largest payload (body and attributes) in bytes. The doors enforce it.
+    pub message_bytes_max: u64,
+    /// How long a message is kept, in milliseconds from its sending.
+    pub retention_ms: u64,
+    /// How long a receive waits for a message when it says nothing, in milliseconds. The doors apply it.
+    pub receive_wait_ms: u64,
+    /// Length of a lease when the receive says nothing, in milliseconds.
+    pub visibility_ms: u64,
+    /// Dead letters.
+    pub redrive: Option<Redrive>,
+    /// Whether a message without a deduplication id is identified by its content. The doors hash.
+    pub content_deduplication: bool,
+    /// What else a door keeps with the queue, by name: stored and returned, without meaning to the engine.
+    pub notes: Vec<(String, String)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            delay_ms: 0,
+            message_bytes_max: 1_048_576,
+            retention_ms: 345_600_000,
+            receive_wait_ms: 0,
+            visibility_ms: 30_000,
+            redrive: None,
+            content_deduplication: false,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// A queue as the doors see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its id.
+    pub id: QueueId,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its name, unique in the namespace.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its configuration.
+    pub config: Config,
+    /// Counts the changes of the configuration, from 1.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Time,
+    /// When its configuration was last changed.
+    pub modified_at: Time,
+}
+
+/// A queue's exact counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that could be delivered now, or are held only by others of their group.
+    pub ready: u64,
+    /// Messages whose delay has not ended.
+    pub delayed: u64,
+    /// Messages under a lease.
+    pub leased: u64,
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its public id, drawn by the door.
+    pub uuid: [u8; 16],
+    /// Attributes and body, in the doors' encoding. Opaque to the engine.
+    pub payload: Vec<u8>,
+    /// Delay in milliseconds; `None` for the queue's.
+    pub delay_ms: Option<u64>,
+    /// 0 is delivered first, then 1, 2, ….
+    pub priority: u32,
+    /// The message group. Required on a FIFO queue; on a standard queue it has no effect yet.
+    pub lane: Option<Lane>,
+    /// The 128-bit hash of the deduplication id, or of the content. FIFO queues only.
+    pub dedup: Option<[u8; 16]>,
+}
+
+/// The right to settle one grant of a message: what a receipt handle stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Handle {
+    /// The space in which the message lay when it was granted.
+    pub space: u64,
+    /// The message.
+    pub message: u64,
+    /// Which grant of it.
+    pub grant: u32,
+    /// Proof that the handle came from this queue: a keyed hash of the above.
+    pub proof: u64,
+}
+
+/// A command. Those with several entries settle each entry on its own, in order, and answer in the same order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Creates a queue, or finds the queue of this name where its kind and configuration are the same.
+    /// Answer: [`Reply::Queue`]. Errors: `QueueExists`, `TooMany`.
+    CreateQueue {
+        /// Where.
+        namespace: Namespace,
+        /// The name, already checked by the door; at most [`NAME_BYTES_MAX`] bytes.
+        name: String,
+        /// Its kind.
+        kind: Kind,
+        /// Its configuration.
+        config: Config,
+        /// Random bits: the key of the queue's handle proofs.
+        seed: [u8; 16],
+    },
+    /// Replaces a queue's configuration. Answer: [`Reply::Queue`]. Errors: `QueueNotFound`, `Stale`.
+    ConfigureQueue {
+        /// The queue.
+        queue: QueueId,
+        /// The version that the new configuration was derived from.
+        version: u64,
+        /// The new configuration.
+        config: Config,
+    },
+    /// Deletes a queue with its messages; its waiting receivers are told `QueueNotFound`. Answer: [`Reply::Done`].
+    DeleteQueue {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Removes every message of a queue, those under a lease too. Answer: [`Reply::Done`].
+    PurgeQueue {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// A queue with its counters. Answer: [`Reply::Stats`].
+    QueueStats {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Sends messages. Answer: [`Reply::Sent`]. Errors: `QueueNotFound`, `Stale`; per message `LaneRequired`.
+    Send {
+        /// The queue.
+        queue: QueueId,
+        /// The configuration version that the door encoded for.
+        version: u64,
+        /// The messages; at most [`BATCH_MAX`].
+        messages: SmallVec<[NewMessage; 1]>,
+    },
+    /// Leases messages, waiting for the first one if there is none. Answer: [`Reply::Received`], empty once `wait_ms` is over.
+    Receive {
+        /// The queue.
+        queue: QueueId,
+        /// How many at most: 1 to [`BATCH_MAX`].
+        max: u32,
+        /// Length of the leases; `None` for the queue's.
+        visibility_ms: Option<u64>,
+        /// How long to wait for the first message.
+        wait_ms: u64,
+    },
+    /// Deletes messages by their handles. Answer: [`Reply::Settled`].
+    Delete {
+        /// The queue.
+        queue: QueueId,
+        /// The handles; at most [`BATCH_MAX`].
+        handles: SmallVec<[Handle; 1]>,
+    },
+    /// Sets the end of leases to so many milliseconds from now; 0 releases the message. Answer: [`Reply::Settled`].
+    ChangeVisibility {
+        /// The queue.
+        queue: QueueId,
+        /// Handles and lengths; at most [`BATCH_MAX`].
+        changes: SmallVec<[(Handle, u64); 1]>,
+    },
+    /// Withdraws a waiting receive: it is answered as empty. No answer of its own.
+    Cancel {
+        /// The token of the receive. Unknown and answered tokens are passed over.
+        receive: Token,
+    },
+    /// Returns messages whose grant could not be handed over: each is ready again as if it had not been granted, and
+    /// the grant is not counted. Handles that are no longer current are passed over. No answer.
+    Return {
+        /// The queue.
+        queue: QueueId,
+        /// The handles.
+        handles: SmallVec<[Handle; 1]>,
+    },
+}
+
+/// Most entries of one command: ours; AWS's doors enforce ten where asked to.
+pub const BATCH_MAX: usize = 1_000;
+/// Longest queue name in bytes: ours.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// A message handed to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its lease.
+    pub handle: Handle,
+    /// Key of its payload: the shard reads it and hands it on with the reply.
+    pub body: Key,
+    /// How often it was granted, this time included.
+    pub grants: u32,
+    /// When it was sent.
+    pub sent_at: Time,
+    /// When it was first granted.
+    pub first_received_at: Time,
+    /// When this lease ends.
+    pub deadline: Time,
+    /// Its priority.
+    pub priority: u32,
+    /// The queue that it was moved from as a dead letter, by name.
+    pub dead_letter_source: Option<Arc<str>>,
+}
+
+/// A message accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Public id of the message: of the first one where this is a duplicate.
+    pub uuid: [u8; 16],
+    /// Its id, strictly increasing within a shard: a FIFO queue's sequence number. The first one's for a duplicate.
+    pub id: u64,
+    /// Whether nothing was stored because an earlier message has the same deduplication id.
+    pub duplicate: bool,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done; nothing to say.
+    Done,
+    /// The queue, and whether this command created it.
+    Queue {
+        /// The queue.
+        queue: Arc<Queue>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// A queue with its counters.
+    Stats {
+        /// The queue.
+        queue: Arc<Queue>,
+        /// Its counters.
+        counters: Counters,
+        /// When the oldest message was sent.
+        oldest: Option<Time>,
+    },
+    /// What became of each message.
+    Sent(SmallVec<[Result<Sent, Error>; 1]>),
+    /// The messages leased, in order of delivery.
+    Received(Vec<Delivery>),
+    /// What became of each handle.
+    Settled(SmallVec<[Result<(), Error>; 1]>),
+}
+
+/// Something that happened, for the shell to act on once it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A queue was created or configured.
+    QueueChanged(Arc<Queue>),
+    /// A queue was deleted.
+    QueueDeleted(Arc<Queue>),
+}
+
+/// Why a command, or one entry of it, was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `queue.not_found`
+    #[error("no such queue")]
+    QueueNotFound,
+    /// `queue.exists`: a queue of this name has another kind or configuration; `field` is the first that differs.
+    #[error("a queue of this name exists with another {field}")]
+    QueueExists {
+        /// What differs.
+        field: String,
+    },
+    /// `queue.stale`: the queue was reconfigured meanwhile; encode again for the new version.
+    #[error("the queue is now at configuration version {version}")]
+    Stale {
+        /// The version in force.
+        version: u64,
+    },
+    /// `message.group_required`: a message on a FIFO queue names no group.
+    #[error("a message on a FIFO queue needs a message group")]
+    LaneRequired,
+    /// `lease.invalid`: the handle is not one of this queue.
+    #[error("the handle is not one of this queue")]
+    HandleInvalid,
+    /// `lease.expired`: FIFO only: the lease ended before.
+    #[error("the lease has ended")]
+    LeaseExpired,
+    /// `message.not_found`: the message was deleted.
+    #[error("no such message")]
+    MessageNotFound,
+    /// `message.not_leased`: the message is not under a lease.
+    #[error("the message is not under a lease")]
+    NotLeased,
+    /// `limit.exceeded`: a bound of the engine.
+    #[error("{what}: {found} is more than {allowed}")]
+    LimitExceeded {
+        /// What is bounded.
+        what: &'static str,
+        /// The bound.
+        allowed: u64,
+        /// What was asked for.
+        found: u64,
+    },
+}
+
+impl Error {
+    /// The stable code. Retired codes are never used again.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::QueueNotFound => "queue.not_found",
+            Error::QueueExists { .. } => "queue.exists",
+            Error::Stale { .. } => "queue.stale",
+            Error::LaneRequired => "message.group_required",
+            Error::HandleInvalid => "lease.invalid",
+            Error::LeaseExpired => "lease.expired",
+            Error::MessageNotFound => "message.not_found",
+            Error::NotLeased => "message.not_leased",
+            Error::LimitExceeded { .. } => "limit.exceeded",
+        }
+    }
+}
+
+/// What comes out of the engine beside its writes.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Answers, in the order in which they were made.
+    pub replies: Vec<(Token, Result<Reply, Error>)>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Rows to load for work that the engine holds back itself (waiting receivers, what is due). Once they are loaded,
+    /// call `Engine::loaded`.
+    pub needs: Vec<Need>,
+}

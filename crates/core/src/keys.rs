@@ -1,0 +1,168 @@
+//! Where everything stands: the layout of the engine's key space.
+//!
+//! Every key starts with its namespace (ordered number), a *space* (ordered number) and a kind (one byte). Space 0 holds
+//! the entities of the namespace and what outlives any one queue; each queue owns one other space, which it leaves for
+//! a new one when it is purged, so that the old messages vanish at once and are reclaimed in slices.
+//! The layout is part of the stored format: a new kind takes a new byte, and a byte is never used again.
+//!
+//! | kind | space | rest of the key | value |
+//! | --- | --- | --- | --- |
+//! | `MESSAGE` | queue's | message id | the message's head |
+//! | `READY` | queue's | priority, message id | empty: ready, in the order of delivery (standard queues) |
+//! | `LANE_WAITING` | queue's | lane (16 bytes), message id | priority: waiting in its lane, in order (FIFO queues) |
+//! | `LANE_HEAD` | queue's | priority, message id, lane | empty: lanes that may run, by their first message |
+//! | `LANE` | queue's | lane | counts of the lane: lives while it has messages |
+//! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, public id and id of the first message |
+//! | `META` | 0 | – | the shard's counters (namespace 0 only) |
+//! | `QUEUE` | 0 | queue id | name and configuration |
+//! | `COUNTERS` | 0 | queue id | counters |
+//! | `DUE` | 0 | time, space, message id | empty: when a delay or a lease ends |
+//! | `BODY` | 0 | message id | payload: attributes and body, as the doors wrote it |
+//! | `GARBAGE` | 0 | space | empty: a space left behind, to be reclaimed |
+
+use crate::api::{Lane, Namespace};
+use crate::kv::{Key, push_ordered, split_ordered};
+use crate::time::Time;
+
+pub(crate) const MESSAGE: u8 = 1;
+pub(crate) const READY: u8 = 2;
+pub(crate) const LANE_WAITING: u8 = 3;
+pub(crate) const LANE_HEAD: u8 = 4;
+pub(crate) const LANE: u8 = 5;
+pub(crate) const DEDUP: u8 = 6;
+pub(crate) const META: u8 = 16;
+pub(crate) const QUEUE: u8 = 17;
+pub(crate) const COUNTERS: u8 = 18;
+pub(crate) const DUE: u8 = 19;
+pub(crate) const BODY: u8 = 20;
+pub(crate) const GARBAGE: u8 = 21;
+
+/// The space of the namespace itself.
+const ENTITIES: u64 = 0;
+
+/// The keys of one space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Space {
+    pub(crate) namespace: Namespace,
+    pub(crate) id: u64,
+}
+
+impl Space {
+    pub(crate) fn kind(self, kind: u8) -> Key {
+        let mut key = Key::new();
+        push_ordered(&mut key, self.namespace.0);
+        push_ordered(&mut key, self.id);
+        key.push(kind);
+        key
+    }
+
+    /// First key of the space, and the first key after it.
+    pub(crate) fn range(self) -> (Key, Key) {
+        (self.kind(0), self.kind(u8::MAX))
+    }
+
+    pub(crate) fn message(self, id: u64) -> Key {
+        with(self.kind(MESSAGE), id)
+    }
+
+    pub(crate) fn ready(self, priority: u32, id: u64) -> Key {
+        with(with(self.kind(READY), u64::from(priority)), id)
+    }
+
+    pub(crate) fn lane(self, lane: Lane) -> Key {
+        with_bytes(self.kind(LANE), &lane.0)
+    }
+
+    pub(crate) fn lane_waiting(self, lane: Lane, id: u64) -> Key {
+        with(with_bytes(self.kind(LANE_WAITING), &lane.0), id)
+    }
+
+    /// First key of what waits in `lane`, and the first key after it.
+    pub(crate) fn lane_waiting_range(self, lane: Lane) -> (Key, Key) {
+        let mut end = with_bytes(self.kind(LANE_WAITING), &lane.0);
+        let start = end.clone();
+        // No ordered number starts with a byte above 8.
+        end.push(u8::MAX);
+        (start, end)
+    }
+
+    pub(crate) fn lane_head(self, priority: u32, id: u64, lane: Lane) -> Key {
+        let key = with(with(self.kind(LANE_HEAD), u64::from(priority)), id);
+        with_bytes(key, &lane.0)
+    }
+
+    pub(crate) fn dedup(self, bucket: u64, hash: [u8; 16]) -> Key {
+        with_bytes(with(self.kind(DEDUP), bucket), &hash)
+    }
+
+    /// First key of the deduplication rows of `bucket`; that of the next bucket ends them.
+    pub(crate) fn dedup_bucket(self, bucket: u64) -> Key {
+        with(self.kind(DEDUP), bucket)
+    }
+}
+
+/// The space of `namespace`'s entities.
+pub(crate) fn entities(namespace: Namespace) -> Space {
+    Space { namespace, id: ENTITIES }
+}
+
+pub(crate) fn meta() -> Key {
+    entities(Namespace(0)).kind(META)
+}
+
+pub(crate) fn queue(namespace: Namespace, id: u64) -> Key {
+    with(entities(namespace).kind(QUEUE), id)
+}
+
+pub(crate) fn counters(namespace: Namespace, id: u64) -> Key {
+    with(entities(namespace).kind(COUNTERS), id)
+}
+
+pub(crate) fn due(at: Time, space: Space, id: u64) -> Key {
+    with(with(with(entities(space.namespace).kind(DUE), at.0), space.id), id)
+}
+
+/// First key of what is due after `at` in `namespace`.
+pub(crate) fn due_after(namespace: Namespace, at: Time) -> Key {
+    with(entities(namespace).kind(DUE), at.0.saturating_add(1))
+}
+
+pub(crate) fn body(namespace: Namespace, id: u64) -> Key {
+    with(entities(namespace).kind(BODY), id)
+}
+
+pub(crate) fn garbage(space: Space) -> Key {
+    with(entities(space.namespace).kind(GARBAGE), space.id)
+}
+
+/// The numbers after the kind of a key.
+pub(crate) fn numbers<const N: usize>(key: &[u8]) -> Option<[u64; N]> {
+    let mut rest = after_kind(key)?;
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        (*number, rest) = split_ordered(rest)?;
+    }
+    Some(numbers)
+}
+
+/// What follows the kind of a key.
+pub(crate) fn after_kind(key: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = split_ordered(key)?;
+    let (_, rest) = split_ordered(rest)?;
+    rest.get(1..)
+}
+
+/// The namespace of a key.
+pub(crate) fn namespace(key: &[u8]) -> Option<Namespace> {
+    split_ordered(key).map(|(id, _)| Namespace(id))
+}
+
+fn with(mut key: Key, n: u64) -> Key {
+    push_ordered(&mut key, n);
+    key
+}
+
+fn with_bytes(mut key: Key, bytes: &[u8]) -> Key {
+    key.extend_from_slice(bytes);
+    key
+}

@@ -1,0 +1,54 @@
+//! The queues of a shard, as the doors look them up.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use weir_core::api::{Event, Namespace, Queue};
+
+/// The durable queues of a shard by namespace and name. Shared between the engine thread, which keeps it, and the
+/// doors, which read it.
+#[derive(Debug, Default)]
+pub struct Directory {
+    queues: RwLock<BTreeMap<(Namespace, String), Arc<Queue>>>,
+}
+
+impl Directory {
+    /// The queue called `name`.
+    pub fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {
+        self.queues.read().get(&(namespace, name.to_owned())).cloned()
+    }
+
+    /// Up to `max` queues whose names start with `prefix`, in the order of their names, from the one after `after` on.
+    pub fn list(&self, namespace: Namespace, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Queue>> {
+        let start = match after {
+            Some(name) if name >= prefix => Bound::Excluded((namespace, name.to_owned())),
+            _ => Bound::Included((namespace, prefix.to_owned())),
+        };
+        self.queues
+            .read()
+            .range((start, Bound::Unbounded))
+            .take_while(|((ns, name), _)| *ns == namespace && name.starts_with(prefix))
+            .take(max)
+            .map(|(_, queue)| Arc::clone(queue))
+            .collect()
+    }
+
+    /// All queues.
+    pub fn all(&self) -> Vec<Arc<Queue>> {
+        self.queues.read().values().cloned().collect()
+    }
+
+    /// Takes in what happened.
+    pub(crate) fn record(&self, event: &Event) {
+        match event {
+            Event::QueueChanged(queue) => {
+                self.queues.write().insert((queue.namespace, queue.name.clone()), Arc::clone(queue));
+            }
+            Event::QueueDeleted(queue) => {
+                self.queues.write().remove(&(queue.namespace, queue.name.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Storage of Weir: a segment log, an overlay in memory, tables on disk, and recovery.
+
+pub mod disk;
