@@ -312,8 +312,14 @@ pub trait State: View {
     /// Sets `key` to `value`.
     fn put(&mut self, key: &[u8], value: &[u8]);
 
-    /// Sets `key` to the concatenation of `parts`, a body that the engine never reads back.
-    fn put_bulk(&mut self, key: &[u8], parts: &[&[u8]]);
+    /// Sets `key`, which the caller knows to be absent, to `value`. A store that hears this needs no tombstone when the
+    /// key is deleted before it was checkpointed: nothing older lies beneath it, save what a tombstone of the same layer
+    /// already hides. Most messages are born and die so, and leave no trace.
+    fn insert(&mut self, key: &[u8], value: &[u8]);
+
+    /// Sets `key`, which the caller knows to be absent, to the concatenation of `parts`, a body that the engine never
+    /// reads back.
+    fn insert_bulk(&mut self, key: &[u8], parts: &[&[u8]]);
 
     /// Removes `key`, which may not exist.
     fn delete(&mut self, key: &[u8]);
