@@ -1,0 +1,2 @@
+//! Replays one seed.
+fn main() {}
