@@ -1,0 +1,66 @@
+# The commands of a working day: run, test, bench, lint. Each installs what it lacks through the files of this repository.
+
+# Simulated lives of a shard in `make test`. The simulation is deterministic: the same number gives the same lives.
+WEIR_SIM_SEEDS ?= 2000
+# Rounds of `kill -9` under load in `make test`.
+WEIR_CRASH_ROUNDS ?= 50
+# Where `make run` keeps its data.
+WEIR_DATA ?= weir-data
+# Workloads of `make bench`, of those that `weir-bench --help` lists.
+BENCH ?= quick
+
+CARGO ?= cargo
+VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+export WEIR_BIN := $(abspath $(TARGET))/release/weir
+export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
+export WEIR_CRASH_ROUNDS
+export WEIR_SIM_SEEDS
+
+.PHONY: run test bench lint fmt unit doc sim release e2e crash compiler clean
+
+run: release
+	$(WEIR_BIN) serve --data-dir $(WEIR_DATA)
+
+test: lint unit doc sim e2e crash
+
+lint: compiler
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+unit: compiler
+	$(CARGO) test --workspace --locked
+
+doc: compiler
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+sim: compiler
+	$(CARGO) run --release --locked -p weir-sim -- --seeds $(WEIR_SIM_SEEDS)
+
+release: compiler
+	$(CARGO) build --release --locked -p weir
+
+e2e: release $(VENV)/installed
+	$(PYTEST) tests/e2e
+
+crash: release $(VENV)/installed
+	$(PYTEST) tests/crash
+
+bench: compiler
+	$(CARGO) build --release --locked -p weir -p weir-bench
+	$(WEIR_BENCH_BIN) $(BENCH)
+
+compiler:
+	@tests/setup compiler
+
+$(VENV)/installed: tests/requirements.txt tests/setup
+	@tests/setup python $(VENV)
+	@touch $@
+
+clean:
+	$(CARGO) clean
+	rm -rf $(VENV)
