@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import boto3
@@ -39,7 +40,8 @@ class Weir:
         self.port = None
         self.log_path = self.data_dir.with_name(self.data_dir.name + ".log")
 
-    def start(self):
+    def start(self, wait=True):
+        """Starts the process; unless told otherwise, returns once it serves."""
         place = [] if "--memory" in self.arguments else ["--data-dir", str(self.data_dir)]
         started_at = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
@@ -49,6 +51,8 @@ class Weir:
                 stdout=log,
                 stderr=log,
             )
+        if not wait:
+            return self
 
         def address():
             assert self.process.poll() is None, f"the server ended at its start:\n{self.log()}"
