@@ -122,9 +122,14 @@ pub(crate) fn due(at: Time, space: Space, id: u64) -> Key {
     with(with(with(entities(space.namespace).kind(DUE), at.0), space.id), id)
 }
 
-/// First key of what is due after `at` in `namespace`.
-pub(crate) fn due_after(namespace: Namespace, at: Time) -> Key {
-    with(entities(namespace).kind(DUE), at.0.saturating_add(1))
+/// First key of what is due at `at` or later in `namespace`.
+pub(crate) fn due_from(namespace: Namespace, at: Time) -> Key {
+    with(entities(namespace).kind(DUE), at.0)
+}
+
+/// First key after all due rows of `namespace`.
+pub(crate) fn due_end(namespace: Namespace) -> Key {
+    entities(namespace).kind(DUE + 1)
 }
 
 pub(crate) fn body(namespace: Namespace, id: u64) -> Key {

@@ -281,6 +281,9 @@ pub struct Need {
     pub rows: usize,
 }
 
+/// Is called with the key and the value of a row, and says whether to go on.
+pub type RowVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// What the engine reads: the newest state, of which a part is in memory.
 pub trait View {
     /// The value of `key`.
@@ -295,12 +298,7 @@ pub trait View {
     ///
     /// # Errors
     /// [`Need`] when the walk comes to rows that are not in memory; `row` was called for those before.
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Need>;
+    fn scan(&self, from: &[u8], to: &[u8], row: RowVisitor<'_>) -> Result<(), Need>;
 }
 
 /// What the engine reads and writes: a write is seen by every later read, at once.

@@ -6,8 +6,16 @@
 //! [`api::Output`].
 
 pub mod api;
-pub mod kv;
+mod codec;
+mod engine;
+mod gaps;
+mod head;
 mod keys;
+pub mod kv;
+mod lane;
+mod queue;
 mod time;
 
+pub use codec::Unreadable;
+pub use engine::{DEDUP_WINDOW_MS, Engine, Stop};
 pub use time::Time;

@@ -1,0 +1,122 @@
+//! Retention, and the end of deduplication buckets: looked at when the oldest could be over, in slices.
+
+use std::time::Duration;
+
+use super::queues::{ago, oldest};
+use super::send::{DEDUP_WINDOW_MS, bucket};
+use super::{Engine, SLICE_ROWS, Stop};
+use crate::api::{Output, QueueId};
+use crate::head::Head;
+use crate::kv::State;
+use crate::queue::QueueState;
+use crate::time::Time;
+
+impl Engine {
+    pub(super) fn run_chores<S: State>(&mut self, state: &mut S, out: &mut Output) -> Result<(), Stop> {
+        if self.chores_stalled {
+            return Ok(());
+        }
+        let mut rows = SLICE_ROWS;
+        while let Some(&(at, id)) = self.chores.first() {
+            if at > self.now || rows == 0 {
+                return Ok(());
+            }
+            match self.look_after(state, id, &mut rows) {
+                Ok(next) => {
+                    self.chores.remove(&(at, id));
+                    if let Some(queue) = self.queues.get_mut(&id) {
+                        queue.chores_at = next;
+                        self.chores.extend(next.map(|next| (next, id)));
+                    }
+                }
+                Err(Stop::Need(need)) => {
+                    self.chores_stalled = true;
+                    out.needs.push(need);
+                    return Ok(());
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a queue looked after with the next tick.
+    pub(super) fn look_soon(&mut self, id: QueueId) {
+        let now = self.now;
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if let Some(at) = queue.chores_at.replace(now) {
+            self.chores.remove(&(at, id));
+        }
+        self.chores.insert((now, id));
+    }
+
+    /// Does what is to be done for one queue, and says when to look again.
+    fn look_after<S: State>(&mut self, state: &mut S, id: QueueId, rows: &mut usize) -> Result<Option<Time>, Stop> {
+        while let Some((message, head)) = self.expired(state, id)? {
+            if *rows == 0 {
+                return Ok(Some(self.now));
+            }
+            *rows -= 1;
+            self.remove(state, id, message, &head)?;
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.message_gaps.clear((0, 0), (message + 1, 0));
+            }
+        }
+        let now = self.now;
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
+        if drop_buckets(state, queue, now) {
+            self.touched(id);
+        }
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
+        if queue.messages() == 0 && queue.dedup_buckets.is_none() {
+            return Ok(None);
+        }
+        let retention_at = match oldest(state, queue)? {
+            Some((message, head)) => {
+                queue.message_gaps.clear((0, 0), (message, 0));
+                head.sent_at.after(Duration::from_millis(queue.config().retention_ms))
+            }
+            None => Time::NEVER,
+        };
+        Ok(Some(retention_at.min(dedup_end(queue))))
+    }
+
+    /// The oldest message of a queue, if it has been kept long enough.
+    fn expired<S: State>(&self, state: &S, id: QueueId) -> Result<Option<(u64, Head)>, Stop> {
+        let Ok(queue) = self.queue(id) else { return Ok(None) };
+        let Some(kept_since) = ago(self.now, queue.config().retention_ms) else { return Ok(None) };
+        if queue.messages() == 0 {
+            return Ok(None);
+        }
+        match oldest(state, queue)? {
+            Some((message, head)) if head.sent_at <= kept_since => {
+                self.prepare_message(state, queue.space, message, SLICE_ROWS)?;
+                Ok(Some((message, head)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// When a queue that just got its first message or deduplication row is looked after.
+pub(super) fn first_look(queue: &QueueState, now: Time) -> Time {
+    now.after(Duration::from_millis(queue.config().retention_ms)).min(dedup_end(queue))
+}
+
+/// When the oldest deduplication bucket is over.
+fn dedup_end(queue: &QueueState) -> Time {
+    match queue.dedup_buckets {
+        // Its last row counts until one window after the bucket's end.
+        Some((oldest, _)) => Time((oldest + 2) * DEDUP_WINDOW_MS),
+        None => Time::NEVER,
+    }
+}
+
+/// Drops the deduplication rows that no message can meet any more, by whole buckets. Says whether there were any.
+fn drop_buckets<S: State>(state: &mut S, queue: &mut QueueState, now: Time) -> bool {
+    let keep = bucket(now).saturating_sub(1);
+    let Some((oldest, newest)) = queue.dedup_buckets.filter(|&(oldest, _)| oldest < keep) else { return false };
+    state.delete_range(&queue.space.dedup_bucket(oldest), &queue.space.dedup_bucket(keep));
+    queue.dedup_buckets = (newest >= keep).then_some((keep, newest));
+    true
+}

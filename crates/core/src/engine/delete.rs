@@ -1,0 +1,104 @@
+//! Settling by handle: which message a handle stands for, deleting it, and giving back what could not be handed over.
+
+use smallvec::SmallVec;
+
+use super::lease::proof;
+use super::send::within;
+use super::{Answer, Engine, Stop};
+use crate::api::{BATCH_MAX, Error, Handle, Kind, QueueId, Reply};
+use crate::head::{Head, State as Standing};
+use crate::kv::{State, View};
+
+impl Engine {
+    pub(super) fn delete<S: State>(&mut self, state: &mut S, id: QueueId, handles: &[Handle]) -> Result<Answer, Stop> {
+        if let Err(error) = self.prepare_handles(state, id, handles.iter())? {
+            return Ok(Err(error));
+        }
+        let mut settled = SmallVec::new();
+        for handle in handles {
+            settled.push(self.delete_one(state, id, handle)?);
+        }
+        Ok(Ok(Reply::Settled(settled)))
+    }
+
+    fn delete_one<S: State>(&mut self, state: &mut S, id: QueueId, handle: &Handle) -> Result<Result<(), Error>, Stop> {
+        match self.find(state, id, handle)? {
+            Ok(head) if self.is_superseded(id, handle, &head) => Ok(Err(Error::LeaseExpired)),
+            Ok(head) => {
+                self.remove(state, id, handle.message, &head)?;
+                Ok(Ok(()))
+            }
+            // Deleting twice is no error, so that a repeated request gets the first one's answer.
+            Err(Error::MessageNotFound) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Makes messages ready again whose grant was never handed over. The fence stays, the receive is not counted.
+    pub(super) fn give_back<S: State>(&mut self, state: &mut S, id: QueueId, handles: &[Handle]) -> Result<(), Stop> {
+        if self.prepare_handles(state, id, handles.iter())?.is_err() {
+            return Ok(());
+        }
+        for handle in handles {
+            let Ok(head) = self.find(state, id, handle)? else { continue };
+            if head.state == Standing::Leased && head.grants == handle.grant {
+                let receives = head.receives.saturating_sub(1);
+                let ready = Head { state: Standing::Ready, receives, ..head.clone() };
+                self.restand(state, id, handle.message, &head, &ready)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all that settling these handles may read.
+    pub(super) fn prepare_handles<'a, S: View>(
+        &self,
+        state: &S,
+        id: QueueId,
+        handles: impl ExactSizeIterator<Item = &'a Handle>,
+    ) -> Result<Result<(), Error>, Stop> {
+        let queue = match self.queue(id) {
+            Ok(queue) => queue,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Err(error) = within("entries of a command", BATCH_MAX as u64, handles.len() as u64) {
+            return Ok(Err(error));
+        }
+        // A standard queue's transitions of one message read nothing but its head, which the transition reads anyhow:
+        // with a single entry that read comes before any write.
+        if queue.public.kind == Kind::Standard && handles.len() == 1 {
+            return Ok(Ok(()));
+        }
+        for handle in handles {
+            if handle.space == queue.space.id {
+                self.prepare_message(state, queue.space, handle.message, 0)?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The message that a handle stands for.
+    pub(super) fn find<S: View>(&self, state: &S, id: QueueId, handle: &Handle) -> Result<Result<Head, Error>, Stop> {
+        let queue = match self.queue(id) {
+            Ok(queue) => queue,
+            Err(error) => return Ok(Err(error)),
+        };
+        if proof(queue, handle.space, handle.message, handle.grant) != handle.proof {
+            return Ok(Err(Error::HandleInvalid));
+        }
+        if handle.space != queue.space.id {
+            return Ok(Err(Error::MessageNotFound));
+        }
+        match state.get(&queue.space.message(handle.message), 0)? {
+            Some(bytes) => Ok(Ok(Head::read(bytes)?)),
+            None => Ok(Err(Error::MessageNotFound)),
+        }
+    }
+
+    /// Whether the handle has lost its right: on a FIFO queue with the end of its lease; on a standard queue never, as
+    /// on AWS.
+    fn is_superseded(&self, id: QueueId, handle: &Handle, head: &Head) -> bool {
+        let fifo = self.queue(id).is_ok_and(|queue| queue.public.kind == Kind::Fifo);
+        fifo && (head.grants != handle.grant || head.state != Standing::Leased || head.due <= self.now)
+    }
+}

@@ -1,0 +1,150 @@
+//! Lanes: the order within a message group, and which groups may run.
+//!
+//! A lane stands among the runnable ones, by its first message, exactly while it has no message under a lease and its
+//! first message is ready.
+
+use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
+
+use super::Stop;
+use crate::api::Lane;
+use crate::codec::Unreadable;
+use crate::head::{Head, State as Standing};
+use crate::keys::{self, Space};
+use crate::kv::{State, View};
+use crate::lane::LaneRecord;
+use crate::queue::QueueState;
+
+/// The messages that wait at the front of a lane, in order.
+pub(super) type Front = SmallVec<[(u64, Head); 2]>;
+
+/// Reads the lane and its first `count` waiting messages: what [`wait`], [`unwait`], [`lease`] and [`settle`] read.
+pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize) -> Result<(LaneRecord, Front), Stop> {
+    let record = read(state, space, lane)?;
+    if record.waiting == 0 {
+        return Ok((record, Front::new()));
+    }
+    let front = front(state, space, lane, &record, count)?;
+    Ok((record, front))
+}
+
+/// A message, ready or delayed, takes its place in the lane.
+pub(super) fn wait<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    id: u64,
+    head: &Head,
+) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    let mut value = crate::codec::Writer::new(1);
+    value.number(u64::from(head.priority));
+    state.insert(&queue.space.lane_waiting(lane, id), value.finish());
+    let behind = record.waiting > 0 && id > record.first;
+    record.waiting += 1;
+    record.first = if record.waiting == 1 { id } else { record.first.min(id) };
+    if behind && record.head.is_some_and(|(_, first)| first < id) {
+        // Somebody stands before it, and goes on standing there.
+        write(state, queue.space, lane, &record);
+        return Ok(());
+    }
+    refresh(state, queue, lane, record)
+}
+
+/// A waiting message leaves its place.
+pub(super) fn unwait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, id: u64) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    state.delete(&queue.space.lane_waiting(lane, id));
+    record.waiting = record.waiting.checked_sub(1).expect("a message that waits was counted in its lane");
+    if record.first == id {
+        record.first = id + 1;
+    }
+    refresh(state, queue, lane, record)
+}
+
+/// A message of the lane is leased.
+pub(super) fn lease<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    record.leased += 1;
+    refresh(state, queue, lane, record)
+}
+
+/// A lease of the lane has ended.
+pub(super) fn settle<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    record.leased = record.leased.checked_sub(1).expect("a message that is leased was counted in its lane");
+    refresh(state, queue, lane, record)
+}
+
+/// Puts the lane where its record says that it belongs among the runnable ones, and stores the record.
+pub(super) fn refresh<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    mut record: LaneRecord,
+) -> Result<(), Stop> {
+    let space = queue.space;
+    let head = if record.leased > 0 || record.waiting == 0 {
+        None
+    } else {
+        let front = front(state, space, lane, &record, 1)?;
+        let first = front.first();
+        if let Some(&(id, _)) = first {
+            record.first = id;
+        }
+        first.filter(|(_, head)| head.state == Standing::Ready).map(|(id, head)| (head.priority, *id))
+    };
+    if head != record.head {
+        if let Some((priority, id)) = record.head {
+            state.delete(&space.lane_head(priority, id, lane));
+        }
+        if let Some((priority, id)) = head {
+            state.insert(&space.lane_head(priority, id, lane), &[]);
+            queue.head_gaps.occupy((u64::from(priority), id));
+        }
+        record.head = head;
+    }
+    write(state, space, lane, &record);
+    Ok(())
+}
+
+fn read<S: View>(state: &S, space: Space, lane: Lane) -> Result<LaneRecord, Stop> {
+    match state.get(&space.lane(lane), 0)? {
+        Some(bytes) => Ok(LaneRecord::read(bytes)?),
+        None => Ok(LaneRecord::default()),
+    }
+}
+
+fn write<S: State>(state: &mut S, space: Space, lane: Lane, record: &LaneRecord) {
+    if record.waiting == 0 && record.leased == 0 {
+        state.delete(&space.lane(lane));
+    } else {
+        state.put(&space.lane(lane), record.write().finish());
+    }
+}
+
+/// The first `count` waiting messages with their heads.
+fn front<S: View>(state: &S, space: Space, lane: Lane, record: &LaneRecord, count: usize) -> Result<Front, Stop> {
+    let from = space.lane_waiting(lane, record.first);
+    let (_, to) = space.lane_waiting_range(lane);
+    let mut ids: SmallVec<[u64; 8]> = SmallVec::new();
+    let wanted = count.min(usize::try_from(record.waiting).unwrap_or(usize::MAX));
+    if wanted == 0 {
+        return Ok(Front::new());
+    }
+    let scanned = state.scan(&from, &to, &mut |key, _| {
+        let id = keys::after_kind(key).and_then(|rest| rest.get(16..)).and_then(crate::kv::split_ordered);
+        ids.extend(id.map(|(id, _)| id));
+        if ids.len() >= wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    scanned?;
+    let mut front = Front::new();
+    for id in ids {
+        let bytes = state.get(&space.message(id), 0)?;
+        let bytes =
+            bytes.ok_or(Stop::Unreadable(Unreadable::Damaged { what: "a lane: a message of it is missing" }))?;
+        front.push((id, Head::read(bytes)?));
+    }
+    Ok(front)
+}

@@ -1,0 +1,242 @@
+//! Leasing: which messages come out next, and what becomes of them as they do; and what becomes of a lease at its end.
+
+use std::hash::Hasher;
+use std::ops::ControlFlow;
+
+use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
+
+use super::message::Picked;
+use super::{Engine, SLICE_ROWS, Stop, lanes};
+use crate::api::{Delivery, Handle, Kind, Lane, QueueId};
+use crate::codec::Unreadable;
+use crate::gaps::{Gaps, Position, following};
+use crate::head::{Head, State as Standing};
+use crate::keys;
+use crate::kv::{Key, Need, State, View};
+use crate::queue::QueueState;
+
+impl Engine {
+    /// Leases up to `max` messages of a queue, those that may run, in order. Messages delivered often enough already go
+    /// to the dead-letter queue instead.
+    pub(super) fn lease_messages<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        max: usize,
+        visibility_ms: Option<u64>,
+    ) -> Result<Vec<Delivery>, Stop> {
+        let mut deliveries = Vec::new();
+        loop {
+            let Some(queue) = self.queues.get(&id) else { return Ok(deliveries) };
+            let visibility_ms = visibility_ms.unwrap_or(queue.config().visibility_ms);
+            let (picked, last) = match queue.public.kind {
+                Kind::Standard => pick_ready(state, queue, max),
+                Kind::Fifo => self.pick_lanes(state, queue, max),
+            }?;
+            if picked.is_empty() {
+                return Ok(deliveries);
+            }
+            // Whatever came first is taken, so nothing stands before the last one taken any more.
+            let fifo = queue.public.kind == Kind::Fifo;
+            if let Some(queue) = self.queues.get_mut(&id) {
+                let gaps = if fifo { &mut queue.head_gaps } else { &mut queue.ready_gaps };
+                gaps.clear((0, 0), following(last));
+            }
+            for (message, head) in picked {
+                match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, &head)) {
+                    Some(target) => self.move_dead_letter(state, id, target, message, head)?,
+                    None => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
+                }
+            }
+            // A visibility of zero releases at once: taking more would be the same messages again.
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    fn grant<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        message: u64,
+        before: &Head,
+        visibility_ms: u64,
+    ) -> Result<Delivery, Stop> {
+        let mut head = before.clone();
+        head.state = Standing::Leased;
+        head.grants += 1;
+        head.receives += 1;
+        head.due = self.lease_end(visibility_ms);
+        let first_received_at = *head.first_received_at.get_or_insert(self.now);
+        self.restand(state, id, message, before, &head)?;
+        let queue = self.queues.get(&id).expect("a message was picked from this queue");
+        Ok(Delivery {
+            handle: handle(queue, message, head.grants),
+            body: keys::body(queue.space.namespace, message),
+            grants: head.receives,
+            sent_at: head.sent_at,
+            first_received_at,
+            deadline: head.due,
+            priority: head.priority,
+            dead_letter_source: head.source,
+        })
+    }
+
+    /// Messages of a FIFO queue that may run, lane by lane, as many of each as there is room for; and the position of
+    /// the last lane among the runnable ones.
+    fn pick_lanes<S: View>(&self, state: &S, queue: &QueueState, max: usize) -> Result<(Picked, Position), Stop> {
+        let mut lanes: SmallVec<[(Position, Lane); 2]> = SmallVec::new();
+        let walked = walk(state, queue, &queue.head_gaps, keys::LANE_HEAD, &mut |key, at| {
+            let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
+            lanes.extend(lane.map(|lane| (at, Lane(lane))));
+            lanes.len() < max
+        });
+        let mut picked = Picked::new();
+        let mut last = (0, 0);
+        for (at, lane) in lanes {
+            match self.pick_lane(state, queue, lane, max - picked.len()) {
+                Ok(messages) => picked.extend(messages),
+                Err(stop) if picked.is_empty() => return Err(stop),
+                Err(_) => return Ok((picked, last)),
+            }
+            last = at;
+            if picked.len() >= max {
+                return Ok((picked, last));
+            }
+        }
+        match walked {
+            Err(need) if picked.is_empty() => Err(need.into()),
+            _ => Ok((picked, last)),
+        }
+    }
+
+    fn pick_lane<S: View>(&self, state: &S, queue: &QueueState, lane: Lane, max: usize) -> Result<Picked, Stop> {
+        // One more than may be taken: it becomes the lane's head if those before it move away as dead letters.
+        let (_, front) = lanes::prepare(state, queue.space, lane, max + 1)?;
+        let ready = front.into_iter().take(max).take_while(|(_, head)| head.state == Standing::Ready);
+        let picked: Picked = ready.collect();
+        for (_, head) in &picked {
+            if let Some(target) = self.dead_letter_queue(queue, head).and_then(|id| self.queues.get(&id)) {
+                lanes::prepare(state, target.space, lane, 2)?;
+            }
+        }
+        Ok(picked)
+    }
+
+    /// A delay has ended.
+    pub(super) fn end_delay<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        message: u64,
+        head: &Head,
+    ) -> Result<(), Stop> {
+        let ready = Head { state: Standing::Ready, ..head.clone() };
+        self.restand(state, id, message, head, &ready)
+    }
+
+    /// A lease has ended, on its own or by its holder: the message is ready again, or a dead letter.
+    pub(super) fn release<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        message: u64,
+        head: Head,
+    ) -> Result<(), Stop> {
+        match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, &head)) {
+            Some(target) => self.move_dead_letter(state, id, target, message, head),
+            None => self.end_delay(state, id, message, &head),
+        }
+    }
+
+    fn move_dead_letter<S: State>(
+        &mut self,
+        state: &mut S,
+        from: QueueId,
+        to: QueueId,
+        message: u64,
+        head: Head,
+    ) -> Result<(), Stop> {
+        self.leave(state, from, message, &head)?;
+        let source = self.queues.get(&from).map(|queue| queue.public.name.as_str().into());
+        let head = Head { state: Standing::Ready, receives_before: head.receives, source, ..head };
+        self.enter(state, to, message, &head)
+    }
+}
+
+/// The first ready messages of a standard queue, and the position of the last one.
+fn pick_ready<S: View>(state: &S, queue: &QueueState, max: usize) -> Result<(Picked, Position), Stop> {
+    let mut rows: SmallVec<[Position; 10]> = SmallVec::new();
+    let walked = walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
+        rows.push(at);
+        rows.len() < max
+    });
+    let mut picked = Picked::new();
+    let mut last = (0, 0);
+    for &at in &rows {
+        match state.get(&queue.space.message(at.1), SLICE_ROWS) {
+            Ok(Some(bytes)) => picked.push((at.1, Head::read(bytes)?)),
+            Ok(None) => {
+                return Err(Unreadable::Damaged { what: "the order of ready messages: a message is missing" }.into());
+            }
+            Err(need) if picked.is_empty() => return Err(need.into()),
+            Err(_) => return Ok((picked, last)),
+        }
+        last = at;
+    }
+    match walked {
+        Err(need) if picked.is_empty() => Err(need.into()),
+        _ => Ok((picked, last)),
+    }
+}
+
+/// Walks an order whose keys start with a priority and a message id, jumping over its gaps, while `row` says so.
+fn walk<S: View>(
+    state: &S,
+    queue: &QueueState,
+    gaps: &Gaps,
+    kind: u8,
+    row: &mut dyn FnMut(&[u8], Position) -> bool,
+) -> Result<(), Need> {
+    let end = queue.space.kind(kind + 1);
+    let mut go_on = true;
+    let mut at = gaps.skip((0, 0));
+    // Positions past the last priority: the gap reaches to the end.
+    while go_on && u32::try_from(at.0).is_ok() {
+        let gap = gaps.next_gap(at);
+        let to = gap.map_or_else(|| end.clone(), |gap| position_key(queue, kind, gap));
+        state.scan(&position_key(queue, kind, at), &to, &mut |key, _| {
+            if let Some([priority, id]) = keys::numbers(key) {
+                go_on = row(key, (priority, id));
+            }
+            if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let Some(gap) = gap else { break };
+        at = gaps.skip(gap);
+    }
+    Ok(())
+}
+
+fn position_key(queue: &QueueState, kind: u8, at: Position) -> Key {
+    let mut key = queue.space.kind(kind);
+    crate::kv::push_ordered(&mut key, at.0);
+    crate::kv::push_ordered(&mut key, at.1);
+    key
+}
+
+/// The handle of a grant.
+pub(super) fn handle(queue: &QueueState, message: u64, grant: u32) -> Handle {
+    let proof = proof(queue, queue.space.id, message, grant);
+    Handle { space: queue.space.id, message, grant, proof }
+}
+
+/// What only this queue can know of a grant.
+pub(super) fn proof(queue: &QueueState, space: u64, message: u64, grant: u32) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(&queue.secret);
+    hasher.write_u64(space);
+    hasher.write_u64(message);
+    hasher.write_u32(grant);
+    hasher.finish()
+}

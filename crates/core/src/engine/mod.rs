@@ -1,0 +1,248 @@
+//! The engine of one shard.
+//!
+//! [`Engine::apply`] carries out a command, [`Engine::tick`] what has become due. Both follow one rule: a handler reads
+//! everything that may be missing from memory before it writes anything, so that [`Stop::Need`] leaves no trace and the
+//! command is simply applied again. One file for each transition.
+
+mod chores;
+mod delete;
+mod dispatch;
+mod due;
+mod lanes;
+mod lease;
+mod message;
+mod open;
+mod queues;
+mod receive;
+mod reclaim;
+mod send;
+mod visibility;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rustc_hash::FxHashMap;
+
+use crate::api::{Command, Error, Namespace, Output, QueueId, Reply, Token};
+use crate::codec::{Unreadable, Writer};
+use crate::keys::{self, Space};
+use crate::kv::{Need, State};
+use crate::queue::{Dispatch, QueueState};
+use crate::time::Time;
+
+use due::DueIndex;
+pub use send::DEDUP_WINDOW_MS;
+
+const META_VERSION: u8 = 1;
+const META_WHAT: &str = "the shard's counters";
+
+/// The most rows that one slice of background work touches.
+const SLICE_ROWS: usize = 256;
+
+/// Why the engine could not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// Rows are not in memory. Nothing was changed: load them, then try again.
+    #[error("rows have to be loaded first")]
+    Need(Need),
+    /// A stored value makes no sense. The shard must stop.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl From<Need> for Stop {
+    fn from(need: Need) -> Self {
+        Stop::Need(need)
+    }
+}
+
+/// All entities of a shard, and the engine time.
+#[derive(Debug, Default)]
+pub struct Engine {
+    now: Time,
+    /// Last id given out: to queues, spaces and messages.
+    last_id: u64,
+    last_id_written: u64,
+    queues: FxHashMap<QueueId, QueueState>,
+    names: BTreeMap<Namespace, FxHashMap<String, QueueId>>,
+    /// Which queue lives in which space.
+    spaces: FxHashMap<u64, QueueId>,
+    due: DueIndex,
+    /// Queues whose counters are to be written.
+    dirty: Vec<QueueId>,
+    /// Queues with waiting receivers to serve.
+    dispatch: Vec<QueueId>,
+    /// Queues whose receivers wait for rows to be loaded.
+    stalled: Vec<QueueId>,
+    /// When waiting receives end. Those of stalled queues end once the rows are there.
+    waits: BTreeSet<(Time, Token)>,
+    waiting: FxHashMap<Token, (QueueId, Time)>,
+    /// When queues are due for retention and deduplication chores.
+    chores: BTreeSet<(Time, QueueId)>,
+    /// Spaces left behind, and the message id from which each is still to be reclaimed.
+    garbage: VecDeque<(Space, u64)>,
+    /// Whether background work waits for rows to be loaded.
+    due_stalled: bool,
+    chores_stalled: bool,
+    garbage_stalled: bool,
+    opening: open::Progress,
+}
+
+impl Engine {
+    /// An engine without entities. Call [`Engine::open`] before anything else.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Carries out `command`, putting its answer (at once or later) into `out` under `token`.
+    ///
+    /// # Errors
+    /// [`Stop::Need`]: nothing was done; apply it again once the rows are loaded.
+    pub fn apply<S: State>(
+        &mut self,
+        now: Time,
+        state: &mut S,
+        token: Token,
+        command: &Command,
+        out: &mut Output,
+    ) -> Result<(), Stop> {
+        self.advance(now);
+        let reply = match command {
+            Command::CreateQueue { namespace, name, kind, config, seed } => {
+                self.create_queue(state, *namespace, name, *kind, config, *seed, out)
+            }
+            Command::ConfigureQueue { queue, version, config } => {
+                self.configure_queue(state, *queue, *version, config, out)
+            }
+            Command::DeleteQueue { queue } => self.delete_queue(state, *queue, out),
+            Command::PurgeQueue { queue } => self.purge_queue(state, *queue),
+            Command::QueueStats { queue } => self.queue_stats(state, *queue)?,
+            Command::Send { queue, version, messages } => self.send(state, *queue, *version, messages)?,
+            Command::Delete { queue, handles } => self.delete(state, *queue, handles)?,
+            Command::ChangeVisibility { queue, changes } => self.change_visibility(state, *queue, changes)?,
+            Command::Receive { queue, max, visibility_ms, wait_ms } => {
+                self.receive(state, token, *queue, *max, *visibility_ms, *wait_ms, out)?;
+                return self.serve(state, out);
+            }
+            Command::Cancel { receive } => {
+                self.cancel(*receive, out);
+                return Ok(());
+            }
+            Command::Return { queue, handles } => {
+                self.give_back(state, *queue, handles)?;
+                return self.serve(state, out);
+            }
+        };
+        out.replies.push((token, reply));
+        self.serve(state, out)
+    }
+
+    /// Does what has become due, a slice of it: call again while [`Engine::next_deadline`] is not later than `now`.
+    ///
+    /// # Errors
+    /// [`Stop::Unreadable`] only; rows that are missing are asked for in `out`.
+    pub fn tick<S: State>(&mut self, now: Time, state: &mut S, out: &mut Output) -> Result<(), Stop> {
+        self.advance(now);
+        self.end_waits(out);
+        self.run_due(state, out)?;
+        self.run_chores(state, out)?;
+        self.reclaim(state, out)?;
+        self.serve(state, out)
+    }
+
+    /// Says that rows asked for were loaded: work that waited for them goes on with the next tick.
+    ///
+    /// # Errors
+    /// [`Stop::Unreadable`] only.
+    pub fn loaded<S: State>(&mut self, now: Time, state: &mut S, out: &mut Output) -> Result<(), Stop> {
+        self.advance(now);
+        self.due_stalled = false;
+        self.chores_stalled = false;
+        self.garbage_stalled = false;
+        for id in std::mem::take(&mut self.stalled) {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.dispatch = Dispatch::Listed;
+                self.dispatch.push(id);
+            }
+        }
+        self.serve(state, out)
+    }
+
+    /// Writes what is written once for many commands. To be called before the writes since the last call are made
+    /// durable, together with them.
+    pub fn flush<S: State>(&mut self, state: &mut S) {
+        for id in self.dirty.drain(..) {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.dirty = false;
+                state.put(&keys::counters(queue.space.namespace, id.0), queue.write_counters().finish());
+            }
+        }
+        if self.last_id > self.last_id_written {
+            self.last_id_written = self.last_id;
+            let mut writer = Writer::new(META_VERSION);
+            writer.number(self.last_id);
+            state.put(&keys::meta(), writer.finish());
+        }
+    }
+
+    /// When [`Engine::tick`] has something to do next; [`Time::NEVER`] for nothing.
+    pub fn next_deadline(&self) -> Time {
+        let mut next = Time::NEVER;
+        if let Some(&(at, _)) = self.waits.first() {
+            next = next.min(at);
+        }
+        if !self.due_stalled {
+            next = next.min(self.due.next());
+        }
+        if let (Some(&(at, _)), false) = (self.chores.first(), self.chores_stalled) {
+            next = next.min(at);
+        }
+        if !self.garbage.is_empty() && !self.garbage_stalled {
+            next = next.min(self.now);
+        }
+        next
+    }
+
+    /// Engine time: that of the latest call.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many receives wait for a message.
+    pub fn waiting_receives(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn queue(&self, id: QueueId) -> Result<&QueueState, Error> {
+        self.queues.get(&id).ok_or(Error::QueueNotFound)
+    }
+
+    /// Notes that the counters of a queue changed and that its receivers may have something to get.
+    fn touched(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if !queue.dirty {
+            queue.dirty = true;
+            self.dirty.push(id);
+        }
+        if queue.dispatch == Dispatch::Idle && !queue.waiters.is_empty() && queue.counters.ready > 0 {
+            queue.dispatch = Dispatch::Listed;
+            self.dispatch.push(id);
+        }
+        if queue.chores_at.is_none() {
+            let at = chores::first_look(queue, self.now);
+            queue.chores_at = Some(at);
+            self.chores.insert((at, id));
+        }
+    }
+}
+
+/// An answer that refuses a whole command.
+type Answer = Result<Reply, Error>;

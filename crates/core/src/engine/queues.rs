@@ -1,0 +1,191 @@
+//! The life of a queue: creating, configuring, purging, deleting, and looking at it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::send::within;
+use super::{Answer, Engine, Stop};
+use crate::api::{Config, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply};
+use crate::head::Head;
+use crate::keys::{self, Space};
+use crate::kv::State;
+use crate::queue::QueueState;
+use crate::time::Time;
+
+/// Most queues of a shard.
+const QUEUES_MAX: u64 = 1_000_000;
+
+impl Engine {
+    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+    pub(super) fn create_queue<S: State>(
+        &mut self,
+        state: &mut S,
+        namespace: Namespace,
+        name: &str,
+        kind: Kind,
+        config: &Config,
+        seed: [u8; 16],
+        out: &mut Output,
+    ) -> Answer {
+        if let Some(id) = self.names.get(&namespace).and_then(|names| names.get(name)) {
+            let queue = Arc::clone(&self.queue(*id)?.public);
+            return match difference(&queue, kind, config) {
+                None => Ok(Reply::Queue { queue, created: false }),
+                Some(field) => Err(Error::QueueExists { field }),
+            };
+        }
+        within("bytes of a queue's name", NAME_BYTES_MAX as u64, name.len() as u64)?;
+        within("queues of a shard", QUEUES_MAX, self.queues.len() as u64 + 1)?;
+        let id = QueueId(self.new_id());
+        let space = Space { namespace, id: self.new_id() };
+        let public = Arc::new(Queue {
+            id,
+            namespace,
+            name: name.to_owned(),
+            kind,
+            config: config.clone(),
+            version: 1,
+            created_at: self.now,
+            modified_at: self.now,
+        });
+        let queue = QueueState::new(Arc::clone(&public), space, seed);
+        state.insert(&keys::queue(namespace, id.0), queue.write().finish());
+        self.add_queue(queue);
+        self.dirty.push(id);
+        out.events.push(Event::QueueChanged(Arc::clone(&public)));
+        Ok(Reply::Queue { queue: public, created: true })
+    }
+
+    /// Takes a queue, new or read from the store, among the entities.
+    pub(super) fn add_queue(&mut self, queue: QueueState) {
+        let (id, space) = (queue.id(), queue.space);
+        self.names.entry(space.namespace).or_default().insert(queue.public.name.clone(), id);
+        self.spaces.insert(space.id, id);
+        self.queues.insert(id, queue);
+    }
+
+    pub(super) fn configure_queue<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        version: u64,
+        config: &Config,
+        out: &mut Output,
+    ) -> Answer {
+        let now = self.now;
+        let queue = self.queues.get_mut(&id).ok_or(Error::QueueNotFound)?;
+        if queue.public.version != version {
+            return Err(Error::Stale { version: queue.public.version });
+        }
+        let public =
+            Queue { config: config.clone(), version: version + 1, modified_at: now, ..(*queue.public).clone() };
+        queue.public = Arc::new(public);
+        state.put(&keys::queue(queue.space.namespace, id.0), queue.write().finish());
+        let public = Arc::clone(&queue.public);
+        // A shorter retention applies to the messages that are there already.
+        self.look_soon(id);
+        out.events.push(Event::QueueChanged(Arc::clone(&public)));
+        Ok(Reply::Queue { queue: public, created: false })
+    }
+
+    pub(super) fn purge_queue<S: State>(&mut self, state: &mut S, id: QueueId) -> Answer {
+        let space = self.new_id();
+        let queue = self.queues.get_mut(&id).ok_or(Error::QueueNotFound)?;
+        let left = queue.space;
+        let space = Space { namespace: left.namespace, id: space };
+        queue.move_to(space);
+        state.put(&keys::queue(space.namespace, id.0), queue.write().finish());
+        self.dirty.push(id);
+        self.spaces.insert(space.id, id);
+        self.leave_behind(state, left);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn delete_queue<S: State>(&mut self, state: &mut S, id: QueueId, out: &mut Output) -> Answer {
+        let queue = self.queues.remove(&id).ok_or(Error::QueueNotFound)?;
+        let space = queue.space;
+        if let Some(names) = self.names.get_mut(&space.namespace) {
+            names.remove(&queue.public.name);
+        }
+        state.delete(&keys::queue(space.namespace, id.0));
+        state.delete(&keys::counters(space.namespace, id.0));
+        if let Some(at) = queue.chores_at {
+            self.chores.remove(&(at, id));
+        }
+        for waiter in &queue.waiters {
+            self.forget_waiter(waiter.token);
+            out.replies.push((waiter.token, Err(Error::QueueNotFound)));
+        }
+        self.leave_behind(state, space);
+        out.events.push(Event::QueueDeleted(queue.public));
+        Ok(Reply::Done)
+    }
+
+    fn leave_behind<S: State>(&mut self, state: &mut S, space: Space) {
+        self.spaces.remove(&space.id);
+        state.insert(&keys::garbage(space), &[]);
+        self.garbage.push_back((space, 0));
+    }
+
+    pub(super) fn queue_stats<S: State>(&mut self, state: &S, id: QueueId) -> Result<Answer, Stop> {
+        let queue = match self.queue(id) {
+            Ok(queue) => queue,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (counters, queue_public) = (queue.counters, Arc::clone(&queue.public));
+        let oldest = if queue.messages() == 0 { None } else { oldest(state, queue)?.map(|(_, head)| head.sent_at) };
+        Ok(Ok(Reply::Stats { queue: queue_public, counters, oldest }))
+    }
+}
+
+/// The message that was sent first, of those still there.
+pub(super) fn oldest<S: State>(state: &S, queue: &QueueState) -> Result<Option<(u64, Head)>, Stop> {
+    let from = queue.space.message(queue.message_gaps.skip((0, 0)).0);
+    let to = queue.space.kind(keys::MESSAGE + 1);
+    let mut first = None;
+    let mut unreadable = None;
+    state.scan(&from, &to, &mut |key, value| {
+        match (keys::numbers(key), Head::read(value)) {
+            (Some([id]), Ok(head)) => first = Some((id, head)),
+            (_, Err(error)) => unreadable = Some(error),
+            (None, Ok(_)) => {}
+        }
+        ControlFlow::Break(())
+    })?;
+    match unreadable {
+        Some(error) => Err(error.into()),
+        None => Ok(first),
+    }
+}
+
+/// The first field in which a queue differs from what a command would create.
+fn difference(queue: &Queue, kind: Kind, config: &Config) -> Option<String> {
+    let have = &queue.config;
+    let field = if queue.kind != kind {
+        "kind"
+    } else if have.visibility_ms != config.visibility_ms {
+        "visibility timeout"
+    } else if have.delay_ms != config.delay_ms {
+        "delay"
+    } else if have.message_bytes_max != config.message_bytes_max {
+        "maximum message size"
+    } else if have.retention_ms != config.retention_ms {
+        "retention"
+    } else if have.receive_wait_ms != config.receive_wait_ms {
+        "receive wait time"
+    } else if have.redrive != config.redrive {
+        "redrive policy"
+    } else if have.content_deduplication != config.content_deduplication {
+        "content-based deduplication"
+    } else if have.notes != config.notes {
+        "further attributes"
+    } else {
+        return None;
+    };
+    Some(field.to_owned())
+}
+
+/// Engine time at which nothing is older than `age_ms`.
+pub(super) fn ago(now: Time, age_ms: u64) -> Option<Time> {
+    now.0.checked_sub(age_ms).map(Time)
+}

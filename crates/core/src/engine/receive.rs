@@ -1,0 +1,100 @@
+//! Receiving: a receiver joins the line of its queue; whoever stands first gets what is there.
+
+use std::time::Duration;
+
+use super::send::within;
+use super::{Engine, Stop};
+use crate::api::{BATCH_MAX, Error, Output, QueueId, Reply, Token};
+use crate::kv::State;
+use crate::queue::{Dispatch, Waiter};
+use crate::time::Time;
+
+impl Engine {
+    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+    pub(super) fn receive<S: State>(
+        &mut self,
+        state: &mut S,
+        token: Token,
+        id: QueueId,
+        max: u32,
+        visibility_ms: Option<u64>,
+        wait_ms: u64,
+        out: &mut Output,
+    ) -> Result<(), Stop> {
+        let deadline = if wait_ms == 0 { self.now } else { self.now.after(Duration::from_millis(wait_ms)) };
+        let refusal = within("messages of a receive", BATCH_MAX as u64, u64::from(max)).err();
+        let Some(queue) = self.queues.get_mut(&id).filter(|_| refusal.is_none()) else {
+            out.replies.push((token, Err(refusal.unwrap_or(Error::QueueNotFound))));
+            return Ok(());
+        };
+        queue.waiters.push_back(Waiter { token, max: max.max(1), visibility_ms, deadline });
+        if queue.dispatch != Dispatch::Stalled {
+            self.dispatch_queue(state, id, out)?;
+        }
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+        // It stands last in the line, unless it was served.
+        if queue.waiters.back().is_some_and(|waiter| waiter.token == token) {
+            if wait_ms == 0 && queue.dispatch != Dispatch::Stalled {
+                queue.waiters.pop_back();
+                out.replies.push((token, Ok(Reply::Received(Vec::new()))));
+            } else {
+                self.waiting.insert(token, (id, deadline));
+                self.waits.insert((deadline, token));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a waiting receive out of the line and answers it as empty.
+    pub(super) fn cancel(&mut self, token: Token, out: &mut Output) {
+        let Some((id, deadline)) = self.waiting.remove(&token) else { return };
+        self.waits.remove(&(deadline, token));
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.waiters.retain(|waiter| waiter.token != token);
+        }
+        out.replies.push((token, Ok(Reply::Received(Vec::new()))));
+    }
+
+    /// Answers the receives whose time is over. Those whose queue waits for rows get what the rows bring first.
+    pub(super) fn end_waits(&mut self, out: &mut Output) {
+        while let Some(&(at, token)) = self.waits.first() {
+            if at > self.now {
+                return;
+            }
+            self.waits.pop_first();
+            let stalled = self
+                .waiting
+                .get(&token)
+                .and_then(|(id, _)| self.queues.get(id))
+                .is_some_and(|queue| queue.dispatch == Dispatch::Stalled);
+            if !stalled {
+                self.cancel(token, out);
+            }
+        }
+    }
+
+    /// Answers the receives of a queue whose time ended while rows were being loaded.
+    pub(super) fn end_overdue(&mut self, id: QueueId, out: &mut Output) {
+        let now = self.now;
+        let overdue = |waiter: &Waiter| waiter.deadline <= now;
+        let tokens: Vec<Token> = match self.queues.get(&id) {
+            Some(queue) => queue.waiters.iter().filter(|waiter| overdue(waiter)).map(|waiter| waiter.token).collect(),
+            None => Vec::new(),
+        };
+        for token in tokens {
+            self.cancel(token, out);
+        }
+    }
+
+    /// A waiting receive was answered.
+    pub(super) fn forget_waiter(&mut self, token: Token) {
+        if let Some((_, deadline)) = self.waiting.remove(&token) {
+            self.waits.remove(&(deadline, token));
+        }
+    }
+
+    /// The end of a lease that starts now.
+    pub(super) fn lease_end(&self, visibility_ms: u64) -> Time {
+        self.now.after(Duration::from_millis(visibility_ms))
+    }
+}

@@ -1,0 +1,51 @@
+//! The record of a lane: what a FIFO queue knows of one message group. It lives while the lane has messages.
+
+use crate::codec::{Reader, Unreadable, Writer};
+
+const VERSION: u8 = 1;
+const WHAT: &str = "a lane";
+
+/// One lane's counts, and the row by which it offers itself to receivers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LaneRecord {
+    /// Messages under a lease. While there is one, nothing more of the lane comes out.
+    pub(crate) leased: u64,
+    /// Messages ready or delayed.
+    pub(crate) waiting: u64,
+    /// No message with a smaller id waits: where a walk to the first one starts.
+    pub(crate) first: u64,
+    /// Priority and id of the message by which the lane stands among the lanes that may run.
+    pub(crate) head: Option<(u32, u64)>,
+}
+
+impl LaneRecord {
+    pub(crate) fn write(&self) -> Writer {
+        let mut writer = Writer::new(VERSION);
+        writer.number(self.leased);
+        writer.number(self.waiting);
+        writer.number(self.first);
+        if let Some((priority, id)) = self.head {
+            writer.byte(1);
+            writer.number(u64::from(priority));
+            writer.number(id);
+        } else {
+            writer.byte(0);
+        }
+        writer
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut reader = Reader::new(WHAT, bytes, VERSION)?;
+        let lane = LaneRecord {
+            leased: reader.number()?,
+            waiting: reader.number()?,
+            first: reader.number()?,
+            head: match reader.byte()? {
+                0 => None,
+                _ => Some((reader.small()?, reader.number()?)),
+            },
+        };
+        reader.end()?;
+        Ok(lane)
+    }
+}

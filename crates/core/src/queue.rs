@@ -1,0 +1,193 @@
+//! A queue in memory, and the two rows that it is stored in: configuration (written when it changes) and counters
+//! (written once for each group of commands that changed them).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::api::{Config, Counters, Kind, Namespace, Queue, QueueId, Redrive, Token};
+use crate::codec::{Reader, Unreadable, Writer};
+use crate::gaps::Gaps;
+use crate::keys::Space;
+use crate::time::Time;
+
+const VERSION: u8 = 1;
+const WHAT: &str = "a queue's configuration";
+const COUNTERS_VERSION: u8 = 1;
+const COUNTERS_WHAT: &str = "a queue's counters";
+
+/// A receive that waits for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) token: Token,
+    pub(crate) max: u32,
+    pub(crate) visibility_ms: Option<u64>,
+    pub(crate) deadline: Time,
+}
+
+/// Whether waiting receivers are to be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dispatch {
+    /// Nothing to do.
+    Idle,
+    /// On the engine's list.
+    Listed,
+    /// Held up until rows are loaded.
+    Stalled,
+}
+
+#[derive(Debug)]
+pub(crate) struct QueueState {
+    pub(crate) public: Arc<Queue>,
+    pub(crate) space: Space,
+    /// Key of the proofs in its handles.
+    pub(crate) secret: [u8; 16],
+    pub(crate) counters: Counters,
+    /// Whether the counters differ from their row.
+    pub(crate) dirty: bool,
+    /// The oldest and the newest bucket that may hold deduplication rows.
+    pub(crate) dedup_buckets: Option<(u64, u64)>,
+    pub(crate) waiters: VecDeque<Waiter>,
+    pub(crate) dispatch: Dispatch,
+    /// Known gaps in the order of ready messages, of runnable lanes, and of message ids.
+    pub(crate) ready_gaps: Gaps,
+    pub(crate) head_gaps: Gaps,
+    pub(crate) message_gaps: Gaps,
+    /// When retention and deduplication buckets are looked at next.
+    pub(crate) chores_at: Option<Time>,
+}
+
+impl QueueState {
+    pub(crate) fn new(public: Arc<Queue>, space: Space, secret: [u8; 16]) -> Self {
+        Self {
+            public,
+            space,
+            secret,
+            counters: Counters::default(),
+            dirty: true,
+            dedup_buckets: None,
+            waiters: VecDeque::new(),
+            dispatch: Dispatch::Idle,
+            ready_gaps: Gaps::default(),
+            head_gaps: Gaps::default(),
+            message_gaps: Gaps::default(),
+            chores_at: None,
+        }
+    }
+
+    /// Leaves all messages behind and goes on, empty, in `space`.
+    pub(crate) fn move_to(&mut self, space: Space) {
+        self.space = space;
+        self.counters = Counters::default();
+        self.dirty = true;
+        self.dedup_buckets = None;
+        self.ready_gaps = Gaps::default();
+        self.head_gaps = Gaps::default();
+        self.message_gaps = Gaps::default();
+    }
+
+    pub(crate) fn id(&self) -> QueueId {
+        self.public.id
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.public.config
+    }
+
+    pub(crate) fn messages(&self) -> u64 {
+        self.counters.ready + self.counters.delayed + self.counters.leased
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        let Queue { name, kind, config, version, created_at, modified_at, .. } = &*self.public;
+        let mut writer = Writer::new(VERSION);
+        writer.number(self.space.id);
+        writer.fixed(&self.secret);
+        writer.bytes(name.as_bytes());
+        writer.byte(match kind {
+            Kind::Standard => 0,
+            Kind::Fifo => 1,
+        });
+        writer.number(*version);
+        writer.time(*created_at);
+        writer.time(*modified_at);
+        writer.number(config.delay_ms);
+        writer.number(config.message_bytes_max);
+        writer.number(config.retention_ms);
+        writer.number(config.receive_wait_ms);
+        writer.number(config.visibility_ms);
+        writer.byte(u8::from(config.content_deduplication));
+        match &config.redrive {
+            None => writer.number(0),
+            Some(redrive) => {
+                writer.number(u64::from(redrive.receives_max));
+                writer.bytes(redrive.target.as_bytes());
+            }
+        }
+        writer.number(config.notes.len() as u64);
+        for (name, value) in &config.notes {
+            writer.bytes(name.as_bytes());
+            writer.bytes(value.as_bytes());
+        }
+        writer
+    }
+
+    pub(crate) fn read(namespace: Namespace, id: QueueId, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut reader = Reader::new(WHAT, bytes, VERSION)?;
+        let space = Space { namespace, id: reader.number()? };
+        let secret = reader.fixed()?;
+        let name = reader.text()?.to_owned();
+        let kind = match reader.byte()? {
+            0 => Kind::Standard,
+            1 => Kind::Fifo,
+            _ => return Err(reader.damaged()),
+        };
+        let version = reader.number()?;
+        let created_at = reader.time()?;
+        let modified_at = reader.time()?;
+        let mut config = Config {
+            delay_ms: reader.number()?,
+            message_bytes_max: reader.number()?,
+            retention_ms: reader.number()?,
+            receive_wait_ms: reader.number()?,
+            visibility_ms: reader.number()?,
+            content_deduplication: reader.byte()? != 0,
+            redrive: None,
+            notes: Vec::new(),
+        };
+        let receives_max = reader.small()?;
+        if receives_max > 0 {
+            config.redrive = Some(Redrive { receives_max, target: reader.text()?.to_owned() });
+        }
+        for _ in 0..reader.number()? {
+            config.notes.push((reader.text()?.to_owned(), reader.text()?.to_owned()));
+        }
+        reader.end()?;
+        let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at };
+        Ok(QueueState { dirty: false, ..QueueState::new(Arc::new(public), space, secret) })
+    }
+
+    pub(crate) fn write_counters(&self) -> Writer {
+        let mut writer = Writer::new(COUNTERS_VERSION);
+        writer.number(self.counters.ready);
+        writer.number(self.counters.delayed);
+        writer.number(self.counters.leased);
+        if let Some((oldest, newest)) = self.dedup_buckets {
+            writer.byte(1);
+            writer.number(oldest);
+            writer.number(newest);
+        } else {
+            writer.byte(0);
+        }
+        writer
+    }
+
+    pub(crate) fn read_counters(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
+        let mut reader = Reader::new(COUNTERS_WHAT, bytes, COUNTERS_VERSION)?;
+        self.counters = Counters { ready: reader.number()?, delayed: reader.number()?, leased: reader.number()? };
+        self.dedup_buckets = match reader.byte()? {
+            0 => None,
+            _ => Some((reader.number()?, reader.number()?)),
+        };
+        reader.end()
+    }
+}
