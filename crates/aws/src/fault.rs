@@ -1,0 +1,159 @@
+//! What AWS's services answer when they refuse.
+
+use std::borrow::Cow;
+
+/// A refusal: AWS's code and a sentence for the caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code:?}: {message}")]
+pub struct Fault {
+    /// Which error it is.
+    pub code: Code,
+    /// What is wrong: field, limit and value found.
+    pub message: Cow<'static, str>,
+}
+
+impl Fault {
+    /// A refusal.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// A required parameter is absent.
+    pub fn missing(parameter: &str) -> Self {
+        Self::new(Code::MissingParameter, format!("The request must contain the parameter {parameter}."))
+    }
+
+    /// A parameter has a value that it cannot have.
+    pub fn invalid(parameter: &str, value: &dyn std::fmt::Display, reason: &str) -> Self {
+        let message = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
+        Self::new(Code::InvalidParameterValue, message)
+    }
+
+    /// The queue does not exist.
+    pub fn no_queue() -> Self {
+        Self::new(Code::QueueDoesNotExist, "The specified queue does not exist.")
+    }
+
+    /// The answer is not known to be right: something within broke.
+    pub fn internal() -> Self {
+        Self::new(Code::InternalFailure, "The request failed because of an internal error; see the server's log.")
+    }
+}
+
+/// AWS's error codes that we answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// No queue of this name.
+    QueueDoesNotExist,
+    /// A queue of this name with other attributes.
+    QueueNameExists,
+    /// An attribute that does not exist, or not on this kind of queue.
+    InvalidAttributeName,
+    /// An attribute with a value that it cannot have.
+    InvalidAttributeValue,
+    /// A queue URL that names no queue.
+    InvalidAddress,
+    /// Characters that a body may not have.
+    InvalidMessageContents,
+    /// A receipt handle that this server did not write.
+    ReceiptHandleIsInvalid,
+    /// The message is not under a lease.
+    MessageNotInflight,
+    /// A batch without entries.
+    EmptyBatchRequest,
+    /// A batch with too many entries.
+    TooManyEntriesInBatchRequest,
+    /// Two entries with one id.
+    BatchEntryIdsNotDistinct,
+    /// The entries are too long together.
+    BatchRequestTooLong,
+    /// An entry's id is not of the permitted form.
+    InvalidBatchEntryId,
+    /// More than the server permits.
+    OverLimit,
+    /// Not for this kind of queue, or not yet.
+    UnsupportedOperation,
+    /// A parameter with a value that it cannot have.
+    InvalidParameterValue,
+    /// A required parameter is absent.
+    MissingParameter,
+    /// The request's bytes are not of the form that the protocol has.
+    SerializationException,
+    /// There is no such operation.
+    UnknownOperation,
+    /// The request is longer than the server reads.
+    RequestEntityTooLarge,
+    /// The server cannot take this now.
+    ServiceUnavailable,
+    /// Something within broke.
+    InternalFailure,
+}
+
+const SQS: &str = "com.amazonaws.sqs#";
+const COMMON: &str = "com.amazon.coral.service#";
+
+impl Code {
+    /// Whose shape it is and its name in the JSON protocol, its code in the Query protocol, the HTTP status.
+    const fn row(self) -> (&'static str, &'static str, &'static str, u16) {
+        match self {
+            Code::QueueDoesNotExist => (SQS, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", 400),
+            Code::QueueNameExists => (SQS, "QueueNameExists", "QueueAlreadyExists", 400),
+            Code::InvalidAttributeName => (SQS, "InvalidAttributeName", "InvalidAttributeName", 400),
+            Code::InvalidAttributeValue => (SQS, "InvalidAttributeValue", "InvalidAttributeValue", 400),
+            Code::InvalidAddress => (SQS, "InvalidAddress", "InvalidAddress", 400),
+            Code::InvalidMessageContents => (SQS, "InvalidMessageContents", "InvalidMessageContents", 400),
+            Code::ReceiptHandleIsInvalid => (SQS, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 400),
+            Code::MessageNotInflight => (SQS, "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", 400),
+            Code::EmptyBatchRequest => (SQS, "EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", 400),
+            Code::TooManyEntriesInBatchRequest => {
+                (SQS, "TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400)
+            }
+            Code::BatchEntryIdsNotDistinct => {
+                (SQS, "BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", 400)
+            }
+            Code::BatchRequestTooLong => {
+                (SQS, "BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", 400)
+            }
+            Code::InvalidBatchEntryId => {
+                (SQS, "InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", 400)
+            }
+            Code::OverLimit => (SQS, "OverLimit", "OverLimit", 403),
+            Code::UnsupportedOperation => {
+                (SQS, "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400)
+            }
+            Code::InvalidParameterValue => (COMMON, "InvalidParameterValueException", "InvalidParameterValue", 400),
+            Code::MissingParameter => (COMMON, "MissingRequiredParameterException", "MissingParameter", 400),
+            Code::SerializationException => (COMMON, "SerializationException", "SerializationException", 400),
+            Code::UnknownOperation => (COMMON, "UnknownOperationException", "UnknownOperationException", 400),
+            Code::RequestEntityTooLarge => (COMMON, "RequestEntityTooLarge", "RequestEntityTooLarge", 413),
+            Code::ServiceUnavailable => (COMMON, "ServiceUnavailable", "ServiceUnavailable", 503),
+            Code::InternalFailure => (COMMON, "InternalFailure", "InternalFailure", 500),
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        self.row().3
+    }
+
+    /// The code of the Query protocol, which old SDK code matches on.
+    pub const fn query_code(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The name of the shape in the JSON protocol, without its namespace.
+    pub const fn shape(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The namespace of [`Code::shape`], with the `#` that ends it.
+    pub const fn shape_namespace(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Whether the caller is at fault.
+    pub const fn is_sender(self) -> bool {
+        self.status() < 500
+    }
+}

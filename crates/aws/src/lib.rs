@@ -1,0 +1,15 @@
+//! The wire protocols of AWS: bytes to typed requests, typed results to bytes.
+//!
+//! [`sqs`] is Amazon SQS. A request is decoded ([`sqs::json`]) to the plain types of [`sqs::request`], checked against a
+//! [`sqs::Limits`] profile, and turned into what `weir-core` understands; results go the other way. Errors are
+//! [`Fault`]s: an AWS error code and a sentence.
+//!
+//! Deliberately absent: sockets, clocks, randomness, authentication, and any rule about what a queue does with its
+//! messages.
+
+mod arn;
+mod fault;
+pub mod sqs;
+
+pub use arn::{Arn, account_id, push_account_id};
+pub use fault::{Code, Fault};

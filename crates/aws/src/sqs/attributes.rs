@@ -1,0 +1,295 @@
+//! The attributes of a queue: read into its configuration, and written out of it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use weir_core::api::{Config, Counters, Kind, Queue, Redrive};
+
+use super::limits::{Limits, MESSAGE_SIZE_MIN, NOTE_BYTES_MAX, RECEIVES_MAX, RETENTION_S_MIN};
+use super::request::{Pairs, Text};
+use super::text;
+use crate::arn::Arn;
+use crate::fault::{Code, Fault};
+
+/// What attributes are read against.
+pub struct Context<'a> {
+    /// The kind of the queue.
+    pub kind: Kind,
+    /// Its limits.
+    pub limits: &'a Limits,
+    /// The kind of another queue of the namespace, by name.
+    pub find: &'a dyn Fn(&str) -> Option<Kind>,
+    /// Whether the queue is being created: its kind can be named only then.
+    pub creating: bool,
+}
+
+/// Attributes that are kept as they stand, without meaning to the engine yet: name, default, and whether only FIFO
+/// queues have them. One at its default is not kept, so that naming the default changes nothing.
+const KEPT: [(&str, &str, bool); 7] = [
+    ("DeduplicationScope", "queue", true),
+    ("FifoThroughputLimit", "perQueue", true),
+    ("KmsDataKeyReusePeriodSeconds", "300", false),
+    ("KmsMasterKeyId", "", false),
+    ("Policy", "", false),
+    ("RedriveAllowPolicy", "", false),
+    ("SqsManagedSseEnabled", "true", false),
+];
+
+/// Applies `attributes` to `config`.
+///
+/// # Errors
+/// `InvalidAttributeName`, `InvalidAttributeValue`, or `InvalidParameterValue` for a redrive policy that names no queue.
+pub fn apply(config: &mut Config, attributes: &Pairs<'_, Text<'_>>, context: &Context<'_>) -> Result<(), Fault> {
+    for (name, value) in &attributes.0 {
+        apply_one(config, name, value, context)?;
+    }
+    Ok(())
+}
+
+fn apply_one(config: &mut Config, name: &str, value: &str, context: &Context<'_>) -> Result<(), Fault> {
+    let limits = context.limits;
+    let seconds = |min, max| number(name, value, min, max).map(|s| s * 1_000);
+    match name {
+        "DelaySeconds" => config.delay_ms = seconds(0, limits.delay_s_max)?,
+        "VisibilityTimeout" => config.visibility_ms = seconds(0, limits.visibility_s_max)?,
+        "ReceiveMessageWaitTimeSeconds" => config.receive_wait_ms = seconds(0, limits.wait_s_max)?,
+        "MessageRetentionPeriod" => config.retention_ms = seconds(RETENTION_S_MIN, limits.retention_s_max)?,
+        "MaximumMessageSize" => {
+            let max = i64::try_from(limits.message_bytes_max).unwrap_or(i64::MAX);
+            config.message_bytes_max = number(name, value, MESSAGE_SIZE_MIN, max)?;
+        }
+        "RedrivePolicy" => config.redrive = redrive(value, context)?,
+        "ContentBasedDeduplication" if context.kind == Kind::Fifo => {
+            config.content_deduplication = boolean(name, value)?;
+        }
+        "FifoQueue" if context.kind == Kind::Fifo => {
+            if !context.creating || !boolean(name, value)? {
+                return Err(bad_value(name, value, "a queue's kind is fixed by its name"));
+            }
+        }
+        _ => match KEPT.into_iter().find(|&(known, _, fifo)| known == name && (!fifo || context.kind == Kind::Fifo)) {
+            Some((_, default, _)) => keep(config, name, value, default)?,
+            None => {
+                let message = format!("Unknown Attribute {}.", text::quote(name, 256));
+                return Err(Fault::new(Code::InvalidAttributeName, message));
+            }
+        },
+    }
+    Ok(())
+}
+
+fn number(name: &str, value: &str, min: i64, max: i64) -> Result<u64, Fault> {
+    let parsed = value.parse::<i64>().ok().filter(|n| (min..=max).contains(n));
+    parsed
+        .and_then(|n| u64::try_from(n).ok())
+        .ok_or_else(|| bad_value(name, value, &format!("must be a whole number between {min} and {max}")))
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool, Fault> {
+    match value {
+        _ if value.eq_ignore_ascii_case("true") => Ok(true),
+        _ if value.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(bad_value(name, value, "must be true or false")),
+    }
+}
+
+fn bad_value(name: &str, value: &str, reason: &str) -> Fault {
+    let value = text::quote(value, 256);
+    let message = format!("Invalid value for the parameter {name}. Reason: {reason}, found \"{value}\".");
+    Fault::new(Code::InvalidAttributeValue, message)
+}
+
+fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(), Fault> {
+    let of = |allowed: &[&str]| match allowed.contains(&value) {
+        true => Ok(()),
+        false => Err(bad_value(name, value, &format!("must be one of {}", allowed.join(", ")))),
+    };
+    match name {
+        "DeduplicationScope" => of(&["queue", "messageGroup"])?,
+        "FifoThroughputLimit" => of(&["perQueue", "perMessageGroupId"])?,
+        "SqsManagedSseEnabled" => of(&["true", "false"])?,
+        "KmsDataKeyReusePeriodSeconds" => drop(number(name, value, 60, 86_400)?),
+        _ if value.len() > NOTE_BYTES_MAX => {
+            return Err(bad_value(name, value, &format!("must be at most {NOTE_BYTES_MAX} bytes long")));
+        }
+        "Policy" | "RedriveAllowPolicy" if !value.is_empty() => {
+            serde_json::from_str::<Object>(value).map_err(|error| bad_value(name, value, &error.to_string()))?;
+        }
+        _ => {}
+    }
+    config.notes.retain(|(kept, _)| kept != name);
+    if value != default {
+        config.notes.push((name.to_owned(), value.to_owned()));
+        config.notes.sort_unstable();
+    }
+    Ok(())
+}
+
+/// Any JSON object, whatever it holds.
+#[derive(Deserialize)]
+struct Object {}
+
+#[derive(Deserialize)]
+struct RedrivePolicy<'a> {
+    #[serde(borrow, rename = "deadLetterTargetArn")]
+    target: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "maxReceiveCount")]
+    receives_max: Option<Count<'a>>,
+}
+
+/// A number, or a string of one: clients send both.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Count<'a> {
+    Number(u64),
+    Text(#[serde(borrow)] Cow<'a, str>),
+}
+
+fn redrive(value: &str, context: &Context<'_>) -> Result<Option<Redrive>, Fault> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |reason: &str| Fault::invalid("RedrivePolicy", &text::quote(value, 1_024), reason);
+    let policy: RedrivePolicy<'_> =
+        serde_json::from_str(value).map_err(|error| invalid(&format!("Redrive policy is not valid JSON: {error}.")))?;
+    let target = policy
+        .target
+        .ok_or_else(|| invalid("Redrive policy does not contain mandatory attribute: deadLetterTargetArn."))?;
+    let count = policy
+        .receives_max
+        .ok_or_else(|| invalid("Redrive policy does not contain mandatory attribute: maxReceiveCount."))?;
+    let count = match count {
+        Count::Number(n) => Some(n),
+        Count::Text(text) => text.parse().ok(),
+    };
+    let receives_max = count.filter(|n| (1..=RECEIVES_MAX).contains(n)).and_then(|n| u32::try_from(n).ok());
+    let receives_max = receives_max.ok_or_else(|| {
+        invalid(&format!(
+            "Invalid value for maxReceiveCount, valid values are from 1 to {RECEIVES_MAX} both inclusive."
+        ))
+    })?;
+    let arn = Arn::parse(&target).ok_or_else(|| invalid("Invalid value for deadLetterTargetArn."))?;
+    match (context.find)(arn.name) {
+        None => Err(invalid("Dead letter target does not exist.")),
+        Some(kind) if kind != context.kind => {
+            Err(invalid("Dead-letter queue must be same type of queue as the source."))
+        }
+        Some(_) => Ok(Some(Redrive { target: arn.name.to_owned(), receives_max })),
+    }
+}
+
+/// The first attribute in which `ours` differs from `theirs`, by its name.
+pub fn first_difference(ours: &Config, theirs: &Config) -> Option<String> {
+    let fields = [
+        ("DelaySeconds", ours.delay_ms != theirs.delay_ms),
+        ("VisibilityTimeout", ours.visibility_ms != theirs.visibility_ms),
+        ("ReceiveMessageWaitTimeSeconds", ours.receive_wait_ms != theirs.receive_wait_ms),
+        ("MessageRetentionPeriod", ours.retention_ms != theirs.retention_ms),
+        ("MaximumMessageSize", ours.message_bytes_max != theirs.message_bytes_max),
+        ("RedrivePolicy", ours.redrive != theirs.redrive),
+        ("ContentBasedDeduplication", ours.content_deduplication != theirs.content_deduplication),
+    ];
+    let differs = fields.into_iter().find(|&(_, differs)| differs).map(|(name, _)| name.to_owned());
+    differs.or_else(|| {
+        let missing = |from: &Config, note: &&(String, String)| !from.notes.contains(note);
+        let note = ours.notes.iter().find(|note| missing(theirs, note));
+        note.or_else(|| theirs.notes.iter().find(|note| missing(ours, note))).map(|(name, _)| name.clone())
+    })
+}
+
+/// The refusal to create a queue that exists with another value of `attribute`.
+pub fn exists(attribute: &str) -> Fault {
+    let message = format!("A queue already exists with the same name and a different value for attribute {attribute}");
+    Fault::new(Code::QueueNameExists, message)
+}
+
+/// Which attributes of a queue are asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    names: &'a [Text<'a>],
+    all: bool,
+}
+
+const NAMES: [&str; 14] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ContentBasedDeduplication",
+    "CreatedTimestamp",
+    "DelaySeconds",
+    "FifoQueue",
+    "LastModifiedTimestamp",
+    "MaximumMessageSize",
+    "MessageRetentionPeriod",
+    "QueueArn",
+    "ReceiveMessageWaitTimeSeconds",
+    "RedrivePolicy",
+    "VisibilityTimeout",
+];
+
+impl<'a> Wanted<'a> {
+    /// Reads the names that a request lists.
+    ///
+    /// # Errors
+    /// `InvalidAttributeName` for one that does not exist.
+    pub fn of(names: &'a [Text<'a>]) -> Result<Self, Fault> {
+        let known =
+            |name: &str| name == "All" || NAMES.contains(&name) || KEPT.iter().any(|(kept, _, _)| *kept == name);
+        match names.iter().find(|name| !known(name)) {
+            None => Ok(Self { names, all: names.iter().any(|name| name == "All") }),
+            Some(name) => {
+                let message = format!("Unknown Attribute {}.", text::quote(name, 256));
+                Err(Fault::new(Code::InvalidAttributeName, message))
+            }
+        }
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        self.all || self.names.iter().any(|wanted| wanted == name)
+    }
+}
+
+/// The attributes of `queue` that are `wanted` and that it has.
+pub fn list(queue: &Queue, counters: Counters, region: &str, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
+    let config = &queue.config;
+    let seconds = |ms: u64| Some((ms / 1_000).to_string());
+    let fifo = queue.kind == Kind::Fifo;
+    let arn = |name| Arn { region, namespace: queue.namespace, name };
+    let redrive = config.redrive.as_ref().map(|redrive| {
+        let target = arn(&redrive.target);
+        format!(r#"{{"deadLetterTargetArn":"{target}","maxReceiveCount":{}}}"#, redrive.receives_max)
+    });
+    let mut attributes = Vec::new();
+    for name in NAMES.into_iter().filter(|name| wanted.takes(name)) {
+        let value = match name {
+            "ApproximateNumberOfMessages" => Some(counters.ready.to_string()),
+            "ApproximateNumberOfMessagesDelayed" => Some(counters.delayed.to_string()),
+            "ApproximateNumberOfMessagesNotVisible" => Some(counters.leased.to_string()),
+            "ContentBasedDeduplication" => fifo.then(|| config.content_deduplication.to_string()),
+            "CreatedTimestamp" => seconds(queue.created_at.0),
+            "DelaySeconds" => seconds(config.delay_ms),
+            "FifoQueue" => fifo.then(|| "true".to_owned()),
+            "LastModifiedTimestamp" => seconds(queue.modified_at.0),
+            "MaximumMessageSize" => Some(config.message_bytes_max.to_string()),
+            "MessageRetentionPeriod" => seconds(config.retention_ms),
+            "QueueArn" => Some(arn(&queue.name).to_string()),
+            "ReceiveMessageWaitTimeSeconds" => seconds(config.receive_wait_ms),
+            "RedrivePolicy" => redrive.clone(),
+            "VisibilityTimeout" => seconds(config.visibility_ms),
+            _ => None,
+        };
+        attributes.extend(value.map(|value| (name, value)));
+    }
+    for (name, default, only_fifo) in KEPT.into_iter().filter(|(name, _, _)| wanted.takes(name)) {
+        let kept = config.notes.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.clone());
+        // What has no meaning without a key is not shown at its default, as on AWS.
+        let shown = !default.is_empty() && name != "KmsDataKeyReusePeriodSeconds" && (fifo || !only_fifo);
+        let value = kept.or_else(|| shown.then(|| default.to_owned()));
+        attributes.extend(value.map(|value| (name, value)));
+    }
+    attributes
+}
+
+#[cfg(test)]
+#[path = "attributes_tests.rs"]
+mod tests;

@@ -1,0 +1,70 @@
+//! Message groups and deduplication ids as the engine knows them: hashes of 128 bits.
+
+use sha2::{Digest, Sha256};
+use weir_core::api::Lane;
+
+use super::digest::hex;
+
+// What is hashed says what it is, so that no id can pass for a content or a group.
+const GROUP: &[u8] = b"weir group\0";
+const ID: &[u8] = b"weir deduplication id\0";
+const CONTENT: &[u8] = b"weir content\0";
+
+/// By what a message on a FIFO queue is told from its duplicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deduplication<'a> {
+    /// By an id of its own.
+    Id(&'a str),
+    /// By its body.
+    Content,
+}
+
+/// The lane of a message group.
+pub fn lane(group_id: &str) -> Lane {
+    Lane(hash(GROUP, group_id.as_bytes()))
+}
+
+/// The hash of a deduplication id.
+pub fn id_hash(id: &str) -> [u8; 16] {
+    hash(ID, id.as_bytes())
+}
+
+/// The hash of a body.
+pub fn content_hash(body: &[u8]) -> [u8; 16] {
+    hash(CONTENT, body)
+}
+
+/// The deduplication id that AWS gives a message which has none of its own: the SHA-256 of its body.
+pub(super) fn content_id(body: &[u8]) -> String {
+    let mut digits = vec![0; 64];
+    hex(&Sha256::digest(body), &mut digits);
+    String::from_utf8(digits).expect("hexadecimal digits are ASCII")
+}
+
+fn hash(domain: &[u8], bytes: &[u8]) -> [u8; 16] {
+    let digest = Sha256::new_with_prefix(domain).chain_update(bytes).finalize();
+    let mut first = [0; 16];
+    for (to, from) in first.iter_mut().zip(digest) {
+        *to = from;
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_fixed_for_ever() {
+        // These bytes are stored: a change would let duplicates pass and split groups.
+        let hex = |bytes: [u8; 16]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        insta::assert_snapshot!(hex(lane("a").0), @"");
+        insta::assert_snapshot!(hex(id_hash("a")), @"");
+        insta::assert_snapshot!(hex(content_hash(b"a")), @"");
+    }
+
+    #[test]
+    fn the_content_id_is_the_sha_256_of_the_body() {
+        assert_eq!(content_id(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

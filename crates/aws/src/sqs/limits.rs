@@ -1,0 +1,102 @@
+//! The limits of SQS as one named profile: ours by default, AWS's where they are to be enforced.
+
+/// What a request may ask for. All bounds are inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest message: body and attributes, in bytes. AWS: 1 MiB.
+    pub message_bytes_max: u64,
+    /// Longest batch: the sum of its messages, in bytes. AWS: 1 MiB.
+    pub batch_bytes_max: u64,
+    /// Most message attributes. AWS: 10.
+    pub attributes_max: usize,
+    /// Most entries of a batch, and most messages of one receive. AWS: 10.
+    pub batch_max: usize,
+    /// Longest delay in seconds. AWS: 15 minutes.
+    pub delay_s_max: i64,
+    /// Longest visibility timeout in seconds. AWS: 12 hours.
+    pub visibility_s_max: i64,
+    /// Longest wait of a receive in seconds. AWS: 20.
+    pub wait_s_max: i64,
+    /// Longest retention in seconds. AWS: 14 days.
+    pub retention_s_max: i64,
+    /// Whether a message on a FIFO queue may have a delay of its own. AWS: no.
+    pub delay_per_fifo_message: bool,
+    /// Whether a body may hold any UTF-8. AWS: only the characters of XML 1.0.
+    pub any_utf8: bool,
+}
+
+/// A thousand years: what "no limit" means, so that sums of times stay far from overflow.
+const UNLIMITED_S: i64 = 1_000 * 366 * 86_400;
+
+impl Limits {
+    /// Ours: everything that AWS permits and more.
+    pub const OURS: Limits = Limits {
+        message_bytes_max: 16 << 20,
+        batch_bytes_max: 16 << 20,
+        attributes_max: 64,
+        batch_max: weir_core::api::BATCH_MAX,
+        delay_s_max: UNLIMITED_S,
+        visibility_s_max: UNLIMITED_S,
+        wait_s_max: 3_600,
+        retention_s_max: UNLIMITED_S,
+        delay_per_fifo_message: true,
+        any_utf8: true,
+    };
+
+    /// Those of AWS (`compat.enforce = aws`).
+    pub const AWS: Limits = Limits {
+        message_bytes_max: 1 << 20,
+        batch_bytes_max: 1 << 20,
+        attributes_max: 10,
+        batch_max: 10,
+        delay_s_max: 900,
+        visibility_s_max: 43_200,
+        wait_s_max: 20,
+        retention_s_max: 1_209_600,
+        delay_per_fifo_message: false,
+        any_utf8: false,
+    };
+
+    /// How long a message may be on a queue whose attribute `MaximumMessageSize` is `queue`. A queue that still has
+    /// AWS's default takes what the server takes; any other value holds as it stands.
+    pub fn message_bytes(&self, queue: u64) -> u64 {
+        if queue == MESSAGE_SIZE_DEFAULT { self.message_bytes_max } else { queue.min(self.message_bytes_max) }
+    }
+}
+
+/// Default of the attribute `MaximumMessageSize`.
+pub(crate) const MESSAGE_SIZE_DEFAULT: u64 = 1 << 20;
+/// Least value of the attribute `MaximumMessageSize`.
+pub(crate) const MESSAGE_SIZE_MIN: i64 = 1_024;
+/// Least retention in seconds.
+pub(crate) const RETENTION_S_MIN: i64 = 60;
+/// Longest name of a queue, in bytes.
+pub(crate) const NAME_MAX: usize = 80;
+/// Longest id of a batch entry, in bytes.
+pub(crate) const ENTRY_ID_MAX: usize = 80;
+/// Longest message group id or deduplication id, in bytes.
+pub(crate) const GROUP_ID_MAX: usize = 128;
+/// Longest name or type of a message attribute, in bytes.
+pub(crate) const ATTRIBUTE_NAME_MAX: usize = 256;
+/// Largest `maxReceiveCount` of a redrive policy.
+pub(crate) const RECEIVES_MAX: u64 = 1_000;
+/// Most queues of one page of `ListQueues`.
+pub(crate) const LIST_MAX: i64 = 1_000;
+/// Longest attribute that is only kept, in bytes.
+pub(crate) const NOTE_BYTES_MAX: usize = 8_192;
+/// Longest trace header (a message system attribute), in bytes: ours.
+pub(crate) const TRACE_HEADER_MAX: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_at_the_default_size_takes_what_the_server_takes() {
+        assert_eq!(Limits::OURS.message_bytes(1 << 20), 16 << 20);
+        assert_eq!(Limits::OURS.message_bytes(262_144), 262_144);
+        assert_eq!(Limits::OURS.message_bytes(u64::MAX), 16 << 20);
+        assert_eq!(Limits::AWS.message_bytes(1 << 20), 1 << 20);
+        assert_eq!(Limits::AWS.message_bytes(2_048), 2_048);
+    }
+}

@@ -1,0 +1,96 @@
+//! Receipt handles: the wire form of a lease.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use weir_core::api::{Handle, QueueId};
+
+use super::text;
+use crate::fault::{Code, Fault};
+
+const VERSION: u8 = 1;
+const BYTES: usize = 1 + 8 + 8 + 8 + 4 + 8;
+/// Length of a receipt handle in characters.
+pub const LEN: usize = (BYTES * 4).div_ceil(3);
+
+/// Writes a handle of `queue`.
+pub fn encode(queue: QueueId, handle: &Handle) -> String {
+    let mut bytes = Vec::with_capacity(BYTES);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&queue.0.to_be_bytes());
+    bytes.extend_from_slice(&handle.space.to_be_bytes());
+    bytes.extend_from_slice(&handle.message.to_be_bytes());
+    bytes.extend_from_slice(&handle.grant.to_be_bytes());
+    bytes.extend_from_slice(&handle.proof.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads a handle of `queue`.
+///
+/// # Errors
+/// `ReceiptHandleIsInvalid` for what no server of ours wrote for this queue, quoting it.
+pub fn decode(queue: QueueId, receipt: &str) -> Result<Handle, Fault> {
+    match parse(receipt) {
+        Some((of, handle)) if of == queue => Ok(handle),
+        _ => Err(invalid(receipt)),
+    }
+}
+
+/// The refusal of a receipt handle.
+pub fn invalid(receipt: &str) -> Fault {
+    let quoted = text::quote(receipt, 1_024);
+    Fault::new(
+        Code::ReceiptHandleIsInvalid,
+        format!("The input receipt handle \"{quoted}\" is not a valid receipt handle."),
+    )
+}
+
+fn parse(receipt: &str) -> Option<(QueueId, Handle)> {
+    if receipt.len() != LEN {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    let read = URL_SAFE_NO_PAD.decode_slice(receipt, &mut bytes).ok()?;
+    let (&version, rest) = bytes.split_first()?;
+    if read != BYTES || version != VERSION {
+        return None;
+    }
+    let (queue, rest) = rest.split_first_chunk()?;
+    let (space, rest) = rest.split_first_chunk()?;
+    let (message, rest) = rest.split_first_chunk()?;
+    let (grant, rest) = rest.split_first_chunk()?;
+    let (proof, _) = rest.split_first_chunk()?;
+    let handle = Handle {
+        space: u64::from_be_bytes(*space),
+        message: u64::from_be_bytes(*message),
+        grant: u32::from_be_bytes(*grant),
+        proof: u64::from_be_bytes(*proof),
+    };
+    Some((QueueId(u64::from_be_bytes(*queue)), handle))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_handle_reads_back_as_it_was_written(
+            queue: u64, space: u64, message: u64, grant: u32, proof: u64,
+        ) {
+            let handle = Handle { space, message, grant, proof };
+            let receipt = encode(QueueId(queue), &handle);
+            prop_assert_eq!(receipt.len(), LEN);
+            prop_assert_eq!(decode(QueueId(queue), &receipt), Ok(handle));
+            prop_assert!(decode(QueueId(queue ^ 1), &receipt).is_err());
+        }
+
+        #[test]
+        fn garbage_is_refused_and_quoted(garbage in ".{0,80}") {
+            let fault = decode(QueueId(1), &garbage).unwrap_err();
+            prop_assert_eq!(fault.code, Code::ReceiptHandleIsInvalid);
+            prop_assert!(fault.message.contains(&garbage));
+        }
+    }
+}
