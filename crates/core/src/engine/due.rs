@@ -122,7 +122,7 @@ impl Engine {
                 self.end_delay(state, queue, id, &head)
             }
             Some((queue, head)) if head.due == at && head.state == Standing::Leased => {
-                self.release(state, queue, id, head)
+                self.release(state, queue, id, &head)
             }
             // The row of a space left behind.
             _ => {

@@ -45,7 +45,7 @@ impl Engine {
             }
             for (message, head) in picked {
                 match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, &head)) {
-                    Some(target) => self.move_dead_letter(state, id, target, message, head)?,
+                    Some(target) => self.move_dead_letter(state, id, target, message, &head)?,
                     None => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
                 }
             }
@@ -143,11 +143,11 @@ impl Engine {
         state: &mut S,
         id: QueueId,
         message: u64,
-        head: Head,
+        head: &Head,
     ) -> Result<(), Stop> {
-        match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, &head)) {
+        match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, head)) {
             Some(target) => self.move_dead_letter(state, id, target, message, head),
-            None => self.end_delay(state, id, message, &head),
+            None => self.end_delay(state, id, message, head),
         }
     }
 
@@ -157,11 +157,11 @@ impl Engine {
         from: QueueId,
         to: QueueId,
         message: u64,
-        head: Head,
+        head: &Head,
     ) -> Result<(), Stop> {
-        self.leave(state, from, message, &head)?;
+        self.leave(state, from, message, head)?;
         let source = self.queues.get(&from).map(|queue| queue.public.name.as_str().into());
-        let head = Head { state: Standing::Ready, receives_before: head.receives, source, ..head };
+        let head = Head { state: Standing::Ready, receives_before: head.receives, source, ..head.clone() };
         self.enter(state, to, message, &head)
     }
 }

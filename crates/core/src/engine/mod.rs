@@ -19,10 +19,11 @@ mod send;
 mod visibility;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::api::{Command, Error, Namespace, Output, QueueId, Reply, Token};
+use crate::api::{Command, Counters, Error, Namespace, Output, Queue, QueueId, Reply, Token};
 use crate::codec::{Unreadable, Writer};
 use crate::keys::{self, Space};
 use crate::kv::{Need, State};
@@ -205,6 +206,18 @@ impl Engine {
     /// Engine time: that of the latest call.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// All queues, by id.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        let mut queues: Vec<_> = self.queues.values().map(|queue| Arc::clone(&queue.public)).collect();
+        queues.sort_unstable_by_key(|queue| queue.id);
+        queues
+    }
+
+    /// The counters of a queue as they are now, of which a crash may still take back what is not durable.
+    pub fn counters(&self, id: QueueId) -> Option<Counters> {
+        self.queues.get(&id).map(|queue| queue.counters)
     }
 
     /// How many receives wait for a message.

@@ -73,6 +73,15 @@ impl Engine {
         }
     }
 
+    /// Answers every waiting receive as empty: nothing more will come.
+    pub fn end_all_waits(&mut self, out: &mut Output) {
+        let mut tokens: Vec<Token> = self.waiting.keys().copied().collect();
+        tokens.sort_unstable();
+        for token in tokens {
+            self.cancel(token, out);
+        }
+    }
+
     /// Answers the receives of a queue whose time ended while rows were being loaded.
     pub(super) fn end_overdue(&mut self, id: QueueId, out: &mut Output) {
         let now = self.now;

@@ -42,7 +42,7 @@ impl Engine {
             return Ok(Err(Error::NotLeased));
         }
         if visibility_ms == 0 {
-            self.release(state, id, handle.message, head)?;
+            self.release(state, id, handle.message, &head)?;
         } else {
             let due = self.now.after(Duration::from_millis(visibility_ms));
             let extended = Head { due, ..head.clone() };
