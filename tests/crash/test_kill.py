@@ -65,6 +65,7 @@ class Ledger:
         self.intended, self.sent = set(), set()
         self.deleting, self.deleted = set(), set()
         self.next_of_group = {f"g{n}": 0 for n in range(GROUPS)}
+        self.settled_below = dict.fromkeys(self.next_of_group, 0)
         self.unanswered = {}
         self.violations = []
 
@@ -90,7 +91,9 @@ class Ledger:
     def check_order(self, names):
         for at, name in enumerate(names):
             group, n = name.split("/")
-            for earlier in range(int(n)):
+            while f"{group}/{self.settled_below[group]}" in self.deleted:
+                self.settled_below[group] += 1
+            for earlier in range(self.settled_below[group], int(n)):
                 before = f"{group}/{earlier}"
                 if before in self.sent and before not in self.deleting and before not in names[:at]:
                     self.violations.append(f"{name} was delivered while {before} before it was not settled")

@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Measures Weir on this machine: a table and a line of JSON for each workload.
+#[derive(Debug, Parser)]
+#[command(name = "weir-bench")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) workload: Workload,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// The server's binary.
+    #[arg(long, global = true, env = "WEIR_BIN", default_value = "target/release/weir")]
+    pub(crate) weir: PathBuf,
+    /// Where data directories are made and removed: on the disk to be measured.
+    #[arg(long, global = true, default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Bytes of a message's body.
+    #[arg(long, global = true, default_value_t = 256)]
+    pub(crate) body: usize,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Workload {
+    /// All workloads, each for a few seconds.
+    Quick,
+    /// All workloads as `docs/performance.md` records them: about an hour.
+    Record,
+    /// Life cycles (send, receive, delete) in process, against a bare log that writes the same bytes.
+    Engine(Engine),
+    /// Requests over HTTP, against a bare handler with the same requests and answers.
+    Http(Http),
+    /// From send to a waiting receiver.
+    Latency(Latency),
+    /// Millions of messages at rest.
+    Backlog(Backlog),
+    /// Many queues that nobody uses.
+    Idle(Idle),
+    /// The bare handler that `http` compares with.
+    #[command(hide = true)]
+    Bare(Bare),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Engine {
+    /// How long.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Queues, used in turn.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) queues: usize,
+    /// Life cycles at once.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) at_once: usize,
+    /// Messages that lie in the first queue before, and stay.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) backlog: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Http {
+    /// How long each server is driven.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Connections that ask at once.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: usize,
+    /// Messages to receive and delete.
+    #[arg(long, default_value_t = 500_000)]
+    pub(crate) filled: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Latency {
+    /// How long.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Messages a second.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) rate: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Backlog {
+    /// How the messages lie.
+    #[arg(long, value_enum, default_value_t = Resting::Ready)]
+    pub(crate) resting: Resting,
+    /// How many.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) messages: u64,
+    /// FIFO groups that they are spread over.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) groups: u64,
+    /// The backlog that speed is compared with.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) shallow: u64,
+    /// How long life cycles are measured, each time.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Connections that send, receive and delete.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) connections: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Resting {
+    /// Ready on a standard queue.
+    Ready,
+    /// Delayed on a standard queue.
+    Delayed,
+    /// Ready on a FIFO queue, in groups.
+    Fifo,
+}
+
+impl Resting {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Resting::Ready => "ready",
+            Resting::Delayed => "delayed",
+            Resting::Fifo => "FIFO",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Idle {
+    /// How many queues.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) queues: usize,
+    /// Seconds before measuring.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) settle: u64,
+    /// How long.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Bare {
+    /// Folder of recorded answers.
+    pub(crate) answers: PathBuf,
+}

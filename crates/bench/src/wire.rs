@@ -1,0 +1,144 @@
+//! HTTP/1.1 as lean as it can be: fixed requests over kept connections, answers told apart by their length.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// An SQS request with its headers.
+pub(crate) fn request(operation: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:9324\r\nX-Amz-Target: AmazonSQS.{operation}\r\n\
+         Content-Type: application/x-amz-json-1.0\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// One kept connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+/// An answer, borrowed from its connection.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) head: &'a [u8],
+    pub(crate) body: &'a [u8],
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; 64 << 10], filled: 0 })
+    }
+
+    /// Sends `request` and reads the answer to it.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        self.stream.write_all(request).await?;
+        self.filled = 0;
+        let (head_end, length) = loop {
+            self.read().await?;
+            let got = self.buffer.get(..self.filled).unwrap_or_default();
+            if let Some(end) = find(got, b"\r\n\r\n") {
+                let head = got.get(..end).unwrap_or_default();
+                break (end + 4, content_length(head)?);
+            }
+        };
+        let end = head_end + length;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        while self.filled < end {
+            self.read().await?;
+        }
+        if self.filled > end {
+            bail!("an answer is followed by bytes that nobody asked for");
+        }
+        let head = self.buffer.get(..head_end).unwrap_or_default();
+        let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        Ok(Answer {
+            status: status.context("an answer without a status")?,
+            head,
+            body: self.buffer.get(head_end..end).unwrap_or_default(),
+        })
+    }
+
+    /// [`Connection::exchange`] that takes nothing but 200.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        let answer = self.exchange(request).await?;
+        if answer.status != 200 {
+            bail!("answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+        }
+        Ok(answer)
+    }
+
+    async fn read(&mut self) -> anyhow::Result<()> {
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let count = self.stream.read(self.buffer.get_mut(self.filled..).unwrap_or_default()).await?;
+        if count == 0 {
+            bail!("the server hung up");
+        }
+        self.filled += count;
+        Ok(())
+    }
+}
+
+fn content_length(head: &[u8]) -> anyhow::Result<usize> {
+    let head = std::str::from_utf8(head).context("an answer's head is not text")?;
+    let length = head.split("\r\n").find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    length.context("an answer without a length")
+}
+
+/// Where `needle` starts in `bytes`.
+pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
+}
+
+/// The text of the first member `name` in the JSON `body`, which has no escapes in it.
+pub(crate) fn text_member<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
+    let label = format!("\"{name}\":\"");
+    let start = find(body, label.as_bytes())? + label.len();
+    let rest = body.get(start..)?;
+    let end = rest.iter().position(|&byte| byte == b'"')?;
+    std::str::from_utf8(rest.get(..end)?).ok()
+}
+
+/// Creates a queue and returns its URL.
+pub(crate) async fn create_queue(
+    connection: &mut Connection,
+    name: &str,
+    attributes: &[(&str, &str)],
+) -> anyhow::Result<String> {
+    let attributes: serde_json::Map<_, _> =
+        attributes.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect();
+    let body = serde_json::json!({ "QueueName": name, "Attributes": attributes }).to_string();
+    let answer = connection.ask(&request("CreateQueue", &body)).await?;
+    Ok(text_member(answer.body, "QueueUrl").context("no QueueUrl in the answer")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_an_answer_is_read_whatever_the_case_of_its_name() {
+        assert_eq!(content_length(b"HTTP/1.1 200 OK\r\nContent-LENGTH: 12").unwrap(), 12);
+        assert!(content_length(b"HTTP/1.1 200 OK").is_err());
+    }
+
+    #[test]
+    fn a_member_is_cut_out_of_json() {
+        assert_eq!(text_member(br#"{"a":"x","b":"y z"}"#, "b"), Some("y z"));
+        assert_eq!(text_member(br#"{"a":"x"}"#, "b"), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Which workloads run, and with what.
+
+use anyhow::bail;
+
+use crate::arguments::{Backlog, Common, Engine, Http, Idle, Latency, Resting, Workload};
+use crate::{backlog, engine, http, idle, latency};
+
+impl Workload {
+    pub(crate) fn run(&self, common: &Common) -> anyhow::Result<()> {
+        match self {
+            Workload::Quick => all(common, &QUICK),
+            Workload::Record => all(common, &RECORD),
+            Workload::Engine(workload) => engine::run(common, workload),
+            Workload::Http(workload) => http::run(common, workload),
+            Workload::Latency(workload) => latency::run(common, workload),
+            Workload::Backlog(workload) => backlog::run(common, workload),
+            Workload::Idle(workload) => idle::run(common, workload),
+            Workload::Bare(_) => bail!("the bare handler is no workload"),
+        }
+    }
+}
+
+/// How long and how much.
+struct Scale {
+    engine_seconds: u64,
+    seconds: u64,
+    filled: usize,
+    backlog: u64,
+    groups: u64,
+}
+
+const QUICK: Scale = Scale { engine_seconds: 5, seconds: 5, filled: 200_000, backlog: 200_000, groups: 20_000 };
+const RECORD: Scale =
+    Scale { engine_seconds: 600, seconds: 20, filled: 1_000_000, backlog: 10_000_000, groups: 1_000_000 };
+
+fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
+    for queues in [1, 1000] {
+        engine::run(common, &Engine { seconds: scale.engine_seconds, queues, at_once: 128, backlog: 0 })?;
+    }
+    http::run(common, &Http { seconds: scale.seconds, connections: 64, filled: scale.filled })?;
+    latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
+    for resting in [Resting::Ready, Resting::Delayed, Resting::Fifo] {
+        let backlog = Backlog {
+            resting,
+            messages: scale.backlog,
+            groups: scale.groups,
+            shallow: 10_000,
+            seconds: scale.seconds,
+            connections: 32,
+        };
+        backlog::run(common, &backlog)?;
+    }
+    idle::run(common, &Idle { queues: 10_000, settle: 10, seconds: scale.seconds })
+}
