@@ -1,0 +1,321 @@
+//! A world in memory for the engine: rows that can be cold, time that is set, messages known by their text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use weir_core::api::*;
+use weir_core::kv::{Key, Need, RowVisitor, State, View};
+use weir_core::{Engine, Stop, Time};
+
+/// Rows in memory of which only those loaded may be read. Panics where a handler writes before a read that stops it.
+#[derive(Debug, Default)]
+pub struct Rows {
+    pub rows: BTreeMap<Key, Vec<u8>>,
+    /// `None`: every row is in memory.
+    loaded: Option<BTreeSet<Key>>,
+    wrote: std::cell::Cell<bool>,
+}
+
+impl Rows {
+    fn is_cold(&self, key: &[u8]) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| !loaded.contains(key))
+    }
+
+    fn need(&self, from: &[u8], to: Key, rows: usize) -> Need {
+        Need { from: Key::from_slice(from), to, rows }
+    }
+
+    pub fn load(&mut self, need: &Need) {
+        let found: Vec<Key> = self
+            .rows
+            .range(need.from.clone()..need.to.clone())
+            .take(need.rows.max(1))
+            .map(|(key, _)| key.clone())
+            .collect();
+        if let Some(loaded) = &mut self.loaded {
+            loaded.insert(need.from.clone());
+            loaded.extend(found);
+        }
+    }
+
+    fn write(&mut self, key: &[u8]) {
+        self.wrote.set(true);
+        if let Some(loaded) = &mut self.loaded {
+            loaded.insert(Key::from_slice(key));
+        }
+    }
+}
+
+impl View for Rows {
+    fn get(&self, key: &[u8], _ahead: usize) -> Result<Option<&[u8]>, Need> {
+        if self.is_cold(key) {
+            let mut to = Key::from_slice(key);
+            to.push(0);
+            return Err(self.need(key, to, 1));
+        }
+        Ok(self.rows.get(key).map(Vec::as_slice))
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], row: RowVisitor<'_>) -> Result<(), Need> {
+        for (key, value) in self.rows.range(Key::from_slice(from)..Key::from_slice(to)) {
+            if self.is_cold(key) {
+                return Err(self.need(key, Key::from_slice(to), 2));
+            }
+            if row(key, value) == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State for Rows {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.write(key);
+        self.rows.insert(Key::from_slice(key), value.to_vec());
+    }
+
+    fn insert(&mut self, key: &[u8], value: &[u8]) {
+        assert!(!self.rows.contains_key(key), "inserted a key that is there: {key:?}");
+        self.put(key, value);
+    }
+
+    fn insert_bulk(&mut self, key: &[u8], parts: &[&[u8]]) {
+        self.insert(key, &parts.concat());
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.write(key);
+        self.rows.remove(key);
+    }
+
+    fn delete_range(&mut self, from: &[u8], to: &[u8]) {
+        self.wrote.set(true);
+        self.rows.retain(|key, _| key.as_slice() < from || key.as_slice() >= to);
+    }
+}
+
+pub const START: Time = Time(1_700_000_000_000);
+
+/// A message as a test sees it.
+#[derive(Clone, Debug)]
+pub struct Got {
+    pub text: String,
+    pub handle: Handle,
+    pub delivery: Delivery,
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub rows: Rows,
+    pub now: Time,
+    last_token: u64,
+    answers: BTreeMap<Token, Result<Reply, Error>>,
+    pub queues: BTreeMap<String, QueueId>,
+    versions: BTreeMap<QueueId, u64>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::over(Rows::default())
+    }
+
+    /// A world in which every row has to be loaded anew for each command.
+    pub fn cold() -> Self {
+        Self::over(Rows { loaded: Some(BTreeSet::new()), ..Rows::default() })
+    }
+
+    fn over(rows: Rows) -> Self {
+        let mut world = World {
+            engine: Engine::new(),
+            rows,
+            now: START,
+            last_token: 0,
+            answers: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        };
+        world.open();
+        world
+    }
+
+    fn open(&mut self) {
+        self.engine = Engine::new();
+        loop {
+            match self.engine.open(self.now, &self.rows) {
+                Ok(()) => return,
+                Err(Stop::Need(need)) => self.rows.load(&need),
+                Err(stop) => panic!("{stop}"),
+            }
+        }
+    }
+
+    /// Stops and opens again over the same rows.
+    pub fn restart(&mut self) {
+        self.engine.flush(&mut self.rows);
+        self.open();
+        self.run_until(self.now);
+    }
+
+    /// Gives a command and returns its token.
+    pub fn give(&mut self, command: Command) -> Token {
+        self.last_token += 1;
+        let token = Token(self.last_token);
+        if let Some(loaded) = &mut self.rows.loaded {
+            loaded.clear();
+        }
+        let mut out = Output::default();
+        loop {
+            self.rows.wrote.set(false);
+            match self.engine.apply(self.now, &mut self.rows, token, &command, &mut out) {
+                Ok(()) => break,
+                Err(Stop::Need(need)) => {
+                    assert!(!self.rows.wrote.get(), "{command:?} wrote before it needed {need:?}");
+                    self.rows.load(&need);
+                }
+                Err(stop) => panic!("{stop}"),
+            }
+        }
+        self.take(out);
+        token
+    }
+
+    fn take(&mut self, out: Output) {
+        self.answers.extend(out.replies);
+        for event in out.events {
+            if let Event::QueueChanged(queue) = event {
+                self.versions.insert(queue.id, queue.version);
+            }
+        }
+        let needs = out.needs;
+        if !needs.is_empty() {
+            needs.iter().for_each(|need| self.rows.load(need));
+            let mut out = Output::default();
+            self.engine.loaded(self.now, &mut self.rows, &mut out).unwrap();
+            self.take(out);
+        }
+    }
+
+    /// Gives a command that is answered at once.
+    pub fn ask(&mut self, command: Command) -> Result<Reply, Error> {
+        let token = self.give(command);
+        self.answer(token).expect("an answer at once")
+    }
+
+    pub fn answer(&mut self, token: Token) -> Option<Result<Reply, Error>> {
+        self.answers.remove(&token)
+    }
+
+    /// Moves time on by so many milliseconds, doing what becomes due when it does.
+    pub fn after(&mut self, ms: u64) {
+        self.run_until(Time(self.now.0 + ms));
+    }
+
+    fn run_until(&mut self, end: Time) {
+        let mut rounds = 0;
+        while self.engine.next_deadline() <= end {
+            self.now = self.now.max(self.engine.next_deadline());
+            self.tick();
+            rounds += 1;
+            assert!(rounds < 10_000, "ticks without end at {:?}", self.engine.next_deadline());
+        }
+        self.now = end;
+        self.tick();
+    }
+
+    fn tick(&mut self) {
+        let mut out = Output::default();
+        self.engine.tick(self.now, &mut self.rows, &mut out).unwrap();
+        self.take(out);
+    }
+
+    pub fn create(&mut self, name: &str, config: Config) -> QueueId {
+        let kind = if name.ends_with(".fifo") { Kind::Fifo } else { Kind::Standard };
+        let command = Command::CreateQueue { namespace: Namespace(0), name: name.into(), kind, config, seed: [7; 16] };
+        match self.ask(command).unwrap() {
+            Reply::Queue { queue, .. } => {
+                self.queues.insert(name.into(), queue.id);
+                self.versions.insert(queue.id, queue.version);
+                queue.id
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn send(&mut self, queue: QueueId, message: NewMessage) -> Result<Sent, Error> {
+        let version = self.versions[&queue];
+        match self.ask(Command::Send { queue, version, messages: [message].into_iter().collect() })? {
+            Reply::Sent(mut sent) => sent.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn configure(&mut self, queue: QueueId, config: Config) {
+        let version = self.versions[&queue];
+        self.ask(Command::ConfigureQueue { queue, version, config }).unwrap();
+    }
+
+    /// Receives without waiting.
+    pub fn receive(&mut self, queue: QueueId, max: u32) -> Vec<Got> {
+        let token = self.wait(queue, max, 0);
+        self.got(token).expect("an answer at once")
+    }
+
+    pub fn wait(&mut self, queue: QueueId, max: u32, wait_ms: u64) -> Token {
+        self.give(Command::Receive { queue, max, visibility_ms: None, wait_ms })
+    }
+
+    /// What a receive got, if it was answered.
+    pub fn got(&mut self, token: Token) -> Option<Vec<Got>> {
+        match self.answer(token)?.unwrap() {
+            Reply::Received(deliveries) => Some(deliveries.into_iter().map(|delivery| self.read(delivery)).collect()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(&self, delivery: Delivery) -> Got {
+        let text = String::from_utf8(self.rows.rows[&delivery.body].clone()).unwrap();
+        Got { text, handle: delivery.handle, delivery }
+    }
+
+    pub fn texts(&mut self, queue: QueueId, max: u32) -> Vec<String> {
+        self.receive(queue, max).into_iter().map(|got| got.text).collect()
+    }
+
+    pub fn delete(&mut self, queue: QueueId, handle: Handle) -> Result<(), Error> {
+        match self.ask(Command::Delete { queue, handles: [handle].into_iter().collect() })? {
+            Reply::Settled(mut settled) => settled.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn change(&mut self, queue: QueueId, handle: Handle, visibility_ms: u64) -> Result<(), Error> {
+        match self.ask(Command::ChangeVisibility { queue, changes: [(handle, visibility_ms)].into_iter().collect() })? {
+            Reply::Settled(mut settled) => settled.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Ready, delayed and leased.
+    pub fn counts(&mut self, queue: QueueId) -> [u64; 3] {
+        match self.ask(Command::QueueStats { queue }).unwrap() {
+            Reply::Stats { counters, .. } => [counters.ready, counters.delayed, counters.leased],
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub fn message(text: &str) -> NewMessage {
+    NewMessage {
+        uuid: [9; 16],
+        payload: text.as_bytes().to_vec(),
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+    }
+}
+
+pub fn grouped(text: &str, group: u8) -> NewMessage {
+    NewMessage { lane: Some(Lane([group; 16])), ..message(text) }
+}
