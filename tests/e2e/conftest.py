@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from sqs_words import counts, send
+
 
 @pytest.fixture
 def waiting_receivers(weir):
@@ -15,3 +17,22 @@ def waiting_receivers(weir):
         return int(float(re.search(r"^weir_waiting_receivers(?:\{[^}]*\})? (\S+)$", text, re.M).group(1)))
 
     return count
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aging_queues(sqs):
+    """Queues with messages whose retention was cut to the least that there is, a minute, when the tests began."""
+    queues = []
+    for name, fifo in [("aging", False), ("aging.fifo", True)]:
+        attributes = {"FifoQueue": "true"} if fifo else {}
+        queue = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        send(sqs, queue, "1", "2", "3", group="a" if fifo else None)
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"MessageRetentionPeriod": "60"})
+        assert counts(sqs, queue) == (3, 0, 0)
+        queues.append(queue)
+    return queues
+
+
+def pytest_collection_modifyitems(items):
+    """Puts what waits for the minute to pass behind all that need not wait."""
+    items.sort(key=lambda item: "aging_queues" in item.function.__code__.co_varnames)
