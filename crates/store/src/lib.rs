@@ -1,3 +1,47 @@
 //! Storage of Weir: a segment log, an overlay in memory, tables on disk, and recovery.
+//!
+//! Writes go to the overlay and, in groups, to the log; a checkpoint moves what is still alive into the tables. Nothing
+//! here starts a thread or looks at a clock: every step that needs the disk is a value with a `run`, so that simulation
+//! runs the very code that production does.
 
 pub mod disk;
+
+mod ballast;
+mod body;
+mod checkpoint;
+mod close;
+mod error;
+mod file_disk;
+mod format;
+mod group;
+mod layer;
+mod load;
+mod log;
+mod memory_disk;
+mod note;
+mod open;
+mod options;
+mod pages;
+mod poison;
+mod ranges;
+mod shared;
+mod stats;
+mod store;
+mod tables;
+mod upkeep;
+mod view;
+mod windows;
+
+pub use body::{Body, BodyLoad};
+pub use checkpoint::{Checkpoint, CheckpointDone};
+pub use error::{OpenError, StoreError};
+pub use file_disk::{FileDisk, OsFile};
+pub use group::{Group, LogWriter};
+pub use load::{Load, Loaded};
+pub use log::{Appended, Damage, Log, MemoryLog, Torn};
+pub use memory_disk::{MemoryDisk, MemoryFile};
+pub use open::Recovery;
+pub use options::Options;
+pub use stats::{Pressure, Stats};
+pub use store::Store;
+pub use upkeep::Upkeep;

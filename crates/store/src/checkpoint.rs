@@ -1,0 +1,129 @@
+//! Moving what is still alive from the log into the tables.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use weir_core::kv::{Key, family};
+
+use crate::body::BodyLoad;
+use crate::disk::Disk;
+use crate::error::StoreError;
+use crate::layer::{Entry, Layer};
+use crate::shared::Shared;
+use crate::tables::{BULK, INLINE, Mark, Snapshot};
+
+/// A frozen layer on its way into the tables.
+#[derive(Debug)]
+pub struct Checkpoint<D: Disk> {
+    pub(crate) shared: Arc<Shared<D>>,
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) mark: Mark,
+    pub(crate) base: Arc<Snapshot>,
+    pub(crate) garbage: Vec<Arc<Layer>>,
+}
+
+/// A checkpoint that has become durable.
+#[derive(Debug)]
+pub struct CheckpointDone {
+    pub(crate) snapshot: Snapshot,
+}
+
+impl CheckpointDone {
+    /// The sequence of the state that the tables now hold.
+    pub fn sequence(&self) -> u64 {
+        self.snapshot.mark.sequence
+    }
+}
+
+impl<D: Disk> Checkpoint<D> {
+    /// The sequence of the state that it writes, which must be durable in the log before [`Checkpoint::run`].
+    pub fn sequence(&self) -> u64 {
+        self.mark.sequence
+    }
+
+    /// Writes it. Belongs on a thread of its own.
+    ///
+    /// # Errors
+    /// The tables are as before; the store may freeze the same state again, unless it is poisoned.
+    pub fn run(self) -> Result<CheckpointDone, StoreError> {
+        self.shared.poison.check()?;
+        let result = self.write();
+        match &result {
+            Ok(_) => {}
+            Err(StoreError::Damaged(_)) => self.shared.checkpoint_failed.store(true, Ordering::Release),
+            Err(error) => {
+                // The tables take no further write after a failed one until they are opened anew.
+                self.shared.poison.set(error);
+            }
+        }
+        drop(self.garbage);
+        result
+    }
+
+    fn write(&self) -> Result<CheckpointDone, StoreError> {
+        // Segments first: what is full shows before the tables are touched.
+        if let Err(error) = self.shared.segments.level(0)
+            && !matches!(error, StoreError::DiskFull { .. })
+        {
+            return Err(error);
+        }
+        let mut mark = self.mark;
+        mark.digest = match self.shared.segments.digest(mark.sequence) {
+            Some(digest) => digest,
+            None => return Err(StoreError::tables(format!("group {} is not durable yet", mark.sequence))),
+        };
+        let mut value = Vec::new();
+        let families = self.shared.tables.write(mark, &self.base.families, |rows, touched| {
+            for (from, to) in self.layer.masks.iter() {
+                let inside = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
+                let families = self.base.families.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(to.as_slice())));
+                for (min, _) in families.rev().take_while(|(_, max)| *max >= from) {
+                    touched.insert(Key::from_slice(family(min)));
+                }
+                rows.retain_in::<&[u8], _>(inside, |_, _| false).map_err(StoreError::tables)?;
+            }
+            for (key, entry) in &self.layer.map {
+                touch(touched, key);
+                value.clear();
+                match entry {
+                    Entry::Tombstone => {
+                        rows.remove(key.as_slice()).map_err(StoreError::tables)?;
+                        continue;
+                    }
+                    Entry::Inline(inline, _) => {
+                        value.push(INLINE);
+                        value.extend_from_slice(inline);
+                    }
+                    Entry::Short(body, _) => {
+                        value.push(BULK);
+                        value.extend_from_slice(body);
+                    }
+                    Entry::Bulk(position, _) => {
+                        value.push(BULK);
+                        let body = match self.shared.recent.body(*position) {
+                            Some(body) => body,
+                            None => BodyLoad::from_log(&self.shared.segments, *position)
+                                .run()?
+                                .expect("a body in the log is there or cannot be read"),
+                        };
+                        value.extend_from_slice(&body);
+                    }
+                }
+                rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
+            }
+            Ok(())
+        })?;
+        let snapshot = self.shared.tables.snapshot(Some(families), &self.shared.tables_file())?;
+        Ok(CheckpointDone { snapshot })
+    }
+}
+
+/// Notes the family of a key. Keys come in order, so most are of the family noted last.
+fn touch(touched: &mut BTreeSet<Key>, key: &[u8]) {
+    let prefix = family(key);
+    if touched.last().is_none_or(|last| last.as_slice() != prefix) {
+        touched.insert(Key::from_slice(prefix));
+    }
+}

@@ -1,0 +1,86 @@
+//! A group: everything that commits together, as one record of the log.
+
+use bytes::Bytes;
+use weir_core::Time;
+
+use crate::disk::Disk;
+use crate::error::StoreError;
+use crate::log::{Appended, Writer};
+
+/// Version of what a record holds.
+pub(crate) const VERSION: u8 = 1;
+/// What stands before the writes in a record: version, zeros, and the engine time in bytes 8 to 16.
+pub(crate) const PREFIX: usize = 16;
+
+/// Writes that are to be made durable together.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
+    pub(crate) time: Time,
+    pub(crate) bytes: Bytes,
+}
+
+impl Group {
+    /// Its sequence: one more than that of the group before.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The engine time that it was sealed at.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// Length of its record in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has no writes, which no group is.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() <= PREFIX
+    }
+}
+
+/// The engine time in a record.
+pub(crate) fn time(record: &[u8]) -> Option<Time> {
+    let bytes = record.get(8..16)?;
+    Some(Time(u64::from_le_bytes(bytes.try_into().ok()?)))
+}
+
+/// Makes groups durable, in order, one at a time. Belongs on a thread of its own.
+#[derive(Debug)]
+pub struct LogWriter<D: Disk> {
+    pub(crate) writer: Writer<D>,
+    pub(crate) poison: crate::poison::Poison,
+}
+
+impl<D: Disk> LogWriter<D> {
+    /// Writes a group and makes it durable. When this returns, the group may be acknowledged.
+    ///
+    /// # Errors
+    /// After [`StoreError::DiskFull`] nothing was written and the same group may be tried again. After any other error
+    /// it is unknown whether the group will be there when the store is opened anew, and nothing is accepted any more.
+    pub fn append(&mut self, group: &Group) -> Result<(), StoreError> {
+        self.poison.check()?;
+        match self.writer.append(group.epoch, group.sequence, &group.bytes) {
+            Appended::Committed => Ok(()),
+            Appended::Fenced { newer } => {
+                let error = StoreError::Fenced { ours: group.epoch, newer };
+                self.poison.set(&error);
+                Err(error)
+            }
+            Appended::Unknown(error @ StoreError::DiskFull { .. }) => Err(error),
+            Appended::Unknown(error) => {
+                self.poison.set(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The sequence of the last durable group.
+    pub fn sequence(&self) -> u64 {
+        self.writer.sequence()
+    }
+}

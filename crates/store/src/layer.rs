@@ -1,0 +1,139 @@
+//! A layer of the overlay: what was written since the layer below.
+
+use std::collections::{BTreeMap, btree_map};
+use std::ops::Bound;
+
+use smallvec::SmallVec;
+use weir_core::kv::Key;
+
+use crate::ranges::Ranges;
+
+/// A value in memory. Small ones allocate nothing.
+pub(crate) type Value = SmallVec<[u8; 40]>;
+
+/// A body in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The record.
+    pub(crate) sequence: u64,
+    /// Offset in the record.
+    pub(crate) at: u32,
+    pub(crate) len: u32,
+    /// CRC-32C of the body.
+    pub(crate) checksum: u32,
+}
+
+/// What a layer holds for a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// The key is gone, whatever the layers below hold.
+    Tombstone,
+    /// A value that the engine reads.
+    Inline(Value, Born),
+    /// A body short enough to be kept.
+    Short(Value, Born),
+    /// A body.
+    Bulk(Position, Born),
+}
+
+/// Whether a key is known to be absent from all layers below: its deletion then leaves no trace.
+pub(crate) type Born = bool;
+
+impl Entry {
+    /// What the engine sees: `None` where the key is gone.
+    pub(crate) fn seen(&self) -> Option<&[u8]> {
+        match self {
+            Entry::Tombstone => None,
+            Entry::Inline(value, _) => Some(value),
+            Entry::Short(..) | Entry::Bulk(..) => Some(&[]),
+        }
+    }
+
+    pub(crate) fn born(&self) -> Born {
+        match self {
+            Entry::Tombstone => false,
+            Entry::Inline(_, born) | Entry::Short(_, born) | Entry::Bulk(_, born) => *born,
+        }
+    }
+
+    fn with_born(mut self, is: Born) -> Self {
+        match &mut self {
+            Entry::Tombstone => {}
+            Entry::Inline(_, born) | Entry::Short(_, born) | Entry::Bulk(_, born) => *born = is,
+        }
+        self
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Entry::Inline(value, _) | Entry::Short(value, _) if value.spilled() => value.capacity() + MALLOC,
+            _ => 0,
+        }
+    }
+}
+
+/// What the allocator adds to a block, about.
+const MALLOC: usize = 16;
+/// An entry's part in the nodes of the map, which are on average three quarters full.
+const SLOT: usize = (size_of::<Key>() + size_of::<Entry>()) * 4 / 3;
+
+/// Keys written, and ranges deleted, since the layer below.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) map: BTreeMap<Key, Entry>,
+    /// Ranges in which the layers below count as empty. Entries of the map are newer.
+    pub(crate) masks: Ranges,
+    pub(crate) bytes: usize,
+}
+
+impl Layer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.map.is_empty() && self.masks.is_empty()
+    }
+
+    /// Sets an entry. A key that was here before is as much born here as it was.
+    pub(crate) fn put(&mut self, key: &[u8], entry: Entry) {
+        self.bytes += entry.heap_bytes();
+        match self.map.entry(Key::from_slice(key)) {
+            btree_map::Entry::Occupied(mut slot) => {
+                let born = slot.get().born();
+                let old = slot.insert(entry.with_born(born));
+                self.bytes -= old.heap_bytes();
+            }
+            btree_map::Entry::Vacant(slot) => {
+                self.bytes += SLOT + if slot.key().spilled() { slot.key().capacity() + MALLOC } else { 0 };
+                slot.insert(entry);
+            }
+        }
+    }
+
+    /// Removes an entry if the key was born here; says whether it was.
+    pub(crate) fn remove_born(&mut self, key: &[u8]) -> bool {
+        let btree_map::Entry::Occupied(slot) = self.map.entry(Key::from_slice(key)) else { return false };
+        if !slot.get().born() {
+            return false;
+        }
+        let (key, old) = slot.remove_entry();
+        self.bytes -= SLOT + old.heap_bytes() + if key.spilled() { key.capacity() + MALLOC } else { 0 };
+        true
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) {
+        if let Some((key, old)) = self.map.remove_entry(key) {
+            self.bytes -= SLOT + old.heap_bytes() + if key.spilled() { key.capacity() + MALLOC } else { 0 };
+        }
+    }
+
+    pub(crate) fn remove_range(&mut self, from: &[u8], to: &[u8]) {
+        let inside = (Bound::Included(from), Bound::Excluded(to));
+        while let Some(key) = self.map.range::<[u8], _>(inside).next().map(|(key, _)| key.clone()) {
+            self.remove(&key);
+        }
+    }
+
+    /// Adds a mask.
+    pub(crate) fn mask(&mut self, from: &[u8], to: &[u8]) {
+        self.bytes += SLOT;
+        self.masks.insert(from, to);
+    }
+}

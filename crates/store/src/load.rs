@@ -1,0 +1,43 @@
+//! Loading rows of the tables into memory.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use weir_core::kv::{Key, Need};
+
+use crate::disk::Disk;
+use crate::error::StoreError;
+use crate::tables::Snapshot;
+use crate::windows::Row;
+
+/// Rows at most in one load.
+const ROWS_MAX: usize = 4096;
+
+/// Rows to be read from the tables.
+#[derive(Debug)]
+pub struct Load<D: Disk> {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) need: Need,
+    pub(crate) bytes_max: usize,
+    pub(crate) disk: PhantomData<D>,
+}
+
+/// Rows that were read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The checkpoint that they were read from.
+    pub(crate) sequence: u64,
+    pub(crate) from: Key,
+    /// All rows up to here are among them.
+    pub(crate) to: Key,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl<D: Disk> Load<D> {
+    /// Reads them. Belongs on a reader's thread.
+    pub fn run(self) -> Result<Loaded, StoreError> {
+        let Need { from, to, rows } = self.need;
+        let (rows, to) = self.snapshot.load(&from, &to, rows.min(ROWS_MAX), self.bytes_max)?;
+        Ok(Loaded { sequence: self.snapshot.mark.sequence, from, to, rows })
+    }
+}

@@ -1,0 +1,18 @@
+//! The log: what a shard's history is kept in, and the first implementation of it, segments on a disk.
+
+mod contract;
+mod frame;
+mod memory;
+mod reader;
+mod segment;
+mod segments;
+mod writer;
+
+pub use contract::{Appended, Log};
+pub use memory::MemoryLog;
+pub use reader::{Damage, Torn};
+
+pub(crate) use reader::{End, Floor, Record, read};
+pub(crate) use segment::{Segment, name as segment_name, number as segment_number};
+pub(crate) use segments::{Location, Place, Segments};
+pub(crate) use writer::Writer;

@@ -1,0 +1,360 @@
+//! Reading a log from its first segment to its end, and telling a torn end from damage.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frame::{self, FIRST, HEADER, Header, LAST, MAGIC, VERSION};
+use super::segment::Segment;
+use super::segments::{Location, Place};
+use crate::disk::Disk;
+use crate::error::StoreError;
+
+/// Stored bytes that are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file} is damaged at byte {offset}: {reason}")]
+pub struct Damage {
+    /// The file.
+    pub file: String,
+    /// Where the damage begins.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The unreadable end of a log: a last group whose write was cut short. Its commands were never answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// The file.
+    pub file: String,
+    /// Where the log now ends.
+    pub offset: u64,
+    /// How many bytes were there: of the group if its length is known, else to the end of the segment.
+    pub bytes: u64,
+}
+
+/// What the log need not hold any more: everything up to a sequence, whose record's digest is known where there was one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floor {
+    pub(crate) sequence: u64,
+    pub(crate) digest: Option<u32>,
+    pub(crate) epoch: u64,
+}
+
+/// A record after the floor.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
+    pub(crate) bytes: Bytes,
+    pub(crate) location: Location,
+    pub(crate) digest: u32,
+}
+
+/// Where and how a log ends.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) sequence: u64,
+    pub(crate) digest: u32,
+    pub(crate) epoch: u64,
+    /// Which of the segments.
+    pub(crate) segment: usize,
+    pub(crate) offset: u64,
+    pub(crate) torn: Option<Torn>,
+}
+
+/// Reads the records after `floor`.
+pub(crate) fn read<D: Disk>(
+    folder: &str,
+    segments: &[Arc<Segment<D>>],
+    floor: Floor,
+    each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
+) -> Result<End, StoreError> {
+    Reader {
+        folder,
+        segments,
+        floor,
+        sequence: floor.sequence,
+        digest: floor.digest,
+        epoch: floor.epoch,
+        found: false,
+        partial: Partial::default(),
+        segment: 0,
+        offset: 0,
+        data: Vec::new(),
+    }
+    .run(each)
+}
+
+/// The frames of a record so far.
+#[derive(Debug, Default)]
+struct Partial {
+    start: Option<(usize, usize)>,
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+    checksums: Vec<u32>,
+}
+
+struct Reader<'a, D: Disk> {
+    folder: &'a str,
+    segments: &'a [Arc<Segment<D>>],
+    floor: Floor,
+    /// The last whole record, or the floor.
+    sequence: u64,
+    digest: Option<u32>,
+    epoch: u64,
+    /// Whether the place of the floor in the segments is known, so that what follows must follow without a gap.
+    found: bool,
+    partial: Partial,
+    segment: usize,
+    offset: usize,
+    data: Vec<u8>,
+}
+
+/// What stands at a place.
+enum Seen {
+    Frame(Header),
+    Marker,
+    Invalid(&'static str),
+}
+
+impl<D: Disk> Reader<'_, D> {
+    fn run(mut self, each: &mut dyn FnMut(Record) -> Result<(), StoreError>) -> Result<End, StoreError> {
+        if self.segments.is_empty() {
+            return Ok(self.end(0, 0, None));
+        }
+        self.load()?;
+        loop {
+            match self.look()? {
+                Seen::Marker if self.segment + 1 < self.segments.len() => self.next_segment()?,
+                Seen::Marker => {
+                    let (segment, offset) = (self.segment, self.offset);
+                    // The marker says that nothing follows; a record that does was lost in between.
+                    self.refuse_later("the group before a later one is missing")?;
+                    return Ok(self.end(segment, offset, None));
+                }
+                Seen::Frame(header) => self.take(header, each)?,
+                Seen::Invalid(reason) => {
+                    if !self.resume(reason)? {
+                        let (segment, offset) = self.partial.start.unwrap_or((self.segment, self.offset));
+                        let torn = self.torn(segment, offset)?;
+                        return Ok(self.end(segment, offset, Some(torn)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&self, segment: usize, offset: usize, torn: Option<Torn>) -> End {
+        End {
+            sequence: self.sequence,
+            digest: self.digest.unwrap_or(0),
+            epoch: self.epoch,
+            segment,
+            offset: offset as u64,
+            torn,
+        }
+    }
+
+    fn name(&self, segment: usize) -> String {
+        self.segments.get(segment).map(|s| super::segment::name(self.folder, s.index)).unwrap_or_default()
+    }
+
+    fn salt(&self) -> u32 {
+        self.segments.get(self.segment).map_or(0, |segment| segment.salt)
+    }
+
+    fn load(&mut self) -> Result<(), StoreError> {
+        if let Some(segment) = self.segments.get(self.segment) {
+            self.data.resize(segment.len as usize, 0);
+            frame::read_padded(&segment.file, &mut self.data, 0)
+                .map_err(|error| StoreError::io(format!("read {}", self.name(self.segment)), error))?;
+        }
+        Ok(())
+    }
+
+    fn next_segment(&mut self) -> Result<(), StoreError> {
+        self.segment += 1;
+        self.offset = 0;
+        self.load()
+    }
+
+    /// Judges what stands at the present place.
+    fn look(&self) -> Result<Seen, StoreError> {
+        let bytes = self.data.get(self.offset..).unwrap_or_default();
+        let Some(header) = Header::decode(bytes, self.salt()) else {
+            return Ok(Seen::Invalid("no frame can be read"));
+        };
+        if header.version != VERSION {
+            return Err(StoreError::VersionUnknown {
+                file: self.name(self.segment),
+                found: u32::from(header.version),
+                known: u32::from(VERSION),
+            });
+        }
+        if header.is_marker() {
+            let blank = header.sequence == 0 && self.offset == 0;
+            let fits = self.partial.start.is_none() && (blank || !self.found || header.sequence == self.sequence);
+            return Ok(if fits { Seen::Marker } else { Seen::Invalid("the log ends in the middle of a group") });
+        }
+        if !whole(bytes, &header, self.salt()) {
+            return Ok(Seen::Invalid("the checksum of a group is wrong"));
+        }
+        Ok(if self.continues(&header) { Seen::Frame(header) } else { Seen::Invalid("a group is missing") })
+    }
+
+    /// Whether a frame is the one that must come next.
+    fn continues(&self, header: &Header) -> bool {
+        if header.epoch < self.epoch && self.found {
+            return false;
+        }
+        if self.partial.start.is_some() {
+            return header.flags & FIRST == 0
+                && header.sequence == self.sequence + 1
+                && header.at as usize == self.partial.bytes.len();
+        }
+        if self.found {
+            let follows = self.digest.is_none_or(|digest| digest == header.previous);
+            return header.flags & FIRST != 0 && header.sequence == self.sequence + 1 && follows;
+        }
+        // Before the floor anything goes; the first record after it must follow the floor's.
+        header.sequence <= self.floor.sequence
+            || (header.flags & FIRST != 0
+                && header.sequence == self.floor.sequence + 1
+                && self.floor.digest.is_none_or(|digest| digest == header.previous))
+    }
+
+    fn take(
+        &mut self,
+        header: Header,
+        each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let len = header.len as usize;
+        let start = self.offset + HEADER;
+        if header.sequence > self.floor.sequence {
+            self.found = true;
+            self.partial.start.get_or_insert((self.segment, self.offset));
+            self.partial.bytes.extend_from_slice(self.data.get(start..start + len).unwrap_or_default());
+            self.partial.checksums.push(header.checksum);
+            self.partial.places.push(Place {
+                segment: self.segments.get(self.segment).map_or(0, |segment| segment.index),
+                offset: start as u64,
+                at: header.at,
+                len: header.len,
+            });
+        }
+        let last = header.flags & LAST != 0;
+        if last && header.sequence > self.floor.sequence {
+            let partial = std::mem::take(&mut self.partial);
+            let digest =
+                frame::digest(header.previous, header.epoch, header.sequence, partial.checksums.iter().copied());
+            self.sequence = header.sequence;
+            self.digest = Some(digest);
+            self.epoch = header.epoch;
+            each(Record {
+                epoch: header.epoch,
+                sequence: header.sequence,
+                bytes: Bytes::from(partial.bytes),
+                location: Location::from_places(partial.places),
+                digest,
+            })?;
+        }
+        if last {
+            self.offset = start + len;
+            Ok(())
+        } else if self.segment + 1 < self.segments.len() {
+            self.next_segment()
+        } else {
+            // Nothing can be read past the end of the data: the rest of the record is missing.
+            self.offset = self.data.len();
+            Ok(())
+        }
+    }
+
+    /// At bytes that cannot be read: goes to where the log continues without a loss, or says that it ends here.
+    ///
+    /// # Errors
+    /// Damage, if a later group is valid.
+    fn resume(&mut self, reason: &str) -> Result<bool, StoreError> {
+        let (segment, offset) = self.partial.start.unwrap_or((self.segment, self.offset));
+        let here = (self.segment, self.offset);
+        let mut from = self.offset + 1;
+        loop {
+            while let Some((at, header)) = later(&self.data, from, self.salt()) {
+                from = at + 1;
+                let first = header.flags & FIRST != 0;
+                // All up to the floor is durable elsewhere: what is unreadable there is not missed.
+                let before_floor = !self.found && first && header.sequence <= self.floor.sequence + 1;
+                // The marker at a segment's end is unreadable, the next segment is as it should be.
+                let follows = self.partial.start.is_none() && at == 0 && self.segment > here.0 && first;
+                if (before_floor || follows) && self.continues(&header) {
+                    self.offset = at;
+                    return Ok(true);
+                }
+                if header.sequence > self.sequence + 1 {
+                    return Err(
+                        Damage { file: self.name(segment), offset: offset as u64, reason: reason.to_owned() }.into()
+                    );
+                }
+            }
+            if self.segment + 1 >= self.segments.len() {
+                (self.segment, self.offset) = here;
+                self.load()?;
+                return Ok(false);
+            }
+            self.next_segment()?;
+            from = 0;
+        }
+    }
+
+    /// # Errors
+    /// Damage, if a group follows that is not the next.
+    fn refuse_later(&mut self, reason: &str) -> Result<(), StoreError> {
+        let mut from = self.offset + HEADER;
+        while let Some((at, header)) = later(&self.data, from, self.salt()) {
+            if header.sequence > self.sequence + 1 {
+                return Err(Damage {
+                    file: self.name(self.segment),
+                    offset: self.offset as u64,
+                    reason: reason.to_owned(),
+                }
+                .into());
+            }
+            from = at + 1;
+        }
+        Ok(())
+    }
+
+    /// Measures the torn end that begins at `offset` of `segment`.
+    fn torn(&mut self, segment: usize, offset: usize) -> Result<Torn, StoreError> {
+        if segment != self.segment {
+            self.segment = segment;
+            self.load()?;
+        }
+        let bytes = self.data.get(offset..).unwrap_or_default();
+        let of_group = Header::decode(bytes, self.salt()).map(|header| u64::from(header.total) + HEADER as u64);
+        Ok(Torn { file: self.name(segment), offset: offset as u64, bytes: of_group.unwrap_or(bytes.len() as u64) })
+    }
+}
+
+/// Whether the part of a frame is as its header says.
+fn whole(bytes: &[u8], header: &Header, salt: u32) -> bool {
+    let part = bytes.get(HEADER..HEADER + header.len as usize);
+    part.is_some_and(|part| frame::checksum(salt, part) == header.checksum)
+}
+
+/// The first valid frame of a record at `from` or later.
+fn later(data: &[u8], mut from: usize, salt: u32) -> Option<(usize, Header)> {
+    loop {
+        let bytes = data.get(from..)?;
+        from += bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
+        let bytes = data.get(from..)?;
+        if let Some(header) = Header::decode(bytes, salt)
+            && !header.is_marker()
+            && whole(bytes, &header, salt)
+        {
+            return Some((from, header));
+        }
+        from += 1;
+    }
+}

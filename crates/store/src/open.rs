@@ -1,0 +1,191 @@
+//! Opening a directory: recovery.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use weir_core::Time;
+use weir_core::kv::{Op, Ops};
+
+use crate::ballast;
+use crate::body::Recent;
+use crate::close::{self, mark_file};
+use crate::disk::Disk;
+use crate::error::{OpenError, StoreError};
+use crate::format;
+use crate::group::{self, LogWriter, PREFIX, VERSION};
+use crate::layer::Layer;
+use crate::log::{self, Damage, End, Floor, Record, Segment, Segments, Torn, Writer, segment_name};
+use crate::note;
+use crate::options::Options;
+use crate::poison::Poison;
+use crate::shared::{Shared, tables_file};
+use crate::stats::Stats;
+use crate::store::{Store, empty_batch};
+use crate::tables::Tables;
+use crate::windows::Windows;
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Sequence of the state: that of the last group.
+    pub sequence: u64,
+    /// Engine time of the last group.
+    pub last_time: Time,
+    /// Sequence of the state in the tables.
+    pub checkpoint: u64,
+    /// Groups replayed from the log.
+    pub replayed_groups: u64,
+    /// Their bytes.
+    pub replayed_bytes: u64,
+    /// A last group that was cut short, and is gone now. Nothing in it was acknowledged.
+    pub torn: Option<Torn>,
+    /// Whether the directory was closed properly.
+    pub clean: bool,
+}
+
+impl<D: Disk> Store<D> {
+    /// Opens the directory, making it if it is empty, and brings the state back.
+    pub fn open(disk: D, options: Options) -> Result<(Store<D>, LogWriter<D>, Recovery), OpenError> {
+        let lock = disk.lock().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked,
+            _ => StoreError::io("lock the data directory", error).into(),
+        })?;
+        let salt = format::check(&disk, &options)?;
+        let closed = note::read(&disk, &mark_file(&options.folder), close::VERSION, 2)?;
+        let file = tables_file(&options.folder);
+        let ballast = ballast::keep(&disk, &options);
+        let tables = Tables::open(&disk, &file, options.table_cache_bytes, ballast)?;
+        tables.prepare()?;
+        let snapshot = tables.snapshot(None, &file)?;
+        let mark = snapshot.mark;
+
+        let segments = Arc::new(Segments::new(disk.clone(), &options, salt));
+        let found = segments.find().map_err(|error| StoreError::io("open the log", error))?;
+        if found.is_empty() && mark.sequence > 0 {
+            let reason = "no segment is left".to_owned();
+            return Err(Damage { file: format!("{}/log", options.folder), offset: 0, reason }.into());
+        }
+        for segment in &found {
+            segments.adopt(Arc::clone(segment));
+        }
+        segments.start_locations(mark.sequence + 1);
+        let poison = Poison::default();
+        let shared = Arc::new(Shared {
+            segments: Arc::clone(&segments),
+            recent: Recent::new(options.body_cache_bytes, mark.sequence + 1),
+            tables,
+            poison: poison.clone(),
+            checkpoint_failed: AtomicBool::new(false),
+            _lock: lock,
+        });
+        let mut store = Store {
+            shared,
+            active: Layer::default(),
+            frozen: None,
+            snapshot: Arc::new(snapshot),
+            windows: Windows::default(),
+            batch: empty_batch(0),
+            epoch: 0,
+            sealed: mark.sequence,
+            time: Time(mark.time),
+            unsynced: VecDeque::new(),
+            unsynced_bytes: 0,
+            garbage: Vec::new(),
+            stats: Stats::default(),
+            misses: Cell::new(0),
+            body_loads: Cell::new(0),
+            options,
+        };
+        let floor = Floor { sequence: mark.sequence, digest: Some(mark.digest), epoch: mark.epoch };
+        let mut recovery = Recovery { checkpoint: mark.sequence, ..Recovery::default() };
+        let folder = store.options.folder.clone();
+        let end = log::read(&folder, &found, floor, &mut |record| {
+            recovery.replayed_groups += 1;
+            recovery.replayed_bytes += record.bytes.len() as u64;
+            store.replay(record)
+        })?;
+        if let Some(&[sequence, digest]) = closed.as_deref() {
+            refuse_unclean(&folder, &found, &end, sequence, digest)?;
+            recovery.clean = true;
+        }
+        store.epoch = end.epoch + 1;
+        store.stats.replays = recovery.replayed_groups;
+        store.stats.log_bytes = recovery.replayed_bytes;
+        recovery.sequence = end.sequence;
+        recovery.last_time = store.time;
+        recovery.torn.clone_from(&end.torn);
+        let writer = Writer::resume(Arc::clone(&segments), found, &end, store.epoch)?;
+        segments.retire(mark.sequence);
+        if closed.is_some() {
+            note::remove(&disk, &mark_file(&folder))?;
+        }
+        Ok((store, LogWriter { writer, poison }, recovery))
+    }
+
+    /// Applies a group that was found in the log.
+    fn replay(&mut self, record: Record) -> Result<(), StoreError> {
+        let Record { sequence, bytes, location, digest, .. } = record;
+        let place = location.places().first().copied();
+        let damage = |reason: &str, at: u64| {
+            let (segment, offset) = place.map_or((0, 0), |place| (place.segment, place.offset));
+            let file = segment_name(&self.shared.segments.folder, segment);
+            Damage { file, offset: offset + at, reason: reason.to_owned() }
+        };
+        let version = bytes.first().copied().unwrap_or_default();
+        if version != VERSION {
+            return Err(StoreError::VersionUnknown {
+                file: damage("", 0).file,
+                found: u32::from(version),
+                known: u32::from(VERSION),
+            });
+        }
+        let time = group::time(&bytes).ok_or_else(|| damage("a group without a time", 0))?;
+        for op in Ops::from(&bytes, PREFIX) {
+            let op = op.map_err(|malformed| {
+                let (segment, offset) = place.map_or((0, 0), |place| (place.segment, place.offset));
+                Damage {
+                    file: segment_name(&self.shared.segments.folder, segment),
+                    offset: offset + malformed.at as u64,
+                    reason: "a group that is no batch of writes".to_owned(),
+                }
+            })?;
+            match op {
+                Op::Put { key, value } => self.apply_put(key, value, false),
+                Op::PutBulk { key, value, at } => self.apply_body(key, value, sequence, at, false),
+                Op::Delete { key } => self.apply_delete(key),
+                Op::DeleteRange { from, to } => self.apply_delete_range(from, to),
+            }
+        }
+        self.sealed = sequence;
+        self.time = self.time.max(time);
+        self.shared.segments.record(sequence, location, digest);
+        self.shared.recent.push(bytes);
+        self.shared.recent.committed(sequence);
+        Ok(())
+    }
+}
+
+/// After a clean shutdown the log ends as it was marked to, or it is damaged.
+fn refuse_unclean<D: Disk>(
+    folder: &str,
+    found: &[Arc<Segment<D>>],
+    end: &End,
+    sequence: u64,
+    digest: u64,
+) -> Result<(), StoreError> {
+    let (file, offset, reason) = match &end.torn {
+        Some(torn) => {
+            (torn.file.clone(), torn.offset, "the end is torn although the directory was closed properly".to_owned())
+        }
+        None if end.sequence != sequence || u64::from(end.digest) != digest => {
+            let file = found.get(end.segment).map(|segment| segment_name(folder, segment.index)).unwrap_or_default();
+            let reason = format!("it ends with group {} although it was closed with group {sequence}", end.sequence);
+            (file, end.offset, reason)
+        }
+        None => return Ok(()),
+    };
+    Err(Damage { file, offset, reason }.into())
+}

@@ -1,0 +1,278 @@
+//! The tables: what was alive at the last checkpoint, in a B-tree on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use weir_core::kv::{Key, family, prefix_end};
+
+use crate::disk::Disk;
+use crate::error::StoreError;
+use crate::layer::Value;
+use crate::pages::Pages;
+use crate::windows::Row;
+
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+
+/// Version of what the tables hold.
+const VERSION: u64 = 1;
+
+/// First byte of a value that the engine reads.
+pub(crate) const INLINE: u8 = 0;
+/// First byte of a body.
+pub(crate) const BULK: u8 = 1;
+
+/// Families of keys in the tables: smallest and greatest key of each. Outside of these there is no row.
+pub(crate) type Families = BTreeMap<Key, Key>;
+
+/// What the tables are the state of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) sequence: u64,
+    pub(crate) time: u64,
+    pub(crate) epoch: u64,
+    pub(crate) digest: u32,
+}
+
+/// The tables of a shard.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    db: Database,
+}
+
+/// The tables as they were at one checkpoint.
+pub(crate) struct Snapshot {
+    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    pub(crate) mark: Mark,
+    pub(crate) families: Arc<Families>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("mark", &self.mark).finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    /// Opens the tables in `file`, or makes them there.
+    pub(crate) fn open<D: Disk>(
+        disk: &D,
+        file: &str,
+        cache_bytes: usize,
+        ballast: Option<String>,
+    ) -> Result<Self, StoreError> {
+        let pages = Pages::open(disk, file, ballast)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(cache_bytes);
+        let db = builder.create_with_backend(pages).map_err(StoreError::tables)?;
+        Ok(Self { db })
+    }
+
+    /// Makes the tables within the file, empty, unless they are there.
+    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
+        if let Ok(txn) = self.db.begin_read()
+            && txn.open_table(ROWS).is_ok()
+        {
+            return Ok(());
+        }
+        self.write(Mark::default(), &Families::new(), |_, _| Ok(())).map(|_| ())
+    }
+
+    /// Runs one transaction over the rows and moves the mark. `change` tells which families it touched.
+    /// Returns the families after it.
+    pub(crate) fn write(
+        &self,
+        mark: Mark,
+        families: &Families,
+        change: impl FnOnce(&mut Table<&'static [u8], &'static [u8]>, &mut BTreeSet<Key>) -> Result<(), StoreError>,
+    ) -> Result<Families, StoreError> {
+        let mut txn = self.db.begin_write().map_err(StoreError::tables)?;
+        txn.set_quick_repair(true);
+        let families = {
+            let mut rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
+            let mut touched = BTreeSet::new();
+            change(&mut rows, &mut touched)?;
+            let mut families = families.clone();
+            for prefix in touched {
+                measure(&rows, &prefix, &mut families)?;
+            }
+            let mut meta = txn.open_table(META).map_err(StoreError::tables)?;
+            let digest = u64::from(mark.digest);
+            for (name, value) in [
+                ("version", VERSION),
+                ("sequence", mark.sequence),
+                ("time", mark.time),
+                ("epoch", mark.epoch),
+                ("digest", digest),
+            ] {
+                meta.insert(name, value).map_err(StoreError::tables)?;
+            }
+            families
+        };
+        txn.commit().map_err(StoreError::tables)?;
+        Ok(families)
+    }
+
+    /// The tables as they are now. `families` are looked up unless they are known.
+    pub(crate) fn snapshot(&self, families: Option<Families>, file: &str) -> Result<Snapshot, StoreError> {
+        let txn = self.db.begin_read().map_err(StoreError::tables)?;
+        let meta = txn.open_table(META).map_err(StoreError::tables)?;
+        let number = |name: &str| -> Result<u64, StoreError> {
+            Ok(meta.get(name).map_err(StoreError::tables)?.map_or(0, |value| value.value()))
+        };
+        let version = number("version")?;
+        if version != VERSION {
+            return Err(StoreError::VersionUnknown {
+                file: file.to_owned(),
+                found: version as u32,
+                known: VERSION as u32,
+            });
+        }
+        let mark = Mark {
+            sequence: number("sequence")?,
+            time: number("time")?,
+            epoch: number("epoch")?,
+            digest: number("digest")? as u32,
+        };
+        let rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
+        let families = match families {
+            Some(families) => families,
+            None => all_families(&rows)?,
+        };
+        Ok(Snapshot { rows, mark, families: Arc::new(families) })
+    }
+}
+
+impl Snapshot {
+    /// The body of `key`.
+    pub(crate) fn body(&self, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
+        let value = self.rows.get(key).map_err(StoreError::tables)?;
+        Ok(value.map(|value| bytes::Bytes::copy_from_slice(value.value().get(1..).unwrap_or_default())))
+    }
+
+    /// The rows from `from` to `to`, but not many more than `rows` and `bytes`; and where what is known ends.
+    pub(crate) fn load(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        rows: usize,
+        bytes: usize,
+    ) -> Result<(Vec<Row>, Key), StoreError> {
+        let mut found = Vec::new();
+        let mut taken = 0;
+        if from >= to {
+            return Ok((found, Key::from_slice(to)));
+        }
+        let range =
+            self.rows.range::<&[u8]>((Bound::Included(from), Bound::Excluded(to))).map_err(StoreError::tables)?;
+        for row in range {
+            let (key, value) = row.map_err(StoreError::tables)?;
+            if found.len() >= rows.max(1) || (taken > bytes && !found.is_empty()) {
+                return Ok((found, Key::from_slice(key.value())));
+            }
+            let value = match value.value().split_first() {
+                Some((&INLINE, value)) => Some(Value::from_slice(value)),
+                _ => None,
+            };
+            taken += key.value().len() + value.as_ref().map_or(0, |value| value.len()) + size_of::<Row>();
+            found.push(Row { key: Key::from_slice(key.value()), value });
+        }
+        Ok((found, Key::from_slice(to)))
+    }
+
+    /// Whether the tables may hold a row of `key`.
+    pub(crate) fn may_hold(&self, key: &[u8]) -> bool {
+        if self.families.is_empty() {
+            return false;
+        }
+        let around = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
+        around.is_some_and(|(_, max)| max.as_slice() >= key)
+    }
+
+    /// Whether the tables may hold a row between `from` and `to`.
+    pub(crate) fn may_hold_in(&self, from: &[u8], to: &[u8]) -> bool {
+        let before = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(to))).next_back();
+        before.is_some_and(|(_, max)| max.as_slice() >= from)
+    }
+
+    /// The first stretch from `from` on in which the tables may hold rows: its first and its last key.
+    pub(crate) fn next_rows(&self, from: &[u8]) -> Option<(&Key, &Key)> {
+        if let Some((min, max)) = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Included(from))).next_back()
+            && max.as_slice() >= from
+        {
+            return Some((min, max));
+        }
+        self.families.range::<[u8], _>((Bound::Excluded(from), Bound::Unbounded)).next()
+    }
+
+    /// Everything, in order: each key with its stored value.
+    pub(crate) fn each(&self, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        for entry in self.rows.iter().map_err(StoreError::tables)? {
+            let (key, value) = entry.map_err(StoreError::tables)?;
+            row(key.value(), value.value())?;
+        }
+        Ok(())
+    }
+}
+
+type Rows<'a> = &'a dyn Fn(&[u8]) -> Result<Option<Key>, StoreError>;
+
+/// Finds the families by leaping from one to the next: two seeks for each, however many rows it has.
+fn all_families(rows: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Families, StoreError> {
+    let first = |from: &[u8]| -> Result<Option<Key>, StoreError> {
+        let mut range = rows.range::<&[u8]>((Bound::Included(from), Bound::Unbounded)).map_err(StoreError::tables)?;
+        let row = range.next().transpose().map_err(StoreError::tables)?;
+        Ok(row.map(|(key, _)| Key::from_slice(key.value())))
+    };
+    let first: Rows<'_> = &first;
+    let mut families = Families::new();
+    let mut next = first(&[])?;
+    while let Some(key) = next {
+        let prefix = Key::from_slice(family(&key));
+        measure(rows, &prefix, &mut families)?;
+        // A family that is one key of unusual form may be followed by longer keys of other families.
+        let after = match families.range::<[u8], _>((Bound::Unbounded, Bound::Included(&*key))).next_back() {
+            Some((_, max)) => successor(max),
+            None => successor(&key),
+        };
+        next = first(&after)?;
+    }
+    Ok(families)
+}
+
+/// Looks up the first and the last key of a family.
+fn measure(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    prefix: &[u8],
+    families: &mut Families,
+) -> Result<(), StoreError> {
+    let end = prefix_end(prefix);
+    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let of_family: Vec<Key> = families
+        .range::<[u8], _>((Bound::Included(prefix), end))
+        .map(|(min, _)| min.clone())
+        .filter(|min| family(min) == prefix)
+        .collect();
+    for min in of_family {
+        families.remove(&min);
+    }
+    let mut range = rows.range::<&[u8]>((Bound::Included(prefix), end)).map_err(StoreError::tables)?;
+    let Some(first) = range.next().transpose().map_err(StoreError::tables)? else { return Ok(()) };
+    let first = Key::from_slice(first.0.value());
+    if family(&first) != prefix {
+        return Ok(());
+    }
+    let last = range.next_back().transpose().map_err(StoreError::tables)?;
+    let last = last.map(|(key, _)| Key::from_slice(key.value())).filter(|last| family(last) == prefix);
+    families.insert(first.clone(), last.unwrap_or(first));
+    Ok(())
+}
+
+/// The key right after `key`.
+pub(crate) fn successor(key: &[u8]) -> Key {
+    let mut next = Key::from_slice(key);
+    next.push(0);
+    next
+}
