@@ -77,7 +77,7 @@ def test_duplicates_within_one_batch_are_stored_once(sqs, fifo):
     assert len(receive(sqs, fifo, 10)) == 1
 
 
-def test_a_purge_does_not_make_the_queue_forget_ids(sqs, fifo):
+def test_a_purged_queue_takes_new_messages(sqs, fifo):
     send_as(sqs, fifo, "x", "one")
     sqs.purge_queue(QueueUrl=fifo)
     send_as(sqs, fifo, "y", "two")
