@@ -47,6 +47,10 @@ pub enum Refused {
 
 /// Takes the answer of one command. Called on a thread of the shard: it must not block.
 pub trait Respond: Send + 'static {
+    /// Is told what the answer will be and the sequence of the state that it speaks of, in the order in which commands
+    /// take effect, before that state is durable. For checkers; says nothing to a client.
+    fn made(&mut self, _sequence: u64, _reply: &Result<Reply, Error>) {}
+
     /// Takes the answer.
     fn respond(self, answer: Answer);
 }

@@ -4,7 +4,14 @@
 //! engine thread, with threads for the log, checkpoints and reads; the server runs that.
 
 mod answer;
+mod clock;
 mod directory;
+mod driver;
+mod metrics;
+mod shard;
 
 pub use answer::{Answer, Answered, Refused, Respond};
 pub use directory::Directory;
+pub use driver::{BodyWork, Done, Driver, Figures, LoadWork, OpenShardError, Work};
+pub use metrics::{BUCKETS_US, Histogram, Metrics};
+pub use shard::Shard;

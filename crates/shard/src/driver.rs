@@ -1,0 +1,552 @@
+//! A shard, step by step: commands go in, work for the disk comes out, its results go in, answers come out.
+//!
+//! The driver owns no thread, no clock and does no IO. It holds back every answer and event until the state that it
+//! speaks of is durable, and parks commands whose rows have to be loaded first.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use weir_core::api::{Command, Error, Event, Output, Reply, Token};
+use weir_core::kv::{Key, Need};
+use weir_core::{Engine, Stop, Time};
+use weir_store::disk::Disk;
+use weir_store::{
+    Body, BodyLoad, Checkpoint, CheckpointDone, Group, Load, Loaded, LogWriter, OpenError, Options, Pressure, Recovery,
+    Store, StoreError, Upkeep,
+};
+
+use crate::answer::{Answer, Answered, Refused, Respond};
+
+/// When a producer that was refused for want of memory may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long to leave a full disk alone before trying again.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many bytes of writes the engine may be ahead of the disk. Past that, commands wait.
+const AHEAD_BYTES_MAX: usize = 32 << 20;
+
+/// Work for the disk, to be run anywhere: one append at a time, the others in any order and number.
+#[derive(Debug)]
+pub enum Work<D: Disk> {
+    /// To be given to the [`LogWriter`].
+    Append(Group),
+    /// Brings the frozen part of the overlay into the tables.
+    Checkpoint(Checkpoint<D>),
+    /// Prepares segments and frees memory.
+    Upkeep(Upkeep<D>),
+    /// Loads rows.
+    Load(LoadWork<D>),
+    /// Loads a payload.
+    Body(BodyWork<D>),
+}
+
+/// The result of a piece of work.
+#[derive(Debug)]
+pub enum Done {
+    /// The group with this sequence was appended, or was not.
+    Appended(u64, Result<(), StoreError>),
+    /// A checkpoint.
+    Checkpointed(Result<CheckpointDone, StoreError>),
+    /// Upkeep.
+    KeptUp(Result<(), StoreError>),
+    /// Rows.
+    Loaded(Key, Key, Result<Loaded, StoreError>),
+    /// A payload.
+    Body(u64, usize, Result<Option<Bytes>, StoreError>),
+    /// The thread that did the work came to a broken invariant.
+    Panicked(String),
+}
+
+/// Rows to be loaded.
+#[derive(Debug)]
+pub struct LoadWork<D: Disk> {
+    from: Key,
+    to: Key,
+    load: Load<D>,
+}
+
+/// A payload to be loaded.
+#[derive(Debug)]
+pub struct BodyWork<D: Disk> {
+    ticket: u64,
+    slot: usize,
+    load: BodyLoad<D>,
+}
+
+impl<D: Disk> Work<D> {
+    /// Does the work; blocks on the disk. An append is done by `writer`.
+    pub fn run(self, writer: Option<&mut LogWriter<D>>) -> Done {
+        match self {
+            Work::Append(group) => {
+                let writer = writer.expect("the caller gives the writer where it gives an append");
+                Done::Appended(group.sequence(), writer.append(&group))
+            }
+            Work::Checkpoint(checkpoint) => Done::Checkpointed(checkpoint.run()),
+            Work::Upkeep(upkeep) => Done::KeptUp(upkeep.run()),
+            Work::Load(work) => Done::Loaded(work.from, work.to, work.load.run()),
+            Work::Body(work) => Done::Body(work.ticket, work.slot, work.load.run()),
+        }
+    }
+}
+
+/// An answer, or an event, that waits for its state to be durable or for payloads.
+#[derive(Debug)]
+enum Held<R> {
+    Answer { responder: R, answer: Answer },
+    Event(Event),
+}
+
+/// An answer whose payloads are being loaded.
+#[derive(Debug)]
+struct Incomplete<R> {
+    sequence: u64,
+    responder: R,
+    reply: Reply,
+    payloads: Vec<Option<Bytes>>,
+    missing: usize,
+}
+
+/// What a driver did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Commands applied.
+    pub commands: u64,
+    /// Groups that became durable.
+    pub groups: u64,
+    /// Commands that had to wait for rows.
+    pub parked: u64,
+    /// Rows loaded for.
+    pub loads: u64,
+    /// Payloads loaded.
+    pub body_loads: u64,
+    /// Checkpoints finished.
+    pub checkpoints: u64,
+}
+
+/// One shard without threads.
+#[derive(Debug)]
+pub struct Driver<D: Disk, R: Respond> {
+    engine: Engine,
+    store: Store<D>,
+    output: Output,
+    responders: FxHashMap<Token, R>,
+    /// Commands that wait for rows, by the range that is being loaded. An empty list: the engine itself waits.
+    loading: FxHashMap<(Key, Key), Vec<(Token, Command)>>,
+    held: VecDeque<(u64, Held<R>)>,
+    incomplete: FxHashMap<u64, Incomplete<R>>,
+    last_ticket: u64,
+    durable: u64,
+    appending: bool,
+    /// A checkpoint whose last group is not durable yet.
+    frozen: Option<Checkpoint<D>>,
+    checkpointing: bool,
+    keeping_up: bool,
+    /// While the disk is full: when to try again what needs room.
+    room_after: Time,
+    work: VecDeque<Work<D>>,
+    events: Vec<Event>,
+    poisoned: Option<String>,
+    closing: bool,
+    figures: Figures,
+}
+
+impl<D: Disk, R: Respond> Driver<D, R> {
+    /// Opens the store and reads the entities: recovers whatever was acknowledged before.
+    pub fn open(disk: D, options: Options) -> Result<(Self, LogWriter<D>, Recovery), OpenShardError> {
+        let (mut store, writer, recovery) = Store::open(disk, options)?;
+        let mut engine = Engine::new();
+        loop {
+            match engine.open(Time(recovery.last_time.0), &store) {
+                Ok(()) => break,
+                Err(Stop::Need(need)) => store.load_now(&need)?,
+                Err(Stop::Unreadable(error)) => return Err(error.into()),
+            }
+        }
+        let durable = store.sequence();
+        let events = engine.queues().into_iter().map(Event::QueueChanged).collect();
+        let driver = Self {
+            engine,
+            store,
+            output: Output::default(),
+            responders: FxHashMap::default(),
+            loading: FxHashMap::default(),
+            held: VecDeque::new(),
+            incomplete: FxHashMap::default(),
+            last_ticket: 0,
+            durable,
+            appending: false,
+            frozen: None,
+            checkpointing: false,
+            keeping_up: false,
+            room_after: Time(0),
+            work: VecDeque::new(),
+            events,
+            poisoned: None,
+            closing: false,
+            figures: Figures::default(),
+        };
+        Ok((driver, writer, recovery))
+    }
+
+    /// Takes a command. `responder` is answered once; commands that have no answer need none.
+    /// `token` must not be that of another command that is still unanswered.
+    pub fn submit(&mut self, now: Time, token: Token, command: Command, responder: Option<R>) {
+        if let Some(refused) = self.refusal(&command) {
+            if let Some(responder) = responder {
+                responder.respond(Err(refused));
+            }
+            return;
+        }
+        if let Some(responder) = responder {
+            self.responders.insert(token, responder);
+        }
+        self.apply(now, token, command);
+    }
+
+    /// Does what has become due.
+    pub fn tick(&mut self, now: Time) {
+        if self.poisoned.is_none() {
+            let ticked = self.engine.tick(now, &mut self.store, &mut self.output);
+            self.take_output(ticked);
+        }
+    }
+
+    /// When [`Driver::tick`] has something to do next.
+    pub fn next_deadline(&self) -> Time {
+        // An engine that is ahead of the disk must not write more on its own either.
+        if self.poisoned.is_some() || self.is_ahead() {
+            return Time::NEVER;
+        }
+        let retry = if self.room_after > self.engine.now() { self.room_after } else { Time::NEVER };
+        self.engine.next_deadline().min(retry)
+    }
+
+    /// Whether the engine is so far ahead of the disk that commands should wait outside.
+    pub fn is_ahead(&self) -> bool {
+        self.store.unsealed_bytes() + self.store.unsynced_bytes() > AHEAD_BYTES_MAX
+    }
+
+    /// The next piece of work, if any. Call again after each [`Driver::done`], and after commands.
+    pub fn poll_work(&mut self, now: Time) -> Option<Work<D>> {
+        if self.poisoned.is_some() {
+            return None;
+        }
+        if !self.appending
+            && self.store.unsealed_bytes() > 0
+            && let Some(group) = self.seal(now)
+        {
+            self.appending = true;
+            return Some(Work::Append(group));
+        }
+        let has_room = now >= self.room_after;
+        if self.frozen.is_none()
+            && has_room
+            && !self.checkpointing
+            && self.store.unsealed_bytes() == 0
+            && self.store.checkpoint_due()
+        {
+            self.frozen = self.store.freeze();
+            self.checkpointing = self.frozen.is_some();
+        }
+        if let Some(checkpoint) = self.frozen.take_if(|checkpoint| checkpoint.sequence() <= self.durable) {
+            return Some(Work::Checkpoint(checkpoint));
+        }
+        if has_room
+            && !self.keeping_up
+            && let Some(upkeep) = self.store.upkeep()
+        {
+            self.keeping_up = true;
+            return Some(Work::Upkeep(upkeep));
+        }
+        self.work.pop_front()
+    }
+
+    /// Takes the result of a piece of work.
+    pub fn done(&mut self, now: Time, done: Done) {
+        match done {
+            Done::Appended(sequence, Ok(())) => self.appended(sequence),
+            Done::Checkpointed(Ok(done)) => {
+                self.checkpointing = false;
+                self.figures.checkpoints += 1;
+                self.store.checkpointed(done);
+            }
+            Done::Loaded(from, to, Ok(loaded)) => self.loaded(now, &(from, to), loaded),
+            Done::Body(ticket, slot, Ok(Some(payload))) => self.body_loaded(ticket, slot, payload),
+            Done::Panicked(reason) => self.poison(reason),
+            Done::Body(_, _, Ok(None)) => self.poison("a message's payload is missing".to_owned()),
+            Done::KeptUp(Ok(())) => self.keeping_up = false,
+            // What needs room waits. What is stored stays as it is, and the log goes on in the segments it has.
+            Done::Checkpointed(Err(StoreError::DiskFull { .. })) => {
+                self.checkpointing = false;
+                self.room_after = now.after(FULL_DISK_PAUSE);
+            }
+            Done::KeptUp(Err(StoreError::DiskFull { .. })) => {
+                self.keeping_up = false;
+                self.room_after = now.after(FULL_DISK_PAUSE);
+            }
+            Done::Appended(_, Err(error))
+            | Done::Checkpointed(Err(error))
+            | Done::KeptUp(Err(error))
+            | Done::Loaded(_, _, Err(error))
+            | Done::Body(_, _, Err(error)) => self.poison(error.to_string()),
+        }
+    }
+
+    /// What happened and is durable, since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Begins the end: waiting receives are answered as empty, and later commands are refused. Work goes on until
+    /// [`Driver::is_idle`].
+    pub fn close(&mut self) {
+        self.closing = true;
+        if self.poisoned.is_none() {
+            self.engine.end_all_waits(&mut self.output);
+            self.take_output(Ok(()));
+        }
+    }
+
+    /// Whether every command is answered, nothing is left to be written and no checkpoint is under way.
+    pub fn is_idle(&self) -> bool {
+        self.poisoned.is_some()
+            || (self.responders.is_empty()
+                && self.held.is_empty()
+                && self.incomplete.is_empty()
+                && !self.appending
+                && !self.checkpointing
+                && self.store.unsealed_bytes() == 0)
+    }
+
+    /// The store, for looking at it.
+    pub fn store(&self) -> &Store<D> {
+        &self.store
+    }
+
+    /// The store, to be closed. Dropping the driver instead is like a crash.
+    pub fn into_store(self) -> Store<D> {
+        self.store
+    }
+
+    /// The engine, for looking at it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What failed, if storage did.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// What was done so far.
+    pub fn figures(&self) -> Figures {
+        self.figures
+    }
+
+    /// How many commands wait for their answer.
+    pub fn unanswered(&self) -> usize {
+        self.responders.len() + self.held.len() + self.incomplete.len()
+    }
+
+    /// Sequence up to which everything is durable.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    fn refusal(&self, command: &Command) -> Option<Refused> {
+        if let Some(reason) = &self.poisoned {
+            return Some(Refused::Poisoned { reason: reason.clone() });
+        }
+        if self.closing {
+            return Some(Refused::Closed);
+        }
+        if !matches!(command, Command::Send { .. } | Command::CreateQueue { .. } | Command::ConfigureQueue { .. }) {
+            return None;
+        }
+        match self.store.pressure() {
+            Pressure::None => None,
+            Pressure::Lagging => Some(Refused::Overloaded { retry_after: RETRY_AFTER }),
+            Pressure::DiskFull => Some(Refused::DiskFull),
+        }
+    }
+
+    fn apply(&mut self, now: Time, token: Token, command: Command) {
+        self.figures.commands += 1;
+        match self.engine.apply(now, &mut self.store, token, &command, &mut self.output) {
+            Err(Stop::Need(need)) => {
+                self.figures.parked += 1;
+                self.load(&need, Some((token, command)));
+            }
+            applied => self.take_output(applied),
+        }
+    }
+
+    fn load(&mut self, need: &Need, parked: Option<(Token, Command)>) {
+        let range = (need.from.clone(), need.to.clone());
+        let waiting = self.loading.entry(range);
+        if let std::collections::hash_map::Entry::Vacant(_) = waiting {
+            self.figures.loads += 1;
+            let load = self.store.load(need);
+            self.work.push_back(Work::Load(LoadWork { from: need.from.clone(), to: need.to.clone(), load }));
+        }
+        waiting.or_default().extend(parked);
+    }
+
+    fn loaded(&mut self, now: Time, range: &(Key, Key), loaded: Loaded) {
+        self.store.loaded(loaded);
+        let parked = self.loading.remove(range).unwrap_or_default();
+        let resumed = self.engine.loaded(now, &mut self.store, &mut self.output);
+        self.take_output(resumed);
+        for (token, command) in parked {
+            if self.poisoned.is_none() {
+                self.apply(now, token, command);
+            }
+        }
+    }
+
+    /// Holds what the engine said until its state is durable.
+    fn take_output(&mut self, outcome: Result<(), Stop>) {
+        if let Err(stop) = outcome {
+            return self.poison(stop.to_string());
+        }
+        let sequence = self.store.sequence();
+        let mut replies = std::mem::take(&mut self.output.replies);
+        for (token, reply) in replies.drain(..) {
+            if let Some(mut responder) = self.responders.remove(&token) {
+                responder.made(sequence, &reply);
+                self.hold_reply(sequence, responder, reply);
+            }
+        }
+        self.output.replies = replies;
+        for event in self.output.events.drain(..) {
+            self.held.push_back((sequence, Held::Event(event)));
+        }
+        for need in std::mem::take(&mut self.output.needs) {
+            self.load(&need, None);
+        }
+        self.release();
+    }
+
+    fn hold_reply(&mut self, sequence: u64, responder: R, reply: Result<Reply, Error>) {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => {
+                let answer = Err(Refused::Engine(error));
+                return self.held.push_back((sequence, Held::Answer { responder, answer }));
+            }
+        };
+        let Reply::Received(deliveries) = &reply else {
+            let answer = Ok(Answered { reply, payloads: Vec::new() });
+            return self.held.push_back((sequence, Held::Answer { responder, answer }));
+        };
+        let mut payloads = Vec::with_capacity(deliveries.len());
+        let mut loads = Vec::new();
+        for (slot, delivery) in deliveries.iter().enumerate() {
+            payloads.push(match self.store.body(&delivery.body) {
+                Body::Ready(payload) => Some(payload),
+                Body::Load(load) => {
+                    loads.push((slot, load));
+                    None
+                }
+                Body::Absent => return self.poison("a message's payload is missing".to_owned()),
+            });
+        }
+        if loads.is_empty() {
+            let answer = Ok(Answered { reply, payloads: payloads.into_iter().flatten().collect() });
+            return self.held.push_back((sequence, Held::Answer { responder, answer }));
+        }
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        let missing = loads.len();
+        self.figures.body_loads += missing as u64;
+        self.incomplete.insert(ticket, Incomplete { sequence, responder, reply, payloads, missing });
+        self.work.extend(loads.into_iter().map(|(slot, load)| Work::Body(BodyWork { ticket, slot, load })));
+    }
+
+    fn body_loaded(&mut self, ticket: u64, slot: usize, payload: Bytes) {
+        let Some(incomplete) = self.incomplete.get_mut(&ticket) else { return };
+        if let Some(place) = incomplete.payloads.get_mut(slot)
+            && place.replace(payload).is_none()
+        {
+            incomplete.missing -= 1;
+        }
+        self.release_complete(ticket);
+    }
+
+    /// Answers a receive whose payloads are there, if its state is durable.
+    fn release_complete(&mut self, ticket: u64) {
+        let ready = |incomplete: &Incomplete<R>| incomplete.missing == 0 && incomplete.sequence <= self.durable;
+        if !self.incomplete.get(&ticket).is_some_and(ready) {
+            return;
+        }
+        if let Some(complete) = self.incomplete.remove(&ticket) {
+            let payloads = complete.payloads.into_iter().flatten().collect();
+            complete.responder.respond(Ok(Answered { reply: complete.reply, payloads }));
+        }
+    }
+
+    fn seal(&mut self, now: Time) -> Option<Group> {
+        self.engine.flush(&mut self.store);
+        self.store.seal(self.engine.now().max(now))
+    }
+
+    fn appended(&mut self, sequence: u64) {
+        self.figures.groups += 1;
+        self.appending = false;
+        self.store.committed(sequence);
+        self.durable = sequence;
+        self.release();
+        let mut tickets: Vec<u64> = self.incomplete.keys().copied().collect();
+        tickets.sort_unstable();
+        for ticket in tickets {
+            self.release_complete(ticket);
+        }
+    }
+
+    /// Lets go of what speaks of durable state.
+    fn release(&mut self) {
+        while let Some((_, held)) = self.held.pop_front_if(|(sequence, _)| *sequence <= self.durable) {
+            match held {
+                Held::Answer { responder, answer } => responder.respond(answer),
+                Held::Event(event) => self.events.push(event),
+            }
+        }
+    }
+
+    /// Storage failed: nothing is acknowledged any more, and what is in memory is not to be trusted.
+    fn poison(&mut self, reason: String) {
+        if self.poisoned.is_some() {
+            return;
+        }
+        self.work.clear();
+        self.frozen = None;
+        self.loading.clear();
+        let refuse = |responder: R| responder.respond(Err(Refused::Poisoned { reason: reason.clone() }));
+        for (_, held) in self.held.drain(..) {
+            if let Held::Answer { responder, .. } = held {
+                refuse(responder);
+            }
+        }
+        self.incomplete.drain().for_each(|(_, incomplete)| refuse(incomplete.responder));
+        self.responders.drain().for_each(|(_, responder)| refuse(responder));
+        self.poisoned = Some(reason);
+    }
+}
+
+/// Why a shard did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenShardError {
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A read failed.
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    /// A stored value cannot be read by this program.
+    #[error(transparent)]
+    Unreadable(#[from] weir_core::Unreadable),
+}

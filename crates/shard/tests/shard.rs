@@ -1,0 +1,162 @@
+//! A shard on its threads, over memory and over files.
+
+use std::sync::mpsc::{Receiver, channel};
+
+use weir_core::api::*;
+use weir_shard::{Answer, Answered, Refused, Shard};
+use weir_store::disk::Disk;
+use weir_store::{FileDisk, MemoryDisk, Options};
+
+type Responder = Box<dyn FnOnce(Answer) + Send>;
+
+struct Client {
+    shard: Shard<Responder>,
+}
+
+impl Client {
+    fn open<D: Disk>(disk: D, options: Options) -> Self {
+        let (shard, _) = Shard::open(disk, options).expect("the shard opens");
+        Self { shard }
+    }
+
+    fn start(&self, command: Command) -> (Token, Receiver<Answer>) {
+        let (sender, receiver) = channel();
+        let respond: Responder = Box::new(move |answer| sender.send(answer).unwrap_or_default());
+        (self.shard.submit(command, respond).expect("room for a command"), receiver)
+    }
+
+    fn ask(&self, command: Command) -> Result<Answered, Refused> {
+        self.start(command).1.recv().expect("an answer")
+    }
+
+    fn create(&self, name: &str) -> QueueId {
+        let command = Command::CreateQueue {
+            namespace: Namespace(0),
+            name: name.into(),
+            kind: Kind::Standard,
+            config: Config::default(),
+            seed: [1; 16],
+        };
+        match self.ask(command).expect("a queue").reply {
+            Reply::Queue { queue, .. } => queue.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn send(&self, queue: QueueId, text: &str) {
+        self.ask(send(queue, text)).expect("sent");
+    }
+
+    fn receive(&self, queue: QueueId, max: u32) -> Vec<(Handle, String)> {
+        let answer = self.ask(receive(queue, max, 0)).expect("received");
+        let Reply::Received(deliveries) = answer.reply else { panic!("not what a receive gets") };
+        let handles = deliveries.into_iter().map(|delivery| delivery.handle);
+        let texts = answer.payloads.iter().map(|payload| String::from_utf8_lossy(payload).into_owned());
+        handles.zip(texts).collect()
+    }
+
+    fn delete(&self, queue: QueueId, handle: Handle) {
+        self.ask(Command::Delete { queue, handles: [handle].into_iter().collect() }).expect("deleted");
+    }
+}
+
+fn send(queue: QueueId, text: &str) -> Command {
+    let message = NewMessage {
+        uuid: [0; 16],
+        payload: text.as_bytes().to_vec(),
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+    };
+    Command::Send { queue, version: 1, messages: [message].into_iter().collect() }
+}
+
+fn receive(queue: QueueId, max: u32, wait_ms: u64) -> Command {
+    Command::Receive { queue, max, visibility_ms: None, wait_ms }
+}
+
+/// So small that a few hundred messages make segments, checkpoints and windows come and go.
+fn tiny() -> Options {
+    Options {
+        segment_bytes: 16 << 10,
+        checkpoint_log_bytes: 32 << 10,
+        checkpoint_overlay_bytes: 64 << 10,
+        body_cache_bytes: 4 << 10,
+        window_bytes_max: 16 << 10,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn messages_survive_a_close_and_a_reopening_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || Client::open(FileDisk::new(folder.path()).expect("a disk"), tiny());
+    let client = open();
+    let queue = client.create("a");
+    let text = |n: usize| format!("{n:04} {}", "x".repeat(200));
+    for n in 0..1_000 {
+        client.send(queue, &text(n));
+    }
+    for (n, (handle, got)) in client.receive(queue, 10).into_iter().enumerate() {
+        assert_eq!(got, text(n));
+        client.delete(queue, handle);
+    }
+    client.shard.close();
+    let client = open();
+    assert_eq!(client.shard.directory().find(Namespace(0), "a").expect("the queue").id, queue);
+    let mut next = 10;
+    while next < 1_000 {
+        let got = client.receive(queue, 7);
+        assert!(!got.is_empty(), "{next} of 1000");
+        for (handle, got) in got {
+            assert_eq!(got, text(next));
+            client.delete(queue, handle);
+            next += 1;
+        }
+    }
+    assert!(client.receive(queue, 1).is_empty());
+    assert!(client.shard.metrics().figures.checkpoints > 0);
+    client.shard.close();
+}
+
+#[test]
+fn a_close_answers_who_waits_and_refuses_who_comes() {
+    let client = Client::open(MemoryDisk::new(), Options::default());
+    let queue = client.create("a");
+    let (_, waiting) = client.start(receive(queue, 1, 3_600_000));
+    client.shard.close();
+    let answer = waiting.recv().expect("an answer").expect("an empty receive");
+    assert_eq!(answer.reply, Reply::Received(Vec::new()));
+    let respond: Responder = Box::new(|_| {});
+    assert_eq!(client.shard.submit(send(queue, "x"), respond), Err(Refused::Closed));
+}
+
+#[test]
+fn a_message_goes_to_the_receiver_who_waits_unless_it_was_withdrawn() {
+    let client = Client::open(MemoryDisk::new(), Options::default());
+    let queue = client.create("a");
+    let (token, first) = client.start(receive(queue, 1, 3_600_000));
+    let (_, second) = client.start(receive(queue, 1, 3_600_000));
+    client.shard.cancel(token);
+    assert_eq!(first.recv().expect("an answer").expect("empty").reply, Reply::Received(Vec::new()));
+    client.send(queue, "hello");
+    assert_eq!(second.recv().expect("an answer").expect("a message").payloads, ["hello"]);
+    client.shard.close();
+}
+
+#[test]
+fn a_failing_disk_stops_acknowledgements_and_a_restart_has_what_was_acknowledged() {
+    let disk = MemoryDisk::new();
+    let client = Client::open(disk.clone(), Options::default());
+    let queue = client.create("a");
+    client.send(queue, "acknowledged");
+    disk.set_failing(true);
+    assert!(matches!(client.ask(send(queue, "not")), Err(Refused::Poisoned { .. })));
+    assert!(matches!(client.ask(receive(queue, 1, 0)), Err(Refused::Poisoned { .. })));
+    client.shard.close();
+    disk.set_failing(false);
+    let client = Client::open(disk, Options::default());
+    assert_eq!(client.receive(queue, 10).len(), 1);
+    client.shard.close();
+}
