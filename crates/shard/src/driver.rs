@@ -127,6 +127,7 @@ pub struct Figures {
 }
 
 /// One shard without threads.
+#[expect(clippy::struct_excessive_bools, reason = "each says of one piece of work whether it is under way")]
 #[derive(Debug)]
 pub struct Driver<D: Disk, R: Respond> {
     engine: Engine,

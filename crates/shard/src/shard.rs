@@ -270,7 +270,7 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
     fn wait(&mut self, now: Time, closing: bool) -> bool {
         let deadline = self.driver.next_deadline();
         let timeout = match deadline {
-            Time::NEVER => Duration::from_secs(3_600),
+            Time::NEVER => Duration::from_hours(1),
             deadline => deadline.since(now),
         };
         // Commands are left outside while the engine is too far ahead of the disk.
