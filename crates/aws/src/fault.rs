@@ -82,6 +82,8 @@ pub enum Code {
     SerializationException,
     /// There is no such operation.
     UnknownOperation,
+    /// The request came too slowly.
+    RequestTimeout,
     /// The request is longer than the server reads.
     RequestEntityTooLarge,
     /// The server cannot take this now.
@@ -126,6 +128,7 @@ impl Code {
             Code::MissingParameter => (COMMON, "MissingRequiredParameterException", "MissingParameter", 400),
             Code::SerializationException => (COMMON, "SerializationException", "SerializationException", 400),
             Code::UnknownOperation => (COMMON, "UnknownOperationException", "UnknownOperationException", 400),
+            Code::RequestTimeout => (COMMON, "RequestTimeout", "RequestTimeout", 408),
             Code::RequestEntityTooLarge => (COMMON, "RequestEntityTooLarge", "RequestEntityTooLarge", 413),
             Code::ServiceUnavailable => (COMMON, "ServiceUnavailable", "ServiceUnavailable", 503),
             Code::InternalFailure => (COMMON, "InternalFailure", "InternalFailure", 500),

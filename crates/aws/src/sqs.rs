@@ -15,6 +15,7 @@ pub mod receipt;
 pub mod received;
 pub mod request;
 mod settle;
+pub mod tags;
 mod text;
 
 pub use digest::Md5Hex;

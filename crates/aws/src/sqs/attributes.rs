@@ -18,7 +18,7 @@ pub struct Context<'a> {
     /// Its limits.
     pub limits: &'a Limits,
     /// The kind of another queue of the namespace, by name.
-    pub find: &'a dyn Fn(&str) -> Option<Kind>,
+    pub find: &'a (dyn Fn(&str) -> Option<Kind> + Sync),
     /// Whether the queue is being created: its kind can be named only then.
     pub creating: bool,
 }
@@ -242,6 +242,11 @@ impl<'a> Wanted<'a> {
                 Err(Fault::new(Code::InvalidAttributeName, message))
             }
         }
+    }
+
+    /// Whether the queue's counters are among them.
+    pub fn counts(&self) -> bool {
+        self.all || self.names.iter().any(|name| name.starts_with("Approximate"))
     }
 
     fn takes(&self, name: &str) -> bool {

@@ -1,0 +1,100 @@
+//! What an operator may set.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use weir_aws::sqs::Limits;
+use weir_core::api::Namespace;
+
+/// Configuration of the server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen. Without keys only loopback addresses are accepted. Default `127.0.0.1:9324`.
+    pub listen: SocketAddr,
+    /// Longest body of a request in bytes. Default 17 MiB: the longest message and what JSON adds to it.
+    pub body_bytes_max: usize,
+    /// Most bytes that all unfinished bodies together may take. Default 256 MiB.
+    pub bodies_bytes_max: usize,
+    /// Most bytes of a request's line and headers. Default 64 KiB.
+    pub header_bytes_max: usize,
+    /// Most headers of a request. Default 100.
+    pub headers_max: usize,
+    /// Most open connections. Default 10 000.
+    pub connections_max: usize,
+    /// How long a connection may take to send a request's headers, and how long it may be idle. Default 60 s.
+    pub header_timeout: Duration,
+    /// How long nothing of a body may arrive. Default 10 s.
+    pub body_idle_timeout: Duration,
+    /// How long a body may take altogether. Default 120 s.
+    pub body_timeout: Duration,
+    /// How long open requests may take once the server is told to stop. Default 10 s.
+    pub stop_timeout: Duration,
+    /// The limits of SQS. Default ours.
+    pub limits: Limits,
+    /// The region in ARNs. Default `us-east-1`.
+    pub region: String,
+    /// The namespace of queues that are named without one. Default 0.
+    pub namespace: Namespace,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9324)),
+            body_bytes_max: 17 << 20,
+            bodies_bytes_max: 256 << 20,
+            header_bytes_max: 64 << 10,
+            headers_max: 100,
+            connections_max: 10_000,
+            header_timeout: Duration::from_secs(60),
+            body_idle_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(120),
+            stop_timeout: Duration::from_secs(10),
+            limits: Limits::OURS,
+            region: "us-east-1".to_owned(),
+            namespace: Namespace(0),
+        }
+    }
+}
+
+/// `server.unsafe_listen`: an address that others can reach, without keys to tell who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "will not listen on {listen}: no keys are configured, so whoever reaches that address could read and delete every message; listen on a loopback address such as 127.0.0.1:{} instead",
+    listen.port()
+)]
+pub struct Unsafe {
+    /// The address.
+    pub listen: SocketAddr,
+}
+
+impl Config {
+    /// Refuses addresses that others can reach.
+    pub fn check_listen(&self) -> Result<(), Unsafe> {
+        let ip = self.listen.ip().to_canonical();
+        if ip.is_loopback() { Ok(()) } else { Err(Unsafe { listen: self.listen }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_safe_without_keys() {
+        for (address, safe) in [
+            ("127.0.0.1:9324", true),
+            ("127.8.8.8:1", true),
+            ("[::1]:9324", true),
+            ("[::ffff:127.0.0.1]:9324", true),
+            ("0.0.0.0:9324", false),
+            ("[::]:9324", false),
+            ("192.168.0.7:9324", false),
+        ] {
+            let config = Config { listen: address.parse().unwrap(), ..Config::default() };
+            assert_eq!(config.check_listen().is_ok(), safe, "{address}");
+        }
+        let text = Unsafe { listen: "0.0.0.0:80".parse().unwrap() }.to_string();
+        assert!(text.contains("no keys") && text.contains("0.0.0.0:80") && text.contains("127.0.0.1:80"));
+    }
+}

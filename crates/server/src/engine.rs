@@ -1,0 +1,201 @@
+//! The engine as the doors call it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use smallvec::SmallVec;
+use tokio::sync::{mpsc, oneshot};
+use weir_core::api::{Command, Handle, Namespace, Queue, QueueId, Reply, Token};
+use weir_shard::{Answer, Answered, Refused, Respond, Shard};
+
+use crate::figures;
+
+/// A running shard.
+pub trait Engine: Send + Sync + 'static {
+    /// Hands a command over without ever blocking; `responder` takes its answer once that is durable.
+    ///
+    /// # Errors
+    /// `Overloaded` when too many commands wait, `Closed` or `Poisoned` when none is taken; then `responder` is not called.
+    fn submit(&self, command: Command, responder: Responder) -> Result<Token, Refused>;
+
+    /// Hands over a command that has no answer.
+    fn tell(&self, command: Command) -> Result<(), Refused>;
+
+    /// Withdraws a waiting receive: it is answered at once, as empty.
+    fn cancel(&self, receive: Token);
+
+    /// The queue called `name`.
+    fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>>;
+
+    /// Up to `max` queues whose names start with `prefix`, in order, from the one after `after` on.
+    fn list(&self, namespace: Namespace, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Queue>>;
+
+    /// All queues.
+    fn all(&self) -> Vec<Arc<Queue>>;
+
+    /// What the shard measures of itself.
+    fn figures(&self) -> Figures;
+}
+
+/// What a shard measures of itself, for `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Whether it takes commands.
+    pub serving: bool,
+    /// Counters and gauges.
+    pub values: Vec<Figure>,
+    /// Histograms.
+    pub histograms: Vec<HistogramFigure>,
+}
+
+/// A counter or gauge.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// Its name, without the prefix `weir_` and without a counter's suffix.
+    pub name: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    /// Whether it only ever grows.
+    pub is_counter: bool,
+    /// Its value.
+    pub value: f64,
+}
+
+/// A histogram.
+#[derive(Clone, Debug)]
+pub struct HistogramFigure {
+    /// Its name, without the prefix `weir_`.
+    pub name: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    /// Sum of all values.
+    pub sum: f64,
+    /// Upper bound and number of values of each bucket, not cumulative; the last bound is `f64::MAX`.
+    pub buckets: Vec<(f64, u64)>,
+}
+
+/// Where deliveries go that could not be handed to who asked for them: the server returns them to their queue.
+pub type Undelivered = mpsc::UnboundedSender<(QueueId, SmallVec<[Handle; 1]>)>;
+
+/// Takes the answer of a command to who waits for it.
+#[derive(Debug)]
+pub struct Responder {
+    answer: oneshot::Sender<Answer>,
+    receive: Option<(Undelivered, QueueId)>,
+}
+
+impl Respond for Responder {
+    fn respond(self, answer: Answer) {
+        // Who waited is gone. What was leased for it goes back; any other answer nobody wants to know.
+        if let (Err(Ok(answered)), Some((undelivered, queue))) = (self.answer.send(answer), self.receive) {
+            give_back(&undelivered, queue, &answered);
+        }
+    }
+}
+
+/// Returns the deliveries of a reply that reached nobody.
+fn give_back(undelivered: &Undelivered, queue: QueueId, answered: &Answered) {
+    if let Reply::Received(deliveries) = &answered.reply
+        && !deliveries.is_empty()
+    {
+        let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
+        // Without a receiver the server has ended: leases then end by themselves.
+        let _ = undelivered.send((queue, handles));
+    }
+}
+
+/// Carries out a command other than a receive.
+pub(crate) async fn call<E: Engine>(engine: &E, command: Command) -> Answer {
+    let (sender, receiver) = oneshot::channel();
+    engine.submit(command, Responder { answer: sender, receive: None })?;
+    // The shard answers everything that it took, unless it stops altogether.
+    receiver.await.unwrap_or(Err(Refused::Closed))
+}
+
+/// A receive under way. Dropped before its answer came, it withdraws itself, and returns what was leased for it.
+pub(crate) struct Receiving<'a, E: Engine> {
+    engine: &'a E,
+    token: Token,
+    answer: oneshot::Receiver<Answer>,
+    queue: QueueId,
+    undelivered: &'a Undelivered,
+    answered: bool,
+}
+
+impl<'a, E: Engine> Receiving<'a, E> {
+    /// Starts a receive of `queue`.
+    pub(crate) fn start(
+        engine: &'a E,
+        undelivered: &'a Undelivered,
+        queue: QueueId,
+        command: Command,
+    ) -> Result<Self, Refused> {
+        let (sender, answer) = oneshot::channel();
+        let responder = Responder { answer: sender, receive: Some((undelivered.clone(), queue)) };
+        let token = engine.submit(command, responder)?;
+        Ok(Self { engine, token, answer, queue, undelivered, answered: false })
+    }
+
+    /// Asks for the answer at once, which will be empty unless a message came first.
+    pub(crate) fn withdraw(&self) {
+        self.engine.cancel(self.token);
+    }
+}
+
+impl<E: Engine> Future for Receiving<'_, E> {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let this = self.get_mut();
+        let answer = std::task::ready!(Pin::new(&mut this.answer).poll(cx));
+        this.answered = true;
+        Poll::Ready(answer.unwrap_or(Err(Refused::Closed)))
+    }
+}
+
+impl<E: Engine> Drop for Receiving<'_, E> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        // Closed first: from here on either the responder finds nobody, or its answer is already in the channel.
+        self.answer.close();
+        match self.answer.try_recv() {
+            Ok(Ok(answered)) => give_back(self.undelivered, self.queue, &answered),
+            Ok(Err(_)) => {}
+            Err(_) => self.engine.cancel(self.token),
+        }
+    }
+}
+
+impl Engine for Shard<Responder> {
+    fn submit(&self, command: Command, responder: Responder) -> Result<Token, Refused> {
+        Shard::submit(self, command, responder)
+    }
+
+    fn tell(&self, command: Command) -> Result<(), Refused> {
+        Shard::tell(self, command)
+    }
+
+    fn cancel(&self, receive: Token) {
+        Shard::cancel(self, receive);
+    }
+
+    fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {
+        self.directory().find(namespace, name)
+    }
+
+    fn list(&self, namespace: Namespace, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Queue>> {
+        self.directory().list(namespace, prefix, after, max)
+    }
+
+    fn all(&self) -> Vec<Arc<Queue>> {
+        self.directory().all()
+    }
+
+    fn figures(&self) -> Figures {
+        figures::of(&self.metrics())
+    }
+}

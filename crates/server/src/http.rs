@@ -1,0 +1,10 @@
+//! HTTP: one request in, one response out.
+
+mod body;
+mod connection;
+mod reply;
+mod route;
+
+pub(crate) use connection::Connection;
+pub(crate) use reply::Reply;
+pub(crate) use route::respond;

@@ -1,0 +1,64 @@
+//! Responses.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+/// A response, before it is one of HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
+    /// The code that old SDK code matches on, as the header carries it.
+    pub(crate) query_error: Option<String>,
+    pub(crate) retry_after_s: Option<u64>,
+    /// Whether the connection ends with this response.
+    pub(crate) closes: bool,
+}
+
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+impl Reply {
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type, body: body.into(), query_error: None, retry_after_s: None, closes: false }
+    }
+
+    pub(crate) fn text(status: StatusCode, text: &'static str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text)
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(REQUEST_ID, request_id());
+        if let Some(code) = self.query_error.and_then(|code| HeaderValue::try_from(code).ok()) {
+            headers.insert(QUERY_ERROR, code);
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// A new id by which client and log can speak of a request.
+fn request_id() -> HeaderValue {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut bits: u128 = rand::random();
+    let mut text = [b'-'; 36];
+    for (at, digit) in text.iter_mut().enumerate() {
+        if !matches!(at, 8 | 13 | 18 | 23) {
+            *digit = DIGITS.get((bits & 15) as usize).copied().unwrap_or(b'0');
+            bits >>= 4;
+        }
+    }
+    HeaderValue::from_bytes(&text).expect("digits and hyphens make a header value")
+}

@@ -1,0 +1,19 @@
+//! The server: HTTP in front of a shard.
+//!
+//! A door authenticates, decodes, calls the engine and encodes; [`Server`] accepts connections, bounds what they may
+//! cost, and hands requests to the doors. Long polls, shutdown, health, metrics and logs live here.
+//!
+//! Deliberately absent: rules of the queues (`weir-core`), the wire forms of AWS (`weir-aws`), and files.
+
+mod app;
+mod config;
+mod engine;
+mod figures;
+mod http;
+mod metrics;
+mod server;
+mod sqs;
+
+pub use config::{Config, Unsafe};
+pub use engine::{Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
+pub use server::{Server, Stop};

@@ -1,0 +1,50 @@
+//! What the server counts, and the page of it for Prometheus.
+
+mod histogram;
+mod page;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use weir_aws::sqs::Operation;
+
+pub(crate) use histogram::Histogram;
+pub(crate) use page::page;
+
+/// Statuses that are told apart; any other counts as the last of its class.
+const STATUSES: [u16; 9] = [200, 400, 403, 408, 413, 499, 500, 503, 599];
+/// The operations, and one more for requests that name none that we serve.
+const OPERATIONS: usize = Operation::ALL.len() + 1;
+
+/// Counts of requests, by operation. Counting touches two atomic numbers and looks nothing up.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    rows: [Row; OPERATIONS],
+}
+
+/// The counts of one operation.
+#[derive(Debug, Default)]
+struct Row {
+    statuses: [AtomicU64; STATUSES.len()],
+    latency: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { rows: std::array::from_fn(|_| Row::default()) }
+    }
+}
+
+impl Metrics {
+    /// Counts a request that was answered.
+    pub(crate) fn count(&self, operation: Option<Operation>, status: u16, latency: Duration) {
+        let at = operation.map_or(OPERATIONS - 1, |operation| operation as usize);
+        let Some(row) = self.rows.get(at) else { return };
+        let class = STATUSES.iter().position(|&known| known == status);
+        let class = class.or_else(|| STATUSES.iter().position(|&last| last / 100 == status / 100 && last > status));
+        if let Some(count) = class.and_then(|class| row.statuses.get(class)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        row.latency.add(latency);
+    }
+}

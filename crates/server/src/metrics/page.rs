@@ -1,0 +1,173 @@
+//! The page at `/metrics`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use weir_aws::sqs::Operation;
+use weir_core::Time;
+use weir_core::api::{Command, Counters, Queue, Reply as EngineReply};
+use weir_shard::Answered;
+
+use super::{Metrics, STATUSES};
+use crate::app::App;
+use crate::engine::{Engine, Figures, call};
+use crate::http::Reply;
+
+/// Most queues whose depth is told: beyond, a page would cost more than it is worth.
+const QUEUES_MAX: usize = 10_000;
+
+/// Answers `GET /metrics`.
+pub(crate) async fn page<E: Engine>(app: &App<E>) -> Reply {
+    let queues = app.engine.all();
+    let depths = depths(app, &queues).await;
+    let snapshot = Snapshot {
+        requests: requests(&app.metrics),
+        queues: queues.len() as u64,
+        depths,
+        waiting: app.waiting.load(Ordering::Relaxed),
+        figures: app.engine.figures(),
+    };
+    let mut registry = Registry::with_prefix("weir");
+    registry.register_collector(Box::new(snapshot));
+    let mut text = String::new();
+    if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
+        return Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n");
+    }
+    Reply::new(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+}
+
+#[derive(Debug)]
+struct Depth {
+    queue: Arc<Queue>,
+    counters: Counters,
+    oldest: Option<Time>,
+}
+
+/// Asks the engine for the counters of each queue. One that is deleted meanwhile is left out.
+async fn depths<E: Engine>(app: &App<E>, queues: &[Arc<Queue>]) -> Vec<Depth> {
+    let mut depths = Vec::new();
+    for queue in queues.iter().take(QUEUES_MAX) {
+        let answer = call(&app.engine, Command::QueueStats { queue: queue.id }).await;
+        if let Ok(Answered { reply: EngineReply::Stats { queue, counters, oldest }, .. }) = answer {
+            depths.push(Depth { queue, counters, oldest });
+        }
+    }
+    depths
+}
+
+#[derive(Debug)]
+struct Requests {
+    operation: &'static str,
+    statuses: [u64; STATUSES.len()],
+    sum: f64,
+    buckets: Vec<(f64, u64)>,
+}
+
+/// The counts of each operation that was asked for.
+fn requests(metrics: &Metrics) -> Vec<Requests> {
+    let names = Operation::ALL.iter().map(|operation| operation.name()).chain(["unknown"]);
+    let rows = names.zip(&metrics.rows).map(|(operation, row)| Requests {
+        operation,
+        statuses: row.statuses.each_ref().map(|count| count.load(Ordering::Relaxed)),
+        sum: row.latency.sum(),
+        buckets: row.latency.buckets(),
+    });
+    rows.filter(|row| row.statuses.iter().any(|&count| count > 0)).collect()
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    requests: Vec<Requests>,
+    queues: u64,
+    depths: Vec<Depth>,
+    waiting: u64,
+    figures: Figures,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_requests(&mut encoder)?;
+        self.encode_queues(&mut encoder)?;
+        self.encode_figures(&mut encoder)
+    }
+}
+
+impl Snapshot {
+    fn encode_requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Requests answered";
+        let mut family = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for row in &self.requests {
+            for (status, count) in STATUSES.iter().zip(row.statuses).filter(|&(_, count)| count > 0) {
+                let labels = [
+                    ("door", "sqs".to_owned()),
+                    ("operation", row.operation.to_owned()),
+                    ("status", status.to_string()),
+                ];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
+        let help = "Time from a request's headers to its answer, waiting for messages included";
+        let mut family = encoder.encode_descriptor("request_seconds", help, None, MetricType::Histogram)?;
+        for row in &self.requests {
+            let labels = [("door", "sqs"), ("operation", row.operation)];
+            let count = row.buckets.iter().map(|&(_, count)| count).sum();
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(row.sum, count, &row.buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn encode_queues(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        encoder.encode_descriptor("queues", "Queues", None, MetricType::Gauge)?.encode_gauge(&self.queues)?;
+        encoder
+            .encode_descriptor("waiting_receivers", "Receivers that wait for a message", None, MetricType::Gauge)?
+            .encode_gauge(&self.waiting)?;
+        let mut family = encoder.encode_descriptor("queue_messages", "Messages of a queue", None, MetricType::Gauge)?;
+        for depth in &self.depths {
+            let counters = depth.counters;
+            for (state, count) in
+                [("ready", counters.ready), ("delayed", counters.delayed), ("leased", counters.leased)]
+            {
+                let labels = [("queue", label(&depth.queue.name)), ("state", state.to_owned())];
+                family.encode_family(&labels)?.encode_gauge(&count)?;
+            }
+        }
+        let help = "When the oldest message of a queue was sent, in seconds since the epoch";
+        let mut family = encoder.encode_descriptor("queue_oldest_timestamp_seconds", help, None, MetricType::Gauge)?;
+        for depth in &self.depths {
+            if let Some(oldest) = depth.oldest {
+                let labels = [("queue", label(&depth.queue.name))];
+                family.encode_family(&labels)?.encode_gauge(&(oldest.0 as f64 / 1_000.0))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_figures(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for figure in &self.figures.values {
+            let kind = if figure.is_counter { MetricType::Counter } else { MetricType::Gauge };
+            let mut metric = encoder.encode_descriptor(figure.name, figure.help, None, kind)?;
+            if figure.is_counter {
+                metric.encode_counter::<NoLabelSet, _, u64>(&figure.value, None)?;
+            } else {
+                metric.encode_gauge(&figure.value)?;
+            }
+        }
+        for figure in &self.figures.histograms {
+            let mut metric = encoder.encode_descriptor(figure.name, figure.help, None, MetricType::Histogram)?;
+            let count = figure.buckets.iter().map(|&(_, count)| count).sum();
+            metric.encode_histogram::<NoLabelSet>(figure.sum, count, &figure.buckets, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// A queue's name as the value of a label.
+fn label(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,188 @@
+//! Listening, and ending in good order.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use smallvec::SmallVec;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use weir_core::api::{Command, Handle, QueueId};
+use weir_shard::Refused;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::http::{self, Connection};
+use crate::metrics::Metrics;
+
+/// A server that listens.
+pub struct Server<E> {
+    app: Arc<App<E>>,
+    listener: TcpListener,
+    stop: watch::Sender<bool>,
+    returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>)>,
+}
+
+/// Tells a server to stop.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    /// Stops accepting, answers long polls as empty, and lets [`Server::run`] return once open requests are answered.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl<E: Engine> Server<E> {
+    /// Listens at the configured address. Connections are accepted by the system from now on, and served by
+    /// [`Server::run`].
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or may not without keys ([`crate::Unsafe`]).
+    pub async fn bind(config: Config, engine: E) -> io::Result<Self> {
+        config.check_listen().map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
+        let listener = TcpListener::bind(config.listen).await?;
+        let (stop, stopping) = watch::channel(false);
+        let (undelivered, returned) = mpsc::unbounded_channel();
+        let app = Arc::new(App {
+            config,
+            engine,
+            metrics: Metrics::default(),
+            waiting: AtomicU64::new(0),
+            bodies_bytes: AtomicUsize::new(0),
+            undelivered,
+            stopping,
+        });
+        Ok(Self { app, listener, stop, returned })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What stops it.
+    pub fn stopper(&self) -> Stop {
+        Stop(self.stop.clone())
+    }
+
+    /// Serves until it is told to stop and what it had begun is answered. The engine runs on.
+    pub async fn run(self) {
+        let Self { app, listener, stop: _stop, returned } = self;
+        let (all_gone, ended) = oneshot::channel();
+        let returning = tokio::spawn(give_back(Arc::clone(&app), returned, ended));
+        let permits = Arc::new(Semaphore::new(app.config.connections_max));
+        let mut connections = JoinSet::new();
+        let mut stopping = app.stopping.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stopping.wait_for(|stopping| *stopping) => break,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, _)) => match Arc::clone(&permits).try_acquire_owned() {
+                    Ok(permit) => drop(connections.spawn(serve(Arc::clone(&app), stream, permit))),
+                    Err(_) => refuse(&stream),
+                },
+                Err(error) => {
+                    // Out of file descriptors, as a rule: wait for connections to end instead of spinning.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop(listener);
+        let answered = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(app.config.stop_timeout, answered).await.is_err() {
+            tracing::warn!("connections were cut off that did not end in time");
+        }
+        connections.shutdown().await;
+        // What the connections left behind has been sent to the task by now; it ends once that is returned.
+        let _ = all_gone.send(());
+        let _ = returning.await;
+    }
+}
+
+/// Tells a connection beyond the bound to come back later, if it can be told without waiting.
+fn refuse(stream: &TcpStream) {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let _ = stream.try_write(ANSWER);
+}
+
+async fn serve<E: Engine>(app: Arc<App<E>>, stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    // Answers are written whole, and the next request waits for them.
+    let _ = stream.set_nodelay(true);
+    let connection = Arc::new(Connection::default());
+    let service = service_fn(|request| {
+        let app = Arc::clone(&app);
+        let connection = Arc::clone(&connection);
+        async move { Ok::<_, Infallible>(http::respond(&app, &connection, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.config.header_timeout)
+        .max_buf_size(app.config.header_bytes_max.max(8_192))
+        .max_headers(app.config.headers_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(app.config.header_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .keep_alive_interval(app.config.header_timeout)
+        .keep_alive_timeout(app.config.header_timeout);
+    let mut stopping = app.stopping.clone();
+    {
+        let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let result = tokio::select! {
+            result = served.as_mut() => Some(result),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        let result = match result {
+            Some(result) => result,
+            None => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection broke");
+        }
+        connection.end();
+    }
+}
+
+/// Returns to their queues the deliveries that reached nobody, until all connections have ended and none is left.
+async fn give_back<E: Engine>(
+    app: Arc<App<E>>,
+    mut returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>)>,
+    mut ended: oneshot::Receiver<()>,
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = returned.recv() => next,
+            _ = &mut ended => None,
+        };
+        let Some((queue, handles)) = next else { return };
+        tracing::debug!(queue = queue.0, messages = handles.len(), "messages reached nobody and are returned");
+        while let Err(Refused::Overloaded { retry_after }) =
+            app.engine.tell(Command::Return { queue, handles: handles.clone() })
+        {
+            tokio::time::sleep(retry_after).await;
+        }
+    }
+}

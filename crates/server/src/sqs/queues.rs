@@ -1,0 +1,157 @@
+//! Operations on queues themselves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weir_aws::sqs::attributes::{self, Context, Wanted};
+use weir_aws::sqs::request::{CreateQueue, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue, SetQueueAttributes};
+use weir_aws::sqs::{Page, json, name, tags};
+use weir_aws::{Fault, account_id};
+use weir_core::api::{Command, Config, Counters, Error, Kind, Namespace, Queue, Reply};
+use weir_shard::Refused;
+
+use super::refusal::engine_fault;
+use super::{Door, NOTHING, Refusal, call};
+use crate::engine::Engine;
+
+/// How often a change is tried anew when another one comes between.
+const TRIES: usize = 8;
+
+impl<E: Engine> Door<'_, E> {
+    pub(super) async fn create_queue(&self, request: CreateQueue<'_>) -> Result<Vec<u8>, Refusal> {
+        let namespace = self.app.config.namespace;
+        let name = required_name(request.queue_name.as_deref())?;
+        let kind = name::check(name)?;
+        let asked = request.attributes.unwrap_or_default();
+        if kind == Kind::Fifo && !asked.0.iter().any(|(name, _)| name == "FifoQueue") {
+            let message = "The name of a FIFO queue can only be used with the attribute FifoQueue set to true.";
+            return Err(Fault::new(weir_aws::Code::InvalidParameterValue, message).into());
+        }
+        let find = self.finder(namespace);
+        let context = Context { kind, limits: &self.app.config.limits, find: &find, creating: true };
+        let mut config = Config::default();
+        attributes::apply(&mut config, &asked, &context)?;
+        tags::apply(&mut config, &request.tags.unwrap_or_default())?;
+        for _ in 0..TRIES {
+            if let Some(queue) = self.app.engine.find(namespace, name) {
+                // What the request does not name may have any value.
+                let mut same = queue.config.clone();
+                attributes::apply(&mut same, &asked, &context)?;
+                return match attributes::first_difference(&queue.config, &same) {
+                    Some(attribute) => Err(attributes::exists(&attribute).into()),
+                    None => Ok(self.url(&queue)),
+                };
+            }
+            let (name, config) = (name.to_owned(), config.clone());
+            let command = Command::CreateQueue { namespace, name, kind, config, seed: rand::random() };
+            match call(&self.app.engine, command).await {
+                Ok(answered) => match answered.reply {
+                    Reply::Queue { queue, .. } => return Ok(self.url(&queue)),
+                    _ => return Err(Fault::internal().into()),
+                },
+                // Somebody else was first: what they created is compared.
+                Err(Refused::Engine(Error::QueueExists { .. })) => {}
+                Err(refused) => return Err(Refusal::of(refused)),
+            }
+        }
+        Err(engine_fault(&Error::Stale { version: 0 }).into())
+    }
+
+    pub(super) fn queue_url(&self, request: &GetQueueUrl<'_>) -> Result<Vec<u8>, Refusal> {
+        let name = required_name(request.queue_name.as_deref())?;
+        let namespace = match request.owner.as_deref() {
+            Some(owner) => account_id(owner).ok_or_else(Fault::no_queue)?,
+            None => self.app.config.namespace,
+        };
+        let queue = self.app.engine.find(namespace, name).ok_or_else(Fault::no_queue)?;
+        Ok(self.url(&queue))
+    }
+
+    pub(super) fn list_queues(&self, request: &ListQueues<'_>) -> Result<Vec<u8>, Refusal> {
+        let page = Page::of(request)?;
+        let namespace = self.app.config.namespace;
+        let mut queues = self.app.engine.list(namespace, page.prefix, page.after.as_deref(), page.max + 1);
+        let more = queues.len() > page.max;
+        queues.truncate(page.max);
+        let token = queues.last().filter(|_| more && page.continues).map(|queue| Page::token(&queue.name));
+        let urls: Vec<String> =
+            queues.iter().map(|queue| String::from_utf8_lossy(&self.push_url(queue)).into_owned()).collect();
+        Ok(json::list_queues(&urls, token.as_deref()))
+    }
+
+    pub(super) async fn queue_attributes(&self, request: GetQueueAttributes<'_>) -> Result<Vec<u8>, Refusal> {
+        let queue = self.queue(request.queue_url.as_ref())?;
+        let names = request.attribute_names.unwrap_or_default();
+        let wanted = Wanted::of(&names)?;
+        let (queue, counters) = if wanted.counts() {
+            match self.call(Command::QueueStats { queue: queue.id }).await? {
+                Reply::Stats { queue, counters, .. } => (queue, counters),
+                _ => return Err(Fault::internal().into()),
+            }
+        } else {
+            (queue, Counters::default())
+        };
+        Ok(json::queue_attributes(&attributes::list(&queue, counters, &self.app.config.region, &wanted)))
+    }
+
+    pub(super) async fn set_queue_attributes(&self, request: SetQueueAttributes<'_>) -> Result<Bytes, Refusal> {
+        for _ in 0..TRIES {
+            let queue = self.queue(request.queue_url.as_ref())?;
+            let asked = request.attributes.as_ref().ok_or_else(|| Fault::missing("Attributes"))?;
+            let find = self.finder(queue.namespace);
+            let context = Context { kind: queue.kind, limits: &self.app.config.limits, find: &find, creating: false };
+            let mut config = queue.config.clone();
+            attributes::apply(&mut config, asked, &context)?;
+            if config == queue.config {
+                return Ok(NOTHING);
+            }
+            let command = Command::ConfigureQueue { queue: queue.id, version: queue.version, config };
+            match call(&self.app.engine, command).await {
+                Ok(_) => return Ok(NOTHING),
+                Err(Refused::Engine(Error::Stale { .. })) => {}
+                Err(refused) => return Err(Refusal::of(refused)),
+            }
+        }
+        Err(engine_fault(&Error::Stale { version: 0 }).into())
+    }
+
+    pub(super) async fn delete_queue(&self, request: OnQueue<'_>) -> Result<Bytes, Refusal> {
+        let queue = self.queue(request.queue_url.as_ref())?;
+        self.call(Command::DeleteQueue { queue: queue.id }).await?;
+        Ok(NOTHING)
+    }
+
+    pub(super) async fn purge_queue(&self, request: OnQueue<'_>) -> Result<Bytes, Refusal> {
+        let queue = self.queue(request.queue_url.as_ref())?;
+        self.call(Command::PurgeQueue { queue: queue.id }).await?;
+        Ok(NOTHING)
+    }
+
+    /// Looks up the kind of a queue by its name.
+    fn finder(&self, namespace: Namespace) -> impl Fn(&str) -> Option<Kind> {
+        move |name| self.app.engine.find(namespace, name).map(|queue| queue.kind)
+    }
+
+    fn url(&self, queue: &Arc<Queue>) -> Vec<u8> {
+        json::queue_url(&self.push_url(queue))
+    }
+
+    /// The URL of a queue, as the caller sees this server.
+    fn push_url(&self, queue: &Queue) -> Vec<u8> {
+        let listen = self.app.config.listen.to_string();
+        let host = self.host.filter(|host| is_host(host)).unwrap_or(&listen);
+        let mut url = Vec::with_capacity(128);
+        name::push_url(&mut url, "http", host, queue.namespace, &queue.name);
+        url
+    }
+}
+
+fn required_name(name: Option<&str>) -> Result<&str, Fault> {
+    name.filter(|name| !name.is_empty()).ok_or_else(|| Fault::missing("QueueName"))
+}
+
+/// Whether a host can stand in a URL as it is.
+fn is_host(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    !host.is_empty() && host.len() <= 256 && host.bytes().all(plain)
+}

@@ -1,0 +1,96 @@
+//! `ReceiveMessage`.
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use weir_aws::Fault;
+use weir_aws::sqs::received::{ReceivedMessage, Selection};
+use weir_aws::sqs::request::ReceiveMessage;
+use weir_aws::sqs::{json, visibility_ms, wait_ms};
+use weir_core::api::{Command, Delivery, Queue, Reply};
+use weir_shard::Answered;
+
+use super::{Door, Refusal};
+use crate::engine::{Engine, Receiving};
+
+impl<E: Engine> Door<'_, E> {
+    pub(super) async fn receive(&self, request: ReceiveMessage<'_>) -> Result<Bytes, Refusal> {
+        let limits = &self.app.config.limits;
+        let queue = self.queue(request.queue_url.as_ref())?;
+        let selection = Selection::of(&request)?;
+        let visibility_ms = request.visibility_timeout.map(|seconds| visibility_ms(seconds, limits)).transpose()?;
+        let wait_ms = match request.wait_time_seconds {
+            Some(seconds) => wait_ms(seconds, limits)?,
+            None => queue.config.receive_wait_ms,
+        };
+        let max = max(request.messages_max, limits.batch_max)?;
+        let command = Command::Receive { queue: queue.id, max, visibility_ms, wait_ms };
+        let answered = self.wait(&queue, command, wait_ms > 0).await?;
+        let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
+        self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection)
+    }
+
+    /// Receives, waiting no longer than the server runs.
+    async fn wait(&self, queue: &Queue, command: Command, waits: bool) -> Result<Answered, Refusal> {
+        let start = || Receiving::start(&self.app.engine, &self.app.undelivered, queue.id, command);
+        let mut receiving = start().map_err(Refusal::of)?;
+        let answer = if waits {
+            let _waiting = self.app.count_waiting();
+            let mut stopping = self.app.stopping.clone();
+            tokio::select! {
+                biased;
+                answer = &mut receiving => answer,
+                () = stopped(&mut stopping) => {
+                    receiving.withdraw();
+                    receiving.await
+                }
+            }
+        } else {
+            receiving.await
+        };
+        answer.map_err(Refusal::of)
+    }
+
+    /// Encodes deliveries; they return to the queue should the connection end before they are written.
+    fn encode_deliveries(
+        &self,
+        queue: &Queue,
+        deliveries: &[Delivery],
+        payloads: &[Bytes],
+        selection: &Selection<'_>,
+    ) -> Result<Bytes, Refusal> {
+        let region = &self.app.config.region;
+        let mut messages = Vec::with_capacity(deliveries.len());
+        for (delivery, payload) in deliveries.iter().zip(payloads) {
+            match ReceivedMessage::new(delivery, payload, queue, region, selection) {
+                Ok(message) => messages.push(message),
+                Err(error) => {
+                    // It stays under its lease: the others can be handed over, and this one is found in the log.
+                    let message = delivery.handle.message;
+                    tracing::error!(queue = queue.name, message, %error, "a stored message cannot be read");
+                }
+            }
+        }
+        let body = json::received(&messages);
+        if messages.is_empty() {
+            return Ok(body.into());
+        }
+        let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
+        Ok(self.connection.delivering(body, &self.app.undelivered, queue.id, handles))
+    }
+}
+
+/// Waits until the server is told to stop.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that whoever could tell is gone, and so the server has stopped.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// How many messages a receive asks for.
+fn max(asked: Option<i64>, allowed: usize) -> Result<u32, Fault> {
+    let asked = asked.unwrap_or(1);
+    let max = u32::try_from(asked).ok().filter(|&n| n >= 1 && n as usize <= allowed);
+    max.ok_or_else(|| {
+        let reason = format!("Must be between 1 and {allowed}, if provided.");
+        Fault::invalid("MaxNumberOfMessages", &asked, &reason)
+    })
+}
