@@ -8,6 +8,7 @@ use weir_core::kv::{Key, Need, State, View};
 
 use crate::disk::Disk;
 use crate::layer::{Born, Entry, Layer, Position, Value};
+use crate::ranges::Ranges;
 use crate::store::Store;
 use crate::tables::successor;
 use crate::windows::{Row, Window};
@@ -204,7 +205,8 @@ fn body_entry(body: &[u8], sequence: u64, at: usize, born: Born) -> Entry {
 struct Merge<'a> {
     active: Peekable<std::collections::btree_map::Range<'a, Key, Entry>>,
     frozen: Option<Peekable<std::collections::btree_map::Range<'a, Key, Entry>>>,
-    masks: &'a Layer,
+    active_masks: &'a Ranges,
+    frozen_masks: Option<&'a Ranges>,
 }
 
 impl<'a> Merge<'a> {
@@ -213,11 +215,17 @@ impl<'a> Merge<'a> {
         Self {
             active: active.map.range::<[u8], _>(inside).peekable(),
             frozen: frozen.map(|layer| layer.map.range::<[u8], _>(inside).peekable()),
-            masks: active,
+            active_masks: &active.masks,
+            frozen_masks: frozen.map(|layer| &layer.masks),
         }
     }
 
-    /// Calls `row` for what is below `end`: the newest of both layers and `rows`, which no mask covers.
+    /// Whether the rows of the tables do not count at `key`.
+    fn masked(&self, key: &[u8]) -> bool {
+        self.active_masks.contains(key) || self.frozen_masks.is_some_and(|masks| masks.contains(key))
+    }
+
+    /// Calls `row` for what is below `end`: the newest of both layers and the tables' `rows`.
     fn run(
         &mut self,
         rows: &[Row],
@@ -240,10 +248,10 @@ impl<'a> Merge<'a> {
             let from_active = if is_active { self.active.next() } else { None };
             let seen = match (from_active, from_frozen, from_table) {
                 (Some((key, entry)), _, _) => entry.seen().map(|value| (key, value)),
-                (None, Some((key, entry)), _) if !self.masks.masks.contains(key) => {
+                (None, Some((key, entry)), _) if !self.active_masks.contains(key) => {
                     entry.seen().map(|value| (key, value))
                 }
-                (None, None, Some(row)) => Some((&row.key, row.seen())),
+                (None, None, Some(row)) if !self.masked(&row.key) => Some((&row.key, row.seen())),
                 _ => None,
             };
             if let Some((key, value)) = seen
