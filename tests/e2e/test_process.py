@@ -126,11 +126,11 @@ def test_a_listen_address_that_is_none_is_refused(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_a_check_finds_a_closed_store_whole_and_a_damaged_one_not(own_weir):
+def test_a_check_finds_a_killed_store_whole_and_a_damaged_one_not(own_weir):
     weir = own_weir()
     queue = make(weir.sqs(), "checked")
     send(weir.sqs(), queue, *(f"body {n}" for n in range(100)))
-    weir.end()
+    weir.kill()
     check = [BINARY, "store", "check", str(weir.data_dir)]
     whole = subprocess.run(check, capture_output=True, text=True, timeout=60)
     assert whole.returncode == 0, whole.stderr
