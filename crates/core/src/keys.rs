@@ -21,7 +21,7 @@
 //! | `GARBAGE` | 0 | space | empty: a space left behind, to be reclaimed |
 
 use crate::api::{Lane, Namespace};
-use crate::kv::{Key, push_ordered, split_ordered};
+use crate::kv::{KeyBuf, split_ordered};
 use crate::time::Time;
 
 pub(crate) const MESSAGE: u8 = 1;
@@ -48,56 +48,49 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn kind(self, kind: u8) -> Key {
-        let mut key = Key::new();
-        push_ordered(&mut key, self.namespace.0);
-        push_ordered(&mut key, self.id);
-        key.push(kind);
-        key
+    pub(crate) fn kind(self, kind: u8) -> KeyBuf {
+        KeyBuf::new().number(self.namespace.0).number(self.id).byte(kind)
     }
 
     /// First key of the space, and the first key after it.
-    pub(crate) fn range(self) -> (Key, Key) {
+    pub(crate) fn range(self) -> (KeyBuf, KeyBuf) {
         (self.kind(0), self.kind(u8::MAX))
     }
 
-    pub(crate) fn message(self, id: u64) -> Key {
-        with(self.kind(MESSAGE), id)
+    pub(crate) fn message(self, id: u64) -> KeyBuf {
+        self.kind(MESSAGE).number(id)
     }
 
-    pub(crate) fn ready(self, priority: u32, id: u64) -> Key {
-        with(with(self.kind(READY), u64::from(priority)), id)
+    pub(crate) fn ready(self, priority: u32, id: u64) -> KeyBuf {
+        self.kind(READY).number(u64::from(priority)).number(id)
     }
 
-    pub(crate) fn lane(self, lane: Lane) -> Key {
-        with_bytes(self.kind(LANE), &lane.0)
+    pub(crate) fn lane(self, lane: Lane) -> KeyBuf {
+        self.kind(LANE).hash(lane.0)
     }
 
-    pub(crate) fn lane_waiting(self, lane: Lane, id: u64) -> Key {
-        with(with_bytes(self.kind(LANE_WAITING), &lane.0), id)
+    pub(crate) fn lane_waiting(self, lane: Lane, id: u64) -> KeyBuf {
+        self.kind(LANE_WAITING).hash(lane.0).number(id)
     }
 
     /// First key of what waits in `lane`, and the first key after it.
-    pub(crate) fn lane_waiting_range(self, lane: Lane) -> (Key, Key) {
-        let mut end = with_bytes(self.kind(LANE_WAITING), &lane.0);
-        let start = end.clone();
+    pub(crate) fn lane_waiting_range(self, lane: Lane) -> (KeyBuf, KeyBuf) {
+        let start = self.kind(LANE_WAITING).hash(lane.0);
         // No ordered number starts with a byte above 8.
-        end.push(u8::MAX);
-        (start, end)
+        (start, start.byte(u8::MAX))
     }
 
-    pub(crate) fn lane_head(self, priority: u32, id: u64, lane: Lane) -> Key {
-        let key = with(with(self.kind(LANE_HEAD), u64::from(priority)), id);
-        with_bytes(key, &lane.0)
+    pub(crate) fn lane_head(self, priority: u32, id: u64, lane: Lane) -> KeyBuf {
+        self.kind(LANE_HEAD).number(u64::from(priority)).number(id).hash(lane.0)
     }
 
-    pub(crate) fn dedup(self, bucket: u64, hash: [u8; 16]) -> Key {
-        with_bytes(with(self.kind(DEDUP), bucket), &hash)
+    pub(crate) fn dedup(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {
+        self.kind(DEDUP).number(bucket).hash(hash)
     }
 
     /// First key of the deduplication rows of `bucket`; that of the next bucket ends them.
-    pub(crate) fn dedup_bucket(self, bucket: u64) -> Key {
-        with(self.kind(DEDUP), bucket)
+    pub(crate) fn dedup_bucket(self, bucket: u64) -> KeyBuf {
+        self.kind(DEDUP).number(bucket)
     }
 }
 
@@ -106,38 +99,38 @@ pub(crate) fn entities(namespace: Namespace) -> Space {
     Space { namespace, id: ENTITIES }
 }
 
-pub(crate) fn meta() -> Key {
+pub(crate) fn meta() -> KeyBuf {
     entities(Namespace(0)).kind(META)
 }
 
-pub(crate) fn queue(namespace: Namespace, id: u64) -> Key {
-    with(entities(namespace).kind(QUEUE), id)
+pub(crate) fn queue(namespace: Namespace, id: u64) -> KeyBuf {
+    entities(namespace).kind(QUEUE).number(id)
 }
 
-pub(crate) fn counters(namespace: Namespace, id: u64) -> Key {
-    with(entities(namespace).kind(COUNTERS), id)
+pub(crate) fn counters(namespace: Namespace, id: u64) -> KeyBuf {
+    entities(namespace).kind(COUNTERS).number(id)
 }
 
-pub(crate) fn due(at: Time, space: Space, id: u64) -> Key {
-    with(with(with(entities(space.namespace).kind(DUE), at.0), space.id), id)
+pub(crate) fn due(at: Time, space: Space, id: u64) -> KeyBuf {
+    entities(space.namespace).kind(DUE).number(at.0).number(space.id).number(id)
 }
 
 /// First key of what is due at `at` or later in `namespace`.
-pub(crate) fn due_from(namespace: Namespace, at: Time) -> Key {
-    with(entities(namespace).kind(DUE), at.0)
+pub(crate) fn due_from(namespace: Namespace, at: Time) -> KeyBuf {
+    entities(namespace).kind(DUE).number(at.0)
 }
 
 /// First key after all due rows of `namespace`.
-pub(crate) fn due_end(namespace: Namespace) -> Key {
+pub(crate) fn due_end(namespace: Namespace) -> KeyBuf {
     entities(namespace).kind(DUE + 1)
 }
 
-pub(crate) fn body(namespace: Namespace, id: u64) -> Key {
-    with(entities(namespace).kind(BODY), id)
+pub(crate) fn body(namespace: Namespace, id: u64) -> KeyBuf {
+    entities(namespace).kind(BODY).number(id)
 }
 
-pub(crate) fn garbage(space: Space) -> Key {
-    with(entities(space.namespace).kind(GARBAGE), space.id)
+pub(crate) fn garbage(space: Space) -> KeyBuf {
+    entities(space.namespace).kind(GARBAGE).number(space.id)
 }
 
 /// The numbers after the kind of a key.
@@ -160,14 +153,4 @@ pub(crate) fn after_kind(key: &[u8]) -> Option<&[u8]> {
 /// The namespace of a key.
 pub(crate) fn namespace(key: &[u8]) -> Option<Namespace> {
     split_ordered(key).map(|(id, _)| Namespace(id))
-}
-
-fn with(mut key: Key, n: u64) -> Key {
-    push_ordered(&mut key, n);
-    key
-}
-
-fn with_bytes(mut key: Key, bytes: &[u8]) -> Key {
-    key.extend_from_slice(bytes);
-    key
 }

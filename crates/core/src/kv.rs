@@ -11,16 +11,82 @@ use smallvec::SmallVec;
 /// A key. Hot keys are shorter than the inline capacity and allocate nothing.
 pub type Key = SmallVec<[u8; 24]>;
 
-/// Appends `n` so that encoded numbers sort as the numbers do: its length in bytes, then its bytes, most significant
-/// first, without leading zeros. Small numbers take one to three bytes.
-pub fn push_ordered(key: &mut Key, n: u64) {
-    let bytes = n.to_be_bytes();
-    let zeros = n.leading_zeros() as usize / 8;
-    key.push((8 - zeros) as u8);
-    key.extend_from_slice(bytes.get(zeros..).unwrap_or_default());
+/// A key being built, on the stack. Hot paths build several for each command, so it is written with copies of fixed
+/// length only.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyBuf {
+    bytes: [u8; KeyBuf::BYTES_MAX],
+    len: usize,
 }
 
-/// Reads a number written by [`push_ordered`], returning it and the rest; `None` where the bytes are not of that form.
+impl KeyBuf {
+    /// Longest key that can be built: seven numbers, or four and two hashes.
+    const BYTES_MAX: usize = 72;
+
+    /// An empty key.
+    pub fn new() -> Self {
+        Self { bytes: [0; Self::BYTES_MAX], len: 0 }
+    }
+
+    /// Appends `n` so that encoded numbers sort as the numbers do: its length in bytes, then its bytes, most
+    /// significant first, without leading zeros. Small numbers take one to three bytes.
+    #[inline]
+    #[must_use]
+    pub fn number(mut self, n: u64) -> Self {
+        let zeros = n.leading_zeros() as usize / 8;
+        // Shifted so that the first byte that counts comes first; what follows the last one is overwritten or cut off.
+        let digits = n.checked_shl(8 * zeros as u32).unwrap_or(0).to_be_bytes();
+        self.place([(8 - zeros) as u8]);
+        self.place(digits);
+        self.len -= zeros;
+        self
+    }
+
+    /// Appends a byte.
+    #[inline]
+    #[must_use]
+    pub fn byte(mut self, byte: u8) -> Self {
+        self.place([byte]);
+        self
+    }
+
+    /// Appends a hash.
+    #[inline]
+    #[must_use]
+    pub fn hash(mut self, hash: [u8; 16]) -> Self {
+        self.place(hash);
+        self
+    }
+
+    /// The key, to be kept.
+    pub fn to_key(&self) -> Key {
+        Key::from_slice(self)
+    }
+
+    #[inline]
+    fn place<const N: usize>(&mut self, bytes: [u8; N]) {
+        let room = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut());
+        *room.expect("no key has more components than the longest one") = bytes;
+        self.len += N;
+    }
+}
+
+impl Default for KeyBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::ops::Deref for KeyBuf {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Reads a number written by [`KeyBuf::number`], returning it and the rest; `None` where the bytes are not of that form.
 pub fn split_ordered(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&len, rest) = bytes.split_first()?;
     if len > 8 {

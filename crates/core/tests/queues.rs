@@ -279,7 +279,7 @@ fn a_second_message_with_the_same_deduplication_id_is_answered_with_the_first() 
     world.after(900_000);
     world.restart();
     // The queue, its counters and the shard's: the deduplication rows are gone by their buckets.
-    assert_eq!(world.rows.rows.len(), 3, "{:?}", world.rows.rows);
+    assert_eq!(world.rows.all.len(), 3, "{:?}", world.rows.all);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_purge_takes_everything_and_what_it_leaves_is_reclaimed() {
     assert_eq!(world.texts(queue, 9), ["after"]);
     world.restart();
     // Queue, counters, the shard's counters; head, body and due row of the one message.
-    assert_eq!(world.rows.rows.len(), 6, "{:?}", world.rows.rows);
+    assert_eq!(world.rows.all.len(), 6, "{:?}", world.rows.all);
     assert_eq!(world.counts(queue), [0, 0, 1]);
 }
 

@@ -13,7 +13,7 @@ use crate::codec::Unreadable;
 use crate::gaps::{Gaps, Position, following};
 use crate::head::{Head, State as Standing};
 use crate::keys;
-use crate::kv::{Key, Need, State, View};
+use crate::kv::{KeyBuf, Need, State, View};
 use crate::queue::QueueState;
 
 impl Engine {
@@ -74,7 +74,7 @@ impl Engine {
         let queue = self.queues.get(&id).expect("a message was picked from this queue");
         Ok(Delivery {
             handle: handle(queue, message, head.grants),
-            body: keys::body(queue.space.namespace, message),
+            body: keys::body(queue.space.namespace, message).to_key(),
             grants: head.receives,
             sent_at: head.sent_at,
             first_received_at,
@@ -206,7 +206,7 @@ fn walk<S: View>(
     // Positions past the last priority: the gap reaches to the end.
     while go_on && u32::try_from(at.0).is_ok() {
         let gap = gaps.next_gap(at);
-        let to = gap.map_or_else(|| end.clone(), |gap| position_key(queue, kind, gap));
+        let to = gap.map_or_else(|| end, |gap| position_key(queue, kind, gap));
         state.scan(&position_key(queue, kind, at), &to, &mut |key, _| {
             if let Some([priority, id]) = keys::numbers(key) {
                 go_on = row(key, (priority, id));
@@ -219,11 +219,8 @@ fn walk<S: View>(
     Ok(())
 }
 
-fn position_key(queue: &QueueState, kind: u8, at: Position) -> Key {
-    let mut key = queue.space.kind(kind);
-    crate::kv::push_ordered(&mut key, at.0);
-    crate::kv::push_ordered(&mut key, at.1);
-    key
+fn position_key(queue: &QueueState, kind: u8, at: Position) -> KeyBuf {
+    queue.space.kind(kind).number(at.0).number(at.1)
 }
 
 /// The handle of a grant.

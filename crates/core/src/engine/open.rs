@@ -6,7 +6,7 @@ use super::{Engine, META_VERSION, META_WHAT, Stop};
 use crate::api::{Namespace, QueueId};
 use crate::codec::{Reader, Unreadable};
 use crate::keys::{self, Space};
-use crate::kv::{Key, View};
+use crate::kv::{KeyBuf, View};
 use crate::queue::QueueState;
 use crate::time::Time;
 
@@ -16,7 +16,7 @@ pub(super) struct Progress {
     namespace: Namespace,
     stage: Stage,
     /// The next key to read of the stage.
-    from: Option<Key>,
+    from: Option<KeyBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +119,7 @@ impl Engine {
         });
         outcome?;
         if let Err(need) = scanned {
-            let next = last.map(|id| {
-                let mut key = entities.kind(kind);
-                crate::kv::push_ordered(&mut key, id + 1);
-                key
-            });
+            let next = last.map(|id| entities.kind(kind).number(id + 1));
             self.opening.from = Some(next.unwrap_or(from));
             return Err(need.into());
         }
@@ -134,7 +130,7 @@ impl Engine {
 /// The first namespace from `from` on that has rows.
 fn find_namespace<V: View>(state: &V, from: Namespace) -> Result<Option<Namespace>, Stop> {
     let mut found = None;
-    let end = Key::from_slice(&[u8::MAX]);
+    let end = [u8::MAX];
     state.scan(&keys::entities(from).kind(0), &end, &mut |key, _| {
         found = keys::namespace(key);
         ControlFlow::Break(())

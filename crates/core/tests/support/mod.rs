@@ -1,5 +1,8 @@
 //! A world in memory for the engine: rows that can be cold, time that is set, messages known by their text.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the names of FIFO queues are case-sensitive")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -10,7 +13,7 @@ use weir_core::{Engine, Stop, Time};
 /// Rows in memory of which only those loaded may be read. Panics where a handler writes before a read that stops it.
 #[derive(Debug, Default)]
 pub struct Rows {
-    pub rows: BTreeMap<Key, Vec<u8>>,
+    pub all: BTreeMap<Key, Vec<u8>>,
     /// `None`: every row is in memory.
     loaded: Option<BTreeSet<Key>>,
     wrote: std::cell::Cell<bool>,
@@ -21,13 +24,9 @@ impl Rows {
         self.loaded.as_ref().is_some_and(|loaded| !loaded.contains(key))
     }
 
-    fn need(&self, from: &[u8], to: Key, rows: usize) -> Need {
-        Need { from: Key::from_slice(from), to, rows }
-    }
-
     pub fn load(&mut self, need: &Need) {
         let found: Vec<Key> = self
-            .rows
+            .all
             .range(need.from.clone()..need.to.clone())
             .take(need.rows.max(1))
             .map(|(key, _)| key.clone())
@@ -51,15 +50,15 @@ impl View for Rows {
         if self.is_cold(key) {
             let mut to = Key::from_slice(key);
             to.push(0);
-            return Err(self.need(key, to, 1));
+            return Err(Need { from: Key::from_slice(key), to, rows: 1 });
         }
-        Ok(self.rows.get(key).map(Vec::as_slice))
+        Ok(self.all.get(key).map(Vec::as_slice))
     }
 
     fn scan(&self, from: &[u8], to: &[u8], row: RowVisitor<'_>) -> Result<(), Need> {
-        for (key, value) in self.rows.range(Key::from_slice(from)..Key::from_slice(to)) {
+        for (key, value) in self.all.range(Key::from_slice(from)..Key::from_slice(to)) {
             if self.is_cold(key) {
-                return Err(self.need(key, Key::from_slice(to), 2));
+                return Err(Need { from: key.clone(), to: Key::from_slice(to), rows: 2 });
             }
             if row(key, value) == ControlFlow::Break(()) {
                 break;
@@ -72,11 +71,11 @@ impl View for Rows {
 impl State for Rows {
     fn put(&mut self, key: &[u8], value: &[u8]) {
         self.write(key);
-        self.rows.insert(Key::from_slice(key), value.to_vec());
+        self.all.insert(Key::from_slice(key), value.to_vec());
     }
 
     fn insert(&mut self, key: &[u8], value: &[u8]) {
-        assert!(!self.rows.contains_key(key), "inserted a key that is there: {key:?}");
+        assert!(!self.all.contains_key(key), "inserted a key that is there: {key:?}");
         self.put(key, value);
     }
 
@@ -86,12 +85,12 @@ impl State for Rows {
 
     fn delete(&mut self, key: &[u8]) {
         self.write(key);
-        self.rows.remove(key);
+        self.all.remove(key);
     }
 
     fn delete_range(&mut self, from: &[u8], to: &[u8]) {
         self.wrote.set(true);
-        self.rows.retain(|key, _| key.as_slice() < from || key.as_slice() >= to);
+        self.all.retain(|key, _| key.as_slice() < from || key.as_slice() >= to);
     }
 }
 
@@ -158,6 +157,7 @@ impl World {
     }
 
     /// Gives a command and returns its token.
+    #[expect(clippy::needless_pass_by_value, reason = "a command is given away")]
     pub fn give(&mut self, command: Command) -> Token {
         self.last_token += 1;
         let token = Token(self.last_token);
@@ -189,7 +189,9 @@ impl World {
         }
         let needs = out.needs;
         if !needs.is_empty() {
-            needs.iter().for_each(|need| self.rows.load(need));
+            for need in &needs {
+                self.rows.load(need);
+            }
             let mut out = Output::default();
             self.engine.loaded(self.now, &mut self.rows, &mut out).unwrap();
             self.take(out);
@@ -274,7 +276,7 @@ impl World {
     }
 
     fn read(&self, delivery: Delivery) -> Got {
-        let text = String::from_utf8(self.rows.rows[&delivery.body].clone()).unwrap();
+        let text = String::from_utf8(self.rows.all[&delivery.body].clone()).unwrap();
         Got { text, handle: delivery.handle, delivery }
     }
 
