@@ -1,5 +1,6 @@
 //! A world in memory for the engine: rows that can be cold, time that is set, messages known by their text.
 
+#![expect(unreachable_pub, reason = "a module of tests has no public")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the names of FIFO queues are case-sensitive")]
 
