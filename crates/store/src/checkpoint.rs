@@ -72,7 +72,7 @@ impl<D: Disk> Checkpoint<D> {
         let mut mark = self.mark;
         mark.digest = match self.shared.segments.digest(mark.sequence) {
             Some(digest) => digest,
-            None => return Err(StoreError::tables(format!("group {} is not durable yet", mark.sequence))),
+            None => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
         };
         let mut value = Vec::new();
         let families = self.shared.tables.write(mark, &self.base.families, |rows, touched| {

@@ -78,8 +78,20 @@ impl StoreError {
         if is_full(&source) { StoreError::DiskFull { what } } else { StoreError::Io { what, source: Arc::new(source) } }
     }
 
-    pub(crate) fn tables(what: impl ToString) -> Self {
-        StoreError::Tables { what: what.to_string() }
+    /// A failure of the B-tree. What its file reported reaches us through it.
+    pub(crate) fn tables(error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Damage>()) {
+                Some(damage) => StoreError::Damaged(damage.clone()),
+                None => StoreError::io("read or write the tables", error),
+            },
+            other => StoreError::Tables { what: other.to_string() },
+        }
+    }
+
+    /// A broken rule of ours.
+    pub(crate) fn broken(what: impl Into<String>) -> Self {
+        StoreError::Tables { what: what.into() }
     }
 }
 

@@ -58,7 +58,6 @@ impl<D: Disk> Store<D> {
         let file = tables_file(&options.folder);
         let ballast = ballast::keep(&disk, &options);
         let tables = Tables::open(&disk, &file, options.table_cache_bytes, ballast)?;
-        tables.prepare()?;
         let snapshot = tables.snapshot(None, &file)?;
         let mark = snapshot.mark;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use weir_core::kv::{Key, family, prefix_end};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
 use crate::layer::Value;
 use crate::pages::Pages;
@@ -56,8 +56,26 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Tables {
-    /// Opens the tables in `file`, or makes them there.
+    /// Opens the tables in `file`. New ones are made under another name first, so that a crash in between leaves none.
     pub(crate) fn open<D: Disk>(
+        disk: &D,
+        file: &str,
+        cache_bytes: usize,
+        ballast: Option<String>,
+    ) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::io(format!("make {file}"), error);
+        let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+        if !disk.list(folder).map_err(failed)?.iter().any(|found| found == name) {
+            let new = format!("{file}.new");
+            disk.open(&new, true).and_then(|file| file.set_len(0)).map_err(failed)?;
+            Self::open_file(disk, &new, cache_bytes, None)?.write(Mark::default(), &Families::new(), |_, _| Ok(()))?;
+            disk.rename(&new, file).map_err(failed)?;
+            disk.sync_names(folder).map_err(failed)?;
+        }
+        Self::open_file(disk, file, cache_bytes, ballast)
+    }
+
+    fn open_file<D: Disk>(
         disk: &D,
         file: &str,
         cache_bytes: usize,
@@ -68,16 +86,6 @@ impl Tables {
         builder.set_cache_size(cache_bytes);
         let db = builder.create_with_backend(pages).map_err(StoreError::tables)?;
         Ok(Self { db })
-    }
-
-    /// Makes the tables within the file, empty, unless they are there.
-    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
-        if let Ok(txn) = self.db.begin_read()
-            && txn.open_table(ROWS).is_ok()
-        {
-            return Ok(());
-        }
-        self.write(Mark::default(), &Families::new(), |_, _| Ok(())).map(|_| ())
     }
 
     /// Runs one transaction over the rows and moves the mark. `change` tells which families it touched.

@@ -50,7 +50,7 @@ impl Log for MemoryLog {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let first = kept.records.keys().next().copied().unwrap_or(kept.last + 1);
         if from < first {
-            return Err(StoreError::tables(format!("record {from} was trimmed, the first is {first}")));
+            return Err(StoreError::broken(format!("record {from} was trimmed, the first is {first}")));
         }
         for (sequence, (epoch, record)) in kept.records.range(from..) {
             each(*epoch, *sequence, record.clone());

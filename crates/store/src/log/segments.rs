@@ -301,7 +301,7 @@ impl<D: Disk> Segments<D> {
             Some(source) => source,
             None => {
                 self.make()?;
-                self.take().ok_or_else(|| StoreError::tables("a prepared segment is gone"))?
+                self.take().ok_or_else(|| StoreError::broken("a prepared segment is gone"))?
             }
         };
         let index = {
