@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use weir_core::Time;
-use weir_core::api::*;
+use weir_core::api::{Command, Config, Kind, Namespace, NewMessage, QueueId, Reply, Token};
 use weir_shard::{Answer, Driver, Respond, Work};
 use weir_store::{LogWriter, MemoryDisk, Options};
 

@@ -4,6 +4,7 @@
 //! speaks of is durable, and parks commands whose rows have to be loaded first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use weir_store::{
 };
 
 use crate::answer::{Answer, Answered, Refused, Respond};
+use crate::directory::Directory;
 
 /// When a producer that was refused for want of memory may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -148,7 +150,7 @@ pub struct Driver<D: Disk, R: Respond> {
     /// While the disk is full: when to try again what needs room.
     room_after: Time,
     work: VecDeque<Work<D>>,
-    events: Vec<Event>,
+    directory: Arc<Directory>,
     poisoned: Option<String>,
     closing: bool,
     figures: Figures,
@@ -167,7 +169,10 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             }
         }
         let durable = store.sequence();
-        let events = engine.queues().into_iter().map(Event::QueueChanged).collect();
+        let directory = Arc::new(Directory::default());
+        for queue in engine.queues() {
+            directory.record(&Event::QueueChanged(queue));
+        }
         let driver = Self {
             engine,
             store,
@@ -184,7 +189,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             keeping_up: false,
             room_after: Time(0),
             work: VecDeque::new(),
-            events,
+            directory,
             poisoned: None,
             closing: false,
             figures: Figures::default(),
@@ -296,9 +301,9 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         }
     }
 
-    /// What happened and is durable, since the last call.
-    pub fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+    /// The durable queues: known there before the command that made or changed them is answered.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// Begins the end: waiting receives are answered as empty, and later commands are refused. Work goes on until
@@ -414,6 +419,10 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             return self.poison(stop.to_string());
         }
         let sequence = self.store.sequence();
+        // Whoever is answered may ask at once, so the directory has to know before.
+        for event in self.output.events.drain(..) {
+            self.held.push_back((sequence, Held::Event(event)));
+        }
         let mut replies = std::mem::take(&mut self.output.replies);
         for (token, reply) in replies.drain(..) {
             if let Some(mut responder) = self.responders.remove(&token) {
@@ -422,9 +431,6 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             }
         }
         self.output.replies = replies;
-        for event in self.output.events.drain(..) {
-            self.held.push_back((sequence, Held::Event(event)));
-        }
         for need in std::mem::take(&mut self.output.needs) {
             self.load(&need, None);
         }
@@ -512,7 +518,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         while let Some((_, held)) = self.held.pop_front_if(|(sequence, _)| *sequence <= self.durable) {
             match held {
                 Held::Answer { responder, answer } => responder.respond(answer),
-                Held::Event(event) => self.events.push(event),
+                Held::Event(event) => self.directory.record(&event),
             }
         }
     }

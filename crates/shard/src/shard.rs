@@ -46,7 +46,7 @@ pub struct Shard<R: Respond> {
 
 struct Shared {
     last_token: AtomicU64,
-    directory: Directory,
+    directory: Arc<Directory>,
     metrics: RwLock<Metrics>,
     closing: Sender<()>,
     engine: Mutex<Option<JoinHandle<()>>>,
@@ -67,14 +67,12 @@ impl<R: Respond> std::fmt::Debug for Shard<R> {
 impl<R: Respond> Shard<R> {
     /// Opens the shard in `disk` and starts its threads.
     pub fn open<D: Disk>(disk: D, options: Options) -> Result<(Self, Recovery), OpenShardError> {
-        let (mut driver, writer, recovery) = Driver::open(disk, options)?;
-        let directory = Directory::default();
-        driver.take_events().iter().for_each(|event| directory.record(event));
+        let (driver, writer, recovery) = Driver::open(disk, options)?;
         let (requests, incoming) = bounded(COMMANDS_MAX);
         let (closing, close) = bounded(1);
         let shared = Arc::new(Shared {
             last_token: AtomicU64::new(0),
-            directory,
+            directory: Arc::clone(driver.directory()),
             metrics: RwLock::new(Metrics::new(&driver)),
             closing,
             engine: Mutex::new(None),
@@ -252,9 +250,6 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
                     self.appended_at = Instant::now();
                 }
                 self.threads.run(work);
-            }
-            for event in self.driver.take_events() {
-                self.shared.directory.record(&event);
             }
             if closing && self.driver.is_idle() {
                 return;
