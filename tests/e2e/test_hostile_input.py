@@ -15,13 +15,13 @@ def exchange(weir, raw, hang_up=False):
             connection.sendall(raw)
             if hang_up:
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass
         answer = b""
         try:
             while part := connection.recv(65_536):
                 answer += part
-        except ConnectionResetError:
+        except OSError:
             pass
         return answer
 
