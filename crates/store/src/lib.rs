@@ -4,6 +4,7 @@
 //! here starts a thread or looks at a clock: every step that needs the disk is a value with a `run`, so that simulation
 //! runs the very code that production does.
 
+pub mod conformance;
 pub mod disk;
 
 mod ballast;
@@ -38,7 +39,7 @@ pub use error::{OpenError, StoreError};
 pub use file_disk::{FileDisk, OsFile};
 pub use group::{Group, LogWriter};
 pub use load::{Load, Loaded};
-pub use log::{Appended, Damage, Log, MemoryLog, Torn};
+pub use log::{Appended, Damage, Log, MemoryLog, SegmentLog, Torn};
 pub use memory_disk::{MemoryDisk, MemoryFile};
 pub use open::Recovery;
 pub use options::Options;

@@ -5,14 +5,16 @@ mod frame;
 mod memory;
 mod reader;
 mod segment;
+mod segment_log;
 mod segments;
 mod writer;
 
 pub use contract::{Appended, Log};
 pub use memory::MemoryLog;
 pub use reader::{Damage, Torn};
+pub use segment_log::SegmentLog;
 
 pub(crate) use reader::{End, Floor, Record, read};
-pub(crate) use segment::{Segment, name as segment_name, number as segment_number};
-pub(crate) use segments::{Location, Place, Segments};
+pub(crate) use segment::{Segment, name as segment_name};
+pub(crate) use segments::Segments;
 pub(crate) use writer::Writer;

@@ -77,6 +77,7 @@ pub(crate) fn read<D: Disk>(
         sequence: floor.sequence,
         digest: floor.digest,
         epoch: floor.epoch,
+        last_epoch: 0,
         found: false,
         partial: Partial::default(),
         segment: 0,
@@ -90,6 +91,7 @@ pub(crate) fn read<D: Disk>(
 #[derive(Debug, Default)]
 struct Partial {
     start: Option<(usize, usize)>,
+    epoch: u64,
     bytes: Vec<u8>,
     places: Vec<Place>,
     checksums: Vec<u32>,
@@ -102,7 +104,10 @@ struct Reader<'a, D: Disk> {
     /// The last whole record, or the floor.
     sequence: u64,
     digest: Option<u32>,
+    /// The newest epoch known.
     epoch: u64,
+    /// The epoch of the last whole record after the floor.
+    last_epoch: u64,
     /// Whether the place of the floor in the segments is known, so that what follows must follow without a gap.
     found: bool,
     partial: Partial,
@@ -205,16 +210,14 @@ impl<D: Disk> Reader<'_, D> {
 
     /// Whether a frame is the one that must come next.
     fn continues(&self, header: &Header) -> bool {
-        if header.epoch < self.epoch && self.found {
-            return false;
-        }
         if self.partial.start.is_some() {
             return header.flags & FIRST == 0
                 && header.sequence == self.sequence + 1
+                && header.epoch == self.partial.epoch
                 && header.at as usize == self.partial.bytes.len();
         }
         if self.found {
-            let follows = self.digest.is_none_or(|digest| digest == header.previous);
+            let follows = self.digest.is_none_or(|digest| digest == header.previous) && header.epoch >= self.last_epoch;
             return header.flags & FIRST != 0 && header.sequence == self.sequence + 1 && follows;
         }
         // Before the floor anything goes; the first record after it must follow the floor's.
@@ -233,6 +236,7 @@ impl<D: Disk> Reader<'_, D> {
         let start = self.offset + HEADER;
         if header.sequence > self.floor.sequence {
             self.found = true;
+            self.partial.epoch = header.epoch;
             self.partial.start.get_or_insert((self.segment, self.offset));
             self.partial.bytes.extend_from_slice(self.data.get(start..start + len).unwrap_or_default());
             self.partial.checksums.push(header.checksum);
@@ -250,7 +254,8 @@ impl<D: Disk> Reader<'_, D> {
                 frame::digest(header.previous, header.epoch, header.sequence, partial.checksums.iter().copied());
             self.sequence = header.sequence;
             self.digest = Some(digest);
-            self.epoch = header.epoch;
+            self.last_epoch = header.epoch;
+            self.epoch = self.epoch.max(header.epoch);
             each(Record {
                 epoch: header.epoch,
                 sequence: header.sequence,

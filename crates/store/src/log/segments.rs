@@ -121,8 +121,8 @@ impl<D: Disk> Segments<D> {
         format!("{}/log", self.folder)
     }
 
-    /// Opens every segment there is, in order, and takes note of the pool.
-    pub(crate) fn find(&self) -> io::Result<Vec<Arc<Segment<D>>>> {
+    /// Opens every segment there is, in order.
+    pub(crate) fn open_all(&self) -> io::Result<Vec<Arc<Segment<D>>>> {
         let mut found = Vec::new();
         for file in self.disk.list(&self.log_folder())? {
             let Some(index) = segment::number(&file) else { continue };
@@ -131,12 +131,16 @@ impl<D: Disk> Segments<D> {
             found.push(Arc::new(Segment { index, file, len, salt: frame::salt(self.directory_salt, index) }));
         }
         found.sort_by_key(|segment| segment.index);
-        let mut state = self.state();
-        state.next_index = found.last().map_or(1, |segment| segment.index + 1);
+        Ok(found)
+    }
+
+    /// Opens the segments for a writer.
+    pub(crate) fn find(&self) -> io::Result<Vec<Arc<Segment<D>>>> {
+        let found = self.open_all()?;
+        self.state().next_index = found.last().map_or(1, |segment| segment.index + 1);
         for file in self.disk.list(&self.pool_folder())? {
-            let name = format!("{}/{file}", self.pool_folder());
             // Whether a file of the pool was written to its end is only known while the process lives.
-            self.disk.remove(&name)?;
+            self.disk.remove(&format!("{}/{file}", self.pool_folder()))?;
         }
         Ok(found)
     }

@@ -84,6 +84,10 @@ impl<D: Disk> Writer<D> {
         self.sequence
     }
 
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Writes and syncs one record.
     pub(crate) fn append(&mut self, epoch: u64, sequence: u64, record: &[u8]) -> Appended {
         if let Some(reason) = &self.poisoned {
