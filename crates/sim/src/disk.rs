@@ -99,6 +99,8 @@ struct Inner {
     quota: Option<u64>,
     calls_left: Option<u64>,
     stats: DiskStats,
+    lies: bool,
+    last_synced: Option<(u64, u64, usize)>,
 }
 
 /// A simulated directory. Clones are the same directory.
@@ -159,6 +161,21 @@ impl SimDisk {
     /// after it fail. `None` takes it back.
     pub fn die_after(&self, calls: Option<u64>) {
         self.inner.lock().calls_left = calls;
+    }
+
+    /// Whether syncs say that they were done and do nothing: a fault for checkers to find.
+    pub fn lie_about_syncs(&self, lies: bool) {
+        self.inner.lock().lies = lies;
+    }
+
+    /// Wipes out what was last written and synced to a file whose name contains `of`: a fault for checkers to find.
+    pub fn wipe_last_synced_write(&self, of: &str) {
+        let mut inner = self.inner.lock();
+        let Some((file, offset, len)) = inner.last_synced else { return };
+        let named = inner.durable_names.iter().any(|(name, &named)| named == file && name.contains(of));
+        if named {
+            write(&mut inner.content(file).durable, offset, &vec![0; len]);
+        }
     }
 
     /// Whether the machine has died.
@@ -453,7 +470,13 @@ impl DiskFile for SimFile {
         guard.call(self.disk.life)?;
         let failing = guard.faults.syncs;
         let fails = guard.fails(failing);
+        if guard.lies {
+            return Ok(());
+        }
         let unsynced = std::mem::take(&mut guard.content(self.file).unsynced);
+        if let Some(Change::Write { offset, bytes }) = unsynced.last() {
+            guard.last_synced = Some((self.file, *offset, bytes.len()));
+        }
         for change in unsynced {
             // After a failed sync the system takes its pages for clean: what did not get out now never will.
             if !fails || guard.draw(2) == 0 {

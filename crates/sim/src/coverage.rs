@@ -1,0 +1,97 @@
+//! Which paths a set of runs went through.
+
+use std::fmt;
+
+macro_rules! coverage {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// How often each path was taken.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct Coverage {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Coverage {
+            /// Adds what another run went through.
+            pub fn add(&mut self, other: &Coverage) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// The paths that were never taken.
+            pub fn missing(&self) -> Vec<&'static str> {
+                [$((stringify!($name), self.$name)),*].into_iter().filter(|(_, n)| *n == 0).map(|(name, _)| name).collect()
+            }
+        }
+
+        impl fmt::Display for Coverage {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $(writeln!(f, "{:>12} {}", self.$name, stringify!($name).replace('_', " "))?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+coverage! {
+    /// Commands that took effect.
+    effects,
+    /// Answers that clients had.
+    answers,
+    /// Losses of power.
+    crashes,
+    /// Losses of power in the middle of a call to the disk.
+    crashes_inside_calls,
+    /// Losses of power while the shard was being opened.
+    crashes_while_opening,
+    /// Commands that took effect and were undone by a loss of power before anybody was told.
+    undone,
+    /// Clean ends.
+    closes,
+    /// Checkpoints.
+    checkpoints,
+    /// Segments recycled.
+    segments_recycled,
+    /// Groups replayed.
+    groups_replayed,
+    /// Torn groups cut off.
+    torn_tails,
+    /// Rows that went to the tables.
+    rows_spilled,
+    /// Windows loaded again.
+    windows_refilled,
+    /// Windows dropped for want of room.
+    windows_evicted,
+    /// Commands that waited for rows.
+    commands_parked,
+    /// Payloads read from the disk.
+    bodies_loaded,
+    /// Producers refused because the disk was full.
+    refused_disk_full,
+    /// Producers refused because checkpoints lagged behind.
+    refused_overloaded,
+    /// Shards stopped by a failed write or sync.
+    poisonings,
+    /// Writes and syncs that were made to fail.
+    failed_calls,
+    /// Unsynced writes torn by a loss of power.
+    writes_torn,
+    /// Messages dropped as duplicates.
+    duplicates,
+    /// Messages delivered as dead letters.
+    dead_letters,
+    /// Messages delivered again after a lease had ended.
+    redeliveries,
+    /// Receives that waited and got something.
+    long_polls_served,
+    /// Sends for an old configuration.
+    stale_sends,
+    /// Purges.
+    purges,
+    /// Queues deleted.
+    queues_deleted,
+    /// Leases changed.
+    visibility_changes,
+    /// Deletions by a handle that was not the newest or not one at all.
+    odd_deletes,
+    /// Full comparisons with the model.
+    comparisons,
+}

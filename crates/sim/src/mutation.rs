@@ -1,0 +1,195 @@
+//! Deliberate faults, one at a time, to show that the checker finds such. They sit between the shard and the checker, or
+//! in the disk: the shipped code has no place for them.
+
+use bytes::Bytes;
+use weir_core::api::{Command, Config, Counters, Error, Lane, Reply};
+
+use crate::coverage::Coverage;
+
+/// A deliberate fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// An answer is given before its state is durable.
+    ReplyBeforeDurable,
+    /// The disk says that it synced and did not.
+    SyncThatDoesNothing,
+    /// Recovery leaves out the last group of the log.
+    ReplayWithoutTheLastGroup,
+    /// Deletions are acknowledged and not carried out.
+    DeleteThatIsLost,
+    /// Leases end at half their time, so that a message is granted twice.
+    LeaseThatEndsEarly,
+    /// Delays end at half their time.
+    DelayThatEndsEarly,
+    /// After a checkpoint, deduplication ids are forgotten.
+    DedupIgnoredAfterCheckpoint,
+    /// A counter is off by one.
+    CounterOffByOne,
+    /// Each message is a group of its own.
+    GroupThatDoesNotBlock,
+    /// A purge is acknowledged and spares everything.
+    PurgeThatSparesAll,
+    /// Messages become dead letters one receive too late.
+    DeadLetterTooLate,
+    /// Priorities are turned around.
+    PriorityReversed,
+    /// A release is acknowledged and the lease goes on.
+    ReleaseThatIsLost,
+    /// The fence does not count up.
+    FenceThatStandsStill,
+    /// Receives wait half as long as they should.
+    WaitThatEndsEarly,
+    /// Messages are kept for a quarter of their retention.
+    RetentionTooShort,
+    /// A payload is changed.
+    PayloadChanged,
+    /// Giving a message back counts as a receive.
+    ReturnThatCounts,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Mutation; 18] = [
+        Mutation::ReplyBeforeDurable,
+        Mutation::SyncThatDoesNothing,
+        Mutation::ReplayWithoutTheLastGroup,
+        Mutation::DeleteThatIsLost,
+        Mutation::LeaseThatEndsEarly,
+        Mutation::DelayThatEndsEarly,
+        Mutation::DedupIgnoredAfterCheckpoint,
+        Mutation::CounterOffByOne,
+        Mutation::GroupThatDoesNotBlock,
+        Mutation::PurgeThatSparesAll,
+        Mutation::DeadLetterTooLate,
+        Mutation::PriorityReversed,
+        Mutation::ReleaseThatIsLost,
+        Mutation::FenceThatStandsStill,
+        Mutation::WaitThatEndsEarly,
+        Mutation::RetentionTooShort,
+        Mutation::PayloadChanged,
+        Mutation::ReturnThatCounts,
+    ];
+
+    /// Changes a command on its way to the shard.
+    pub(crate) fn alter_command(self, command: &mut Command, coverage: &Coverage) {
+        match (self, command) {
+            (Mutation::DeleteThatIsLost, Command::Delete { handles, .. }) => {
+                for handle in handles {
+                    handle.message = u64::MAX;
+                }
+            }
+            (Mutation::LeaseThatEndsEarly, Command::Receive { visibility_ms: Some(length), .. }) => *length /= 2,
+            (Mutation::DelayThatEndsEarly, Command::Send { messages, .. }) => {
+                for message in messages {
+                    message.delay_ms = message.delay_ms.map(|delay| delay / 2);
+                }
+            }
+            (Mutation::DedupIgnoredAfterCheckpoint, Command::Send { messages, .. }) if coverage.checkpoints > 0 => {
+                for message in messages {
+                    message.dedup = None;
+                }
+            }
+            (Mutation::GroupThatDoesNotBlock, Command::Send { messages, .. }) => {
+                for message in messages {
+                    let uuid = message.uuid;
+                    message.lane = message.lane.map(|_| Lane(uuid));
+                }
+            }
+            (Mutation::PurgeThatSparesAll, command @ Command::PurgeQueue { .. }) => {
+                if let Command::PurgeQueue { queue } = command {
+                    *command = Command::QueueStats { queue: *queue };
+                }
+            }
+            (
+                Mutation::DeadLetterTooLate | Mutation::RetentionTooShort,
+                Command::CreateQueue { config, .. } | Command::ConfigureQueue { config, .. },
+            ) => *config = self.alter_config(config),
+            (Mutation::PriorityReversed, Command::Send { messages, .. }) => {
+                for message in messages {
+                    message.priority = 100 - message.priority;
+                }
+            }
+            (Mutation::ReleaseThatIsLost, Command::ChangeVisibility { changes, .. }) => {
+                for (_, length) in changes.iter_mut().filter(|(_, length)| *length == 0) {
+                    *length = 100_000;
+                }
+            }
+            (Mutation::WaitThatEndsEarly, Command::Receive { wait_ms, .. }) => *wait_ms /= 2,
+            (Mutation::ReturnThatCounts, command @ Command::Return { .. }) => {
+                if let Command::Return { queue, handles } = command {
+                    let changes = handles.iter().map(|handle| (*handle, 0)).collect();
+                    *command = Command::ChangeVisibility { queue: *queue, changes };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn alter_config(self, config: &Config) -> Config {
+        let mut config = config.clone();
+        if self == Mutation::RetentionTooShort {
+            config.retention_ms /= 4;
+        } else if let Some(redrive) = &mut config.redrive {
+            redrive.receives_max += 1;
+        }
+        config
+    }
+
+    /// Makes an answer look as if the command had been carried out as it was sent.
+    pub(crate) fn alter_reply(self, command: &Command, reply: &mut Result<Reply, Error>) {
+        match (self, command, reply) {
+            (Mutation::DeleteThatIsLost, _, Ok(Reply::Settled(settled))) => {
+                for result in settled.iter_mut().filter(|result| **result == Err(Error::HandleInvalid)) {
+                    *result = Ok(());
+                }
+            }
+            (
+                Mutation::LeaseThatEndsEarly,
+                Command::Receive { visibility_ms: Some(length), .. },
+                Ok(Reply::Received(deliveries)),
+            ) => {
+                for delivery in deliveries {
+                    delivery.deadline.0 += length - length / 2;
+                }
+            }
+            (Mutation::PurgeThatSparesAll, Command::PurgeQueue { .. }, Ok(reply)) => *reply = Reply::Done,
+            (
+                Mutation::DeadLetterTooLate | Mutation::RetentionTooShort,
+                Command::CreateQueue { config, .. } | Command::ConfigureQueue { config, .. },
+                Ok(Reply::Queue { queue, .. }),
+            ) => {
+                let mut public = (**queue).clone();
+                public.config = config.clone();
+                *queue = public.into();
+            }
+            (Mutation::PriorityReversed, _, Ok(Reply::Received(deliveries))) => {
+                for delivery in deliveries {
+                    delivery.priority = 100 - delivery.priority;
+                }
+            }
+            (Mutation::FenceThatStandsStill, _, Ok(Reply::Received(deliveries))) => {
+                for delivery in deliveries {
+                    delivery.handle.grant = 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes counters that the checker looks at.
+    pub(crate) fn alter_counters(self, counters: Counters) -> Counters {
+        match self {
+            Mutation::CounterOffByOne if counters.leased > 3 => Counters { leased: counters.leased - 1, ..counters },
+            _ => counters,
+        }
+    }
+
+    /// Changes the payloads of an answer.
+    pub(crate) fn alter_payloads(self, payloads: &mut [Bytes]) {
+        if let (Mutation::PayloadChanged, [_, payload, ..]) = (self, payloads) {
+            let mut changed = payload.to_vec();
+            changed.rotate_left(1);
+            *payload = changed.into();
+        }
+    }
+}

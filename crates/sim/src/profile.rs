@@ -1,0 +1,79 @@
+//! What kind of a run a seed is: sizes, weights and faults.
+
+use weir_store::Options;
+
+use crate::disk::Faults;
+use crate::rng::Rng;
+
+/// The settings of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    pub(crate) steps: u64,
+    pub(crate) options: Options,
+    /// Faults of the disk while they are switched on.
+    pub(crate) faults: Faults,
+    /// Once in how many steps the machine loses power; 0 for never.
+    pub(crate) crash_every: u64,
+    /// Once in how many steps the disk fills up; 0 for never.
+    pub(crate) full_every: u64,
+    /// Bytes of the largest payload.
+    pub(crate) payload_max: u64,
+    /// Out of ten: how often a piece of work that waits is done in a step.
+    pub(crate) eagerness: u64,
+    /// Weights of the commands, in the order of `workload::draw`.
+    pub(crate) weights: [u64; 12],
+    /// Whether retention is short enough to matter.
+    pub(crate) short_retention: bool,
+    /// Distinct message groups.
+    pub(crate) lanes: u64,
+}
+
+impl Profile {
+    pub(crate) fn draw(rng: &mut Rng, salt: u64) -> Self {
+        let segment_bytes = *rng.pick(&[16 << 10, 32 << 10, 128 << 10]).unwrap_or(&(32 << 10));
+        let small = rng.chance(2, 3);
+        let options = Options {
+            segment_bytes,
+            reserve_segments: rng.between(1, 2) as usize,
+            overlay_bytes_max: if rng.chance(1, 5) { 32 << 10 } else { 4 << 20 },
+            table_cache_bytes: 256 << 10,
+            body_cache_bytes: if small { rng.between(0, 4 << 10) as usize } else { 1 << 20 },
+            checkpoint_log_bytes: rng.between(4, 64) << 10,
+            checkpoint_overlay_bytes: (rng.between(4, 64) << 10) as usize,
+            window_bytes_max: if small { rng.between(1, 8) << 10 } else { 1 << 20 } as usize,
+            reserve_bytes: 256 << 10,
+            salt,
+            ..Options::default()
+        };
+        let faults = match rng.below(4) {
+            0 => Faults { writes: rng.between(200, 5_000), syncs: 0 },
+            1 => Faults { writes: 0, syncs: rng.between(200, 10_000) },
+            _ => Faults::default(),
+        };
+        let mut weights = [30, 26, 18, 8, 3, 1, 1, 2, 3, 3, 2, 6];
+        // Each run prefers some commands and neglects others, so that queues get long in some and stay empty in others.
+        for weight in &mut weights {
+            *weight *= rng.between(1, 6);
+        }
+        let plain = std::env::var("PLAIN").unwrap_or_default();
+        let mut options = options;
+        if plain.contains('k') { options.checkpoint_log_bytes = 1<<40; options.checkpoint_overlay_bytes = 1<<40; options.overlay_bytes_max=1<<40; }
+        if plain.contains('w') { options.window_bytes_max=1<<24; }
+        let mut faults = faults;
+        if plain.contains('f') { faults = Faults::default(); }
+        let crash_every = if plain.contains('c') { 0 } else { *rng.pick(&[0, 30, 60, 120]).unwrap_or(&60) };
+        let full_every = if plain.contains('d') { 0 } else { *rng.pick(&[0, 0, 80]).unwrap_or(&0) };
+        Self {
+            steps: rng.between(150, 700),
+            options,
+            faults,
+            crash_every,
+            full_every,
+            payload_max: *rng.pick(&[16, 200, 900, 3_000]).unwrap_or(&200),
+            eagerness: rng.between(1, 9),
+            weights,
+            short_retention: rng.chance(1, 3),
+            lanes: rng.between(1, 6),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! One run: a seed, played to its end.
+
+mod client;
+mod life;
+mod power;
+mod step;
+
+use std::collections::BTreeMap;
+
+use weir_core::api::{Command, Error, QueueId, Reply, Token};
+
+use crate::coverage::Coverage;
+use crate::disk::SimDisk;
+use crate::inbox::Inbox;
+use crate::model::{Checked, Effect, Model};
+use crate::mutation::Mutation;
+use crate::profile::Profile;
+use crate::rng::Rng;
+use crate::workload::Clients;
+
+pub(crate) use life::Life;
+
+/// When every run starts: some moment of 2023.
+const START: u64 = 1_700_000_000_000;
+
+/// What was wrong, and where.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The step.
+    pub step: u64,
+    /// What was wrong, in a sentence.
+    pub wrong: String,
+}
+
+/// How a run ended well.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What it went through.
+    pub coverage: Coverage,
+    /// A number that follows from everything that was answered: the same for each run of a seed.
+    pub digest: u64,
+}
+
+/// A command that is not answered yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) command: Command,
+    submitted: u64,
+    pub(crate) made: Option<Made>,
+    pub(crate) canceled: bool,
+}
+
+/// The answer that a command will have.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    sequence: u64,
+    reply: Result<Reply, Error>,
+    /// Numbers of the messages delivered.
+    numbers: Vec<usize>,
+}
+
+pub(crate) struct Run {
+    profile: Profile,
+    workload: Rng,
+    schedule: Rng,
+    pub(crate) power: Rng,
+    pub(crate) disk: SimDisk,
+    pub(crate) now: u64,
+    step: u64,
+    pub(crate) life: Option<Life>,
+    inbox: Inbox,
+    pub(crate) clients: Clients,
+    pub(crate) network: Vec<Command>,
+    pub(crate) pending: BTreeMap<Token, Pending>,
+    next_token: u64,
+    pub(crate) model: Model,
+    /// The model as it was when the shard was opened, and what took effect since.
+    base: Model,
+    effects: Vec<Effect>,
+    /// The highest sequence that an answer spoke of.
+    acknowledged: u64,
+    /// Whether the disk may refuse to grow.
+    pub(crate) is_full: bool,
+    /// Whether the disk was made to fail since the shard was opened.
+    failed_before: u64,
+    closed: bool,
+    pub(crate) coverage: Coverage,
+    digest: u64,
+    pub(crate) mutation: Option<Mutation>,
+    trace: Option<Box<dyn FnMut(String)>>,
+}
+
+/// Plays the run of `seed`.
+///
+/// # Errors
+/// What was found wrong.
+pub fn run(seed: u64) -> Result<Outcome, Failure> {
+    play(seed, None, None)
+}
+
+/// Plays the run of `seed` and tells each step.
+///
+/// # Errors
+/// What was found wrong.
+pub fn tell(seed: u64, trace: Box<dyn FnMut(String)>) -> Result<Outcome, Failure> {
+    play(seed, None, Some(trace))
+}
+
+/// Plays the run of `seed` with a deliberate fault.
+///
+/// # Errors
+/// What was found wrong: hopefully something.
+pub fn run_mutated(seed: u64, mutation: Mutation) -> Result<Outcome, Failure> {
+    play(seed, Some(mutation), None)
+}
+
+fn play(seed: u64, mutation: Option<Mutation>, trace: Option<Box<dyn FnMut(String)>>) -> Result<Outcome, Failure> {
+    let mut run = Run::new(seed, mutation, trace);
+    match run.play() {
+        Ok(()) => Ok(Outcome { coverage: run.coverage, digest: run.digest }),
+        Err(wrong) => {
+            run.say(|| format!("WRONG: {wrong}"));
+            Err(Failure { seed, step: run.step, wrong })
+        }
+    }
+}
+
+impl Run {
+    fn new(seed: u64, mutation: Option<Mutation>, trace: Option<Box<dyn FnMut(String)>>) -> Self {
+        let profile = Profile::draw(&mut Rng::new(seed, "profile"), seed);
+        let disk = SimDisk::new(Rng::new(seed, "faults"));
+        disk.lie_about_syncs(mutation == Some(Mutation::SyncThatDoesNothing));
+        Self {
+            profile,
+            workload: Rng::new(seed, "workload"),
+            schedule: Rng::new(seed, "schedule"),
+            power: Rng::new(seed, "power"),
+            disk,
+            now: START,
+            step: 0,
+            life: None,
+            inbox: Inbox::default(),
+            clients: Clients::default(),
+            network: Vec::new(),
+            pending: BTreeMap::new(),
+            next_token: 0,
+            model: Model::default(),
+            base: Model::default(),
+            effects: Vec::new(),
+            acknowledged: 0,
+            is_full: false,
+            failed_before: 0,
+            closed: false,
+            coverage: Coverage::default(),
+            digest: 0,
+            mutation,
+            trace,
+        }
+    }
+
+    fn play(&mut self) -> Checked {
+        self.say_profile();
+        self.open()?;
+        while self.step < self.profile.steps {
+            self.step += 1;
+            self.one_step()?;
+        }
+        self.finish()
+    }
+
+    fn say_profile(&mut self) {
+        let profile = format!("{:?}", self.profile);
+        self.say(|| profile);
+    }
+
+    pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
+        let (now, step) = (self.now - START, self.step);
+        if let Some(trace) = &mut self.trace {
+            trace(format!("{step:>4} {now:>9} {}", line()));
+        }
+    }
+
+    /// Mixes what was seen into the digest.
+    fn digest(&mut self, seen: &str) {
+        for byte in seen.bytes() {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+    }
+
+    pub(crate) fn queue_ids(&self) -> Vec<QueueId> {
+        self.model.queues_alive().map(|(id, _)| id).collect()
+    }
+}

@@ -1,0 +1,171 @@
+//! What commands come to, as they take effect and as clients learn of it.
+
+use weir_core::api::{Command, Error, Reply, Token};
+use weir_shard::{Answer, Refused};
+
+use super::{Made, Run};
+use crate::model::{Checked, Effect, payload_of};
+use crate::mutation::Mutation;
+
+impl Run {
+    /// A command took effect.
+    pub(super) fn made(&mut self, token: Token, sequence: u64, mut reply: Result<Reply, Error>) -> Checked {
+        let Some(pending) = self.pending.get(&token) else {
+            return Err(format!("an answer was made for command {}, which has none", token.0));
+        };
+        if pending.made.is_some() {
+            return Err(format!("command {} took effect twice", token.0));
+        }
+        let (command, submitted) = (pending.command.clone(), pending.submitted);
+        if let Some(mutation) = self.mutation {
+            mutation.alter_reply(&command, &mut reply);
+        }
+        let mut canceled = pending.canceled;
+        if let (Command::Receive { queue, .. }, Ok(Reply::Received(deliveries))) = (&command, &reply)
+            && !deliveries.is_empty()
+        {
+            self.check_arrival(token, *queue)?;
+        }
+        if let (Command::Receive { queue, .. }, Err(Error::QueueNotFound)) = (&command, &reply) {
+            // The receivers of a queue that is being deleted learn of it before the one who deletes it.
+            let deletes = |command: &Command| matches!(command, Command::DeleteQueue { queue: deleted } if deleted == queue);
+            canceled |= self.pending.values().any(|pending| pending.made.is_none() && deletes(&pending.command));
+        }
+        let effect = Effect { token, command, submitted, at: self.now, sequence, reply: Some(reply.clone()), canceled };
+        self.count(&effect);
+        self.digest(&format!("{}{sequence}{}{reply:?}", token.0, self.now));
+        let line = format!("{} took effect at {sequence}: {reply:?}", token.0);
+        self.say(|| line);
+        self.model.take(&effect)?;
+        self.effects.push(effect);
+        let numbers = match &reply {
+            Ok(Reply::Received(deliveries)) => {
+                deliveries.iter().filter_map(|delivery| self.model.by_id.get(&delivery.handle.message).copied()).collect()
+            }
+            _ => Vec::new(),
+        };
+        if let Some(pending) = self.pending.get_mut(&token) {
+            pending.made = Some(Made { sequence, reply, numbers });
+        }
+        if self.mutation == Some(Mutation::ReplyBeforeDurable) {
+            self.acknowledged = self.acknowledged.max(sequence);
+        }
+        Ok(())
+    }
+
+    /// A client has its answer.
+    pub(super) fn answered(&mut self, token: Token, answer: Answer) -> Checked {
+        let Some(pending) = self.pending.get(&token).cloned() else {
+            return Err(format!("command {} was answered twice", token.0));
+        };
+        let line = format!("{} answered {}", token.0, if answer.is_ok() { "ok".to_owned() } else { format!("{answer:?}") });
+        self.say(|| line);
+        let producer = matches!(
+            pending.command,
+            Command::Send { .. } | Command::CreateQueue { .. } | Command::ConfigureQueue { .. }
+        );
+        match answer {
+            Err(Refused::Poisoned { .. }) => return Ok(()),
+            Err(Refused::DiskFull | Refused::Overloaded { .. }) if pending.made.is_none() && producer => {
+                self.coverage.refused_disk_full += u64::from(matches!(answer, Err(Refused::DiskFull)));
+                self.coverage.refused_overloaded += u64::from(matches!(answer, Err(Refused::Overloaded { .. })));
+            }
+            Err(Refused::Closed) if pending.made.is_none() => {}
+            Err(Refused::Engine(ref error)) => {
+                let made = self.check_made(token, pending.made.as_ref())?;
+                if made.reply.as_ref().err() != Some(error) {
+                    return Err(format!("command {} was answered with {error}, not {:?}", token.0, made.reply));
+                }
+            }
+            Ok(answered) => {
+                let made = self.check_made(token, pending.made.as_ref())?;
+                if self.mutation.is_none() && made.reply.as_ref().ok() != Some(&answered.reply) {
+                    return Err(format!("command {} was answered with {:?}, not {:?}", token.0, answered.reply, made.reply));
+                }
+                let mut payloads = answered.payloads;
+                if let Some(mutation) = self.mutation {
+                    mutation.alter_payloads(&mut payloads);
+                }
+                if payloads.len() != made.numbers.len() {
+                    return Err(format!("command {} brought {} payloads", token.0, payloads.len()));
+                }
+                for (payload, number) in payloads.iter().zip(&made.numbers) {
+                    if **payload != payload_of(*number, payload.len()) {
+                        return Err(format!("the payload of message {number} is not what was sent"));
+                    }
+                }
+                self.learn(&pending.command, made.reply.as_ref().ok());
+            }
+            Err(refused) => return Err(format!("command {} was refused: {refused}", token.0)),
+        }
+        self.coverage.answers += 1;
+        self.pending.remove(&token);
+        self.clients.receives.retain(|receive| *receive != token);
+        Ok(())
+    }
+
+    fn check_made(&mut self, token: Token, made: Option<&Made>) -> Result<Made, String> {
+        let made = made.cloned().ok_or_else(|| format!("command {} was answered before it took effect", token.0))?;
+        let durable = self.life.as_ref().map_or(0, |life| life.driver.durable());
+        if made.sequence > durable {
+            return Err(format!("command {} was answered at {} when {durable} was durable", token.0, made.sequence));
+        }
+        self.acknowledged = self.acknowledged.max(made.sequence);
+        Ok(made)
+    }
+
+    fn learn(&mut self, command: &Command, reply: Option<&Reply>) {
+        match (command, reply) {
+            (_, Some(Reply::Queue { queue, .. })) => self.clients.learn(queue),
+            (Command::Receive { queue, .. }, Some(Reply::Received(deliveries))) => {
+                self.clients.handles.extend(deliveries.iter().map(|delivery| (*queue, delivery.handle)));
+                let excess = self.clients.handles.len().saturating_sub(60);
+                self.clients.handles.drain(..excess);
+            }
+            (Command::DeleteQueue { queue }, Some(Reply::Done)) if self.workload.chance(4, 5) => {
+                self.clients.queues.retain(|known| known.id != *queue);
+            }
+            _ => {}
+        }
+    }
+
+    /// Receivers are served in the order in which they came.
+    fn check_arrival(&self, token: Token, queue: weir_core::api::QueueId) -> Checked {
+        let waits = |command: &Command| matches!(command, Command::Receive { queue: other, .. } if *other == queue);
+        let passed = self
+            .pending
+            .range(..token)
+            .find(|(_, pending)| pending.made.is_none() && !pending.canceled && waits(&pending.command));
+        match passed {
+            Some((passed, _)) => Err(format!("receive {} was served before receive {}, which came first", token.0, passed.0)),
+            None => Ok(()),
+        }
+    }
+
+    fn count(&mut self, effect: &Effect) {
+        let coverage = &mut self.coverage;
+        coverage.effects += 1;
+        match (&effect.command, &effect.reply) {
+            (_, Some(Ok(Reply::Sent(sent)))) => {
+                coverage.duplicates += sent.iter().flatten().filter(|sent| sent.duplicate).count() as u64;
+            }
+            (Command::Send { .. }, Some(Err(Error::Stale { .. }))) => coverage.stale_sends += 1,
+            (Command::Receive { .. }, Some(Ok(Reply::Received(deliveries)))) if !deliveries.is_empty() => {
+                coverage.long_polls_served += u64::from(effect.at > effect.submitted);
+                for delivery in deliveries {
+                    coverage.dead_letters += u64::from(delivery.dead_letter_source.is_some());
+                    coverage.redeliveries += u64::from(delivery.grants > 1);
+                }
+            }
+            (Command::PurgeQueue { .. }, Some(Ok(_))) => coverage.purges += 1,
+            (Command::DeleteQueue { .. }, Some(Ok(_))) => coverage.queues_deleted += 1,
+            (Command::ChangeVisibility { .. }, Some(Ok(Reply::Settled(settled)))) => {
+                coverage.visibility_changes += settled.iter().filter(|result| result.is_ok()).count() as u64;
+            }
+            (Command::Delete { .. }, Some(Ok(Reply::Settled(settled)))) => {
+                coverage.odd_deletes += settled.iter().filter(|result| result.is_err()).count() as u64;
+            }
+            _ => {}
+        }
+    }
+}

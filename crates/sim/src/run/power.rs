@@ -1,0 +1,202 @@
+//! How lives of the shard begin and end.
+
+use weir_core::Time;
+use weir_shard::Driver;
+
+use super::{Life, Run};
+use crate::disk::Faults;
+use crate::model::Checked;
+use crate::mutation::Mutation;
+
+impl Run {
+    /// Faults come and go.
+    pub(super) fn draw_faults(&mut self) {
+        if self.power.chance(1, 50) {
+            let on = self.power.chance(1, 2);
+            self.disk.set_faults(if on { self.profile.faults } else { Faults::default() });
+        }
+        if self.profile.crash_every > 0 && self.power.chance(1, self.profile.crash_every) {
+            self.disk.die_after(Some(self.power.between(1, 12)));
+        }
+        if self.profile.full_every > 0 && !self.is_full && self.power.chance(1, self.profile.full_every) {
+            self.is_full = true;
+            let room = if self.power.chance(1, 2) { 0 } else { self.power.below(64 << 10) };
+            self.disk.set_quota(Some(self.disk.bytes() + room));
+            self.say(|| "the disk is full".to_owned());
+        } else if self.is_full && self.power.chance(1, 25) {
+            self.is_full = false;
+            self.disk.set_quota(None);
+            self.say(|| "the disk has room".to_owned());
+        }
+    }
+
+    /// Opens the shard, losing power now and then while doing so.
+    pub(crate) fn open(&mut self) -> Checked {
+        for attempt in 0.. {
+            if attempt < 3 && self.step > 0 && self.power.chance(1, 8) {
+                self.disk.die_after(Some(self.power.between(1, 30)));
+            }
+            let failures = self.failures();
+            match Driver::open(self.disk.clone(), self.profile.options.clone()) {
+                Ok((driver, writer, recovery)) => {
+                    self.say(|| format!("opened: {recovery:?}"));
+                    self.coverage.groups_replayed += recovery.replayed_groups;
+                    self.coverage.torn_tails += u64::from(recovery.torn.is_some());
+                    if self.closed && !recovery.clean && !self.disk.is_dead() {
+                        return Err("a directory that was closed properly was opened as after a crash".to_owned());
+                    }
+                    self.closed = false;
+                    self.failed_before = failures;
+                    self.life = Some(Life::new(driver, writer));
+                    return self.recovered(recovery.sequence);
+                }
+                Err(error) if self.disk.is_dead() => {
+                    self.say(|| format!("the machine went down while opening: {error}"));
+                    self.coverage.crashes_while_opening += 1;
+                    self.disk = self.disk.crash(&mut self.power);
+                }
+                Err(error) if self.failures() > failures => {
+                    self.say(|| format!("opening failed as it should: {error}"));
+                    self.disk.set_faults(Faults::default());
+                    self.disk = self.disk.crash(&mut self.power);
+                }
+                Err(error) if self.is_full => {
+                    self.say(|| format!("opening failed on a full disk: {error}"));
+                    self.is_full = false;
+                    self.disk.set_quota(None);
+                    self.disk = self.disk.crash(&mut self.power);
+                }
+                Err(error) => return Err(format!("the shard does not open: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn failures(&self) -> u64 {
+        let stats = self.disk.stats();
+        stats.failed_writes + stats.failed_syncs
+    }
+
+    /// The shard came back in the state with this sequence: what took effect later never happened.
+    fn recovered(&mut self, sequence: u64) -> Checked {
+        if sequence < self.acknowledged {
+            return Err(format!("{} was acknowledged and the shard came back at {sequence}", self.acknowledged));
+        }
+        self.acknowledged = 0;
+        let mut model = std::mem::take(&mut self.base);
+        model.settled_until = 0;
+        for effect in std::mem::take(&mut self.effects) {
+            if effect.sequence <= sequence {
+                model.take(&effect).map_err(|wrong| format!("after recovery: {wrong}"))?;
+            } else {
+                self.coverage.undone += 1;
+            }
+        }
+        self.base = model.clone();
+        self.model = model;
+        self.pending.clear();
+        self.clients.receives.clear();
+        drop(self.inbox.take());
+        self.check_queues()
+    }
+
+    /// The queues are those of the model.
+    fn check_queues(&mut self) -> Checked {
+        let Some(life) = &self.life else { return Ok(()) };
+        let mut found: Vec<_> = life.driver.engine().queues();
+        found.sort_by_key(|queue| queue.id);
+        let expected: Vec<_> = self.model.queues_alive().collect();
+        if found.len() != expected.len() {
+            return Err(format!("there are {} queues and should be {}", found.len(), expected.len()));
+        }
+        for (queue, (id, model)) in found.iter().zip(expected) {
+            if (queue.id, &queue.name, queue.version, &queue.config) != (id, &model.name, model.version, &model.config) {
+                return Err(format!("queue {} came back as {queue:?}, not {model:?}", id.0));
+            }
+        }
+        self.clients.queues.clear();
+        for queue in found {
+            self.clients.learn(&queue);
+        }
+        Ok(())
+    }
+
+    /// The machine loses power.
+    pub(crate) fn crash(&mut self) -> Checked {
+        self.say(|| "the machine loses power".to_owned());
+        self.coverage.crashes += 1;
+        self.end_life();
+        if self.mutation == Some(Mutation::ReplayWithoutTheLastGroup) {
+            self.disk.wipe_last_synced_write("log");
+        }
+        self.disk = self.disk.crash(&mut self.power);
+        self.life = None;
+        self.open()
+    }
+
+    /// The shard stopped itself. Only a failure of the disk is a reason.
+    pub(super) fn after_poison(&mut self) -> Checked {
+        let reason = self.life.as_ref().and_then(|life| life.driver.poisoned()).unwrap_or_default().to_owned();
+        if self.failures() == self.failed_before {
+            return Err(format!("the shard stopped without a failure of the disk: {reason}"));
+        }
+        self.say(|| format!("the shard stopped: {reason}"));
+        self.coverage.poisonings += 1;
+        self.disk.set_faults(Faults::default());
+        self.crash()
+    }
+
+    /// The shard is closed properly and opened again.
+    pub(super) fn close(&mut self) -> Checked {
+        self.say(|| "the shard is closed".to_owned());
+        self.disk.die_after(None);
+        self.disk.set_faults(Faults::default());
+        self.is_full = false;
+        self.disk.set_quota(None);
+        // What was told to the clients counts; commands that wait for rows are still carried out.
+        let now = Time(self.now);
+        if let Some(life) = &mut self.life {
+            life.driver.tick(now);
+        }
+        for pending in self.pending.values_mut() {
+            pending.canceled = true;
+        }
+        if let Some(life) = &mut self.life {
+            life.driver.close();
+        }
+        self.listen()?;
+        self.work_off()?;
+        if self.life.as_ref().is_some_and(|life| life.driver.poisoned().is_some()) {
+            return self.after_poison();
+        }
+        if !self.life.as_ref().is_some_and(|life| life.driver.is_idle()) {
+            return Err("the shard does not come to rest".to_owned());
+        }
+        if let Some(token) = self.pending.keys().next() {
+            return Err(format!("command {} was never answered", token.0));
+        }
+        self.end_life();
+        let Some(life) = self.life.take() else { return Ok(()) };
+        life.driver.into_store().close().map_err(|error| format!("the store does not close: {error}"))?;
+        self.coverage.closes += 1;
+        self.closed = true;
+        self.open()
+    }
+
+    /// Counts what a life went through.
+    pub(crate) fn end_life(&mut self) {
+        let Some(life) = &self.life else { return };
+        let (stats, figures) = (life.driver.store().stats(), life.driver.figures());
+        let coverage = &mut self.coverage;
+        coverage.checkpoints += stats.checkpoints;
+        coverage.segments_recycled += stats.recycles;
+        coverage.rows_spilled += stats.spills;
+        coverage.windows_refilled += stats.window_refills;
+        coverage.windows_evicted += stats.window_evictions;
+        coverage.commands_parked += figures.parked;
+        coverage.bodies_loaded += stats.body_loads;
+        let disk = self.disk.stats();
+        coverage.failed_calls = disk.failed_writes + disk.failed_syncs;
+        coverage.writes_torn = disk.torn;
+    }
+}
