@@ -21,11 +21,29 @@ pub(crate) fn check<D: Disk>(disk: &D, options: &Options) -> Result<u64, OpenErr
     }
     for folder in [options.folder.clone(), format!("{}/log", options.folder)] {
         let files = disk.list(&folder).map_err(|error| StoreError::io(format!("list {folder}"), error))?;
-        if !files.is_empty() {
+        if files.iter().any(|file| *file != SPARE && !file.ends_with(".new")) {
             let reason = "it is missing from a directory that has data".to_owned();
             return Err(Damage { file: FILE.to_owned(), offset: 0, reason }.into());
         }
     }
-    note::write(disk, FILE, VERSION, &[options.salt])?;
+    write(disk, options)?;
     Ok(options.salt)
+}
+
+/// Name of the copy of the format in the shard's folder, which repairs the format if that is damaged.
+const SPARE: &str = "format";
+
+fn spare(options: &Options) -> String {
+    format!("{}/{SPARE}", options.folder)
+}
+
+/// Writes the format of a directory.
+pub(crate) fn write<D: Disk>(disk: &D, options: &Options) -> Result<(), StoreError> {
+    note::write(disk, &spare(options), VERSION, &[options.salt])?;
+    note::write(disk, FILE, VERSION, &[options.salt])
+}
+
+/// The salt according to the copy of the format.
+pub(crate) fn read_spare<D: Disk>(disk: &D, options: &Options) -> Result<Option<u64>, StoreError> {
+    Ok(note::read(disk, &spare(options), VERSION, 1)?.and_then(|numbers| numbers.first().copied()))
 }

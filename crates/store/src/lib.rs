@@ -7,6 +7,7 @@
 pub mod conformance;
 pub mod disk;
 
+mod backup;
 mod ballast;
 mod body;
 mod checkpoint;
@@ -25,6 +26,7 @@ mod options;
 mod pages;
 mod poison;
 mod ranges;
+mod repair;
 mod shared;
 mod stats;
 mod store;
@@ -33,6 +35,7 @@ mod upkeep;
 mod view;
 mod windows;
 
+pub use backup::{BackedUp, Backup};
 pub use body::{Body, BodyLoad};
 pub use checkpoint::{Checkpoint, CheckpointDone};
 pub use error::{OpenError, StoreError};
@@ -43,6 +46,7 @@ pub use log::{Appended, Damage, Log, MemoryLog, SegmentLog, Torn};
 pub use memory_disk::{MemoryDisk, MemoryFile};
 pub use open::Recovery;
 pub use options::Options;
+pub use repair::{Cut, Report, check, plan_repair, repair};
 pub use stats::{Pressure, Stats};
 pub use store::Store;
 pub use upkeep::Upkeep;

@@ -225,6 +225,20 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Everything, in reverse order.
+    pub(crate) fn each_back(
+        &self,
+        mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for entry in self.rows.iter().map_err(StoreError::tables)?.rev() {
+            let (key, value) = entry.map_err(StoreError::tables)?;
+            row(key.value(), value.value())?;
+        }
+        Ok(())
+    }
+}
+
 type Rows<'a> = &'a dyn Fn(&[u8]) -> Result<Option<Key>, StoreError>;
 
 /// Finds the families by leaping from one to the next: two seeks for each, however many rows it has.

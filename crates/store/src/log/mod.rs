@@ -14,7 +14,7 @@ pub use memory::MemoryLog;
 pub use reader::{Damage, Torn};
 pub use segment_log::SegmentLog;
 
-pub(crate) use reader::{End, Floor, Record, read};
+pub(crate) use reader::{End, Floor, Record, read, read_leniently};
 pub(crate) use segment::{Segment, name as segment_name};
 pub(crate) use segments::Segments;
 pub(crate) use writer::Writer;

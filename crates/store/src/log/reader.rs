@@ -70,7 +70,21 @@ pub(crate) fn read<D: Disk>(
     floor: Floor,
     each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<End, StoreError> {
-    Reader {
+    let (end, loss) = read_leniently(folder, segments, floor, each)?;
+    match loss {
+        None => Ok(end),
+        Some(loss) => Err(loss.damage.into()),
+    }
+}
+
+/// Reads the records after `floor` up to the end or to damage, which is told with what would be lost by a cut there.
+pub(crate) fn read_leniently<D: Disk>(
+    folder: &str,
+    segments: &[Arc<Segment<D>>],
+    floor: Floor,
+    each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
+) -> Result<(End, Option<Loss>), StoreError> {
+    let mut reader = Reader {
         folder,
         segments,
         floor,
@@ -83,8 +97,20 @@ pub(crate) fn read<D: Disk>(
         segment: 0,
         offset: 0,
         data: Vec::new(),
-    }
-    .run(each)
+        loss: None,
+    };
+    let end = reader.run(each)?;
+    Ok((end, reader.loss))
+}
+
+/// Damage in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Loss {
+    pub(crate) damage: Damage,
+    /// Valid groups behind the damage.
+    pub(crate) groups: u64,
+    /// The last of these.
+    pub(crate) last: u64,
 }
 
 /// The frames of a record so far.
@@ -114,6 +140,7 @@ struct Reader<'a, D: Disk> {
     segment: usize,
     offset: usize,
     data: Vec<u8>,
+    loss: Option<Loss>,
 }
 
 /// What stands at a place.
@@ -124,7 +151,7 @@ enum Seen {
 }
 
 impl<D: Disk> Reader<'_, D> {
-    fn run(mut self, each: &mut dyn FnMut(Record) -> Result<(), StoreError>) -> Result<End, StoreError> {
+    fn run(&mut self, each: &mut dyn FnMut(Record) -> Result<(), StoreError>) -> Result<End, StoreError> {
         if self.segments.is_empty() {
             return Ok(self.end(0, 0, None));
         }
@@ -135,8 +162,13 @@ impl<D: Disk> Reader<'_, D> {
                 Seen::Marker => {
                     let (segment, offset) = (self.segment, self.offset);
                     // The marker says that nothing follows; a record that does was lost in between.
-                    self.refuse_later("the group before a later one is missing")?;
-                    return Ok(self.end(segment, offset, None));
+                    self.look_behind("the group before a later one is missing");
+                    let torn = self.loss.as_ref().map(|loss| Torn {
+                        file: loss.damage.file.clone(),
+                        offset: loss.damage.offset,
+                        bytes: (self.data.len() - offset) as u64,
+                    });
+                    return Ok(self.end(segment, offset, torn));
                 }
                 Seen::Frame(header) => self.take(header, each)?,
                 Seen::Invalid(reason) => {
@@ -277,11 +309,10 @@ impl<D: Disk> Reader<'_, D> {
     }
 
     /// At bytes that cannot be read: goes to where the log continues without a loss, or says that it ends here.
-    ///
-    /// # Errors
-    /// Damage, if a later group is valid.
+    /// A valid later group makes it damage.
     fn resume(&mut self, reason: &str) -> Result<bool, StoreError> {
         let (segment, offset) = self.partial.start.unwrap_or((self.segment, self.offset));
+        let damage = Damage { file: self.name(segment), offset: offset as u64, reason: reason.to_owned() };
         let here = (self.segment, self.offset);
         let mut from = self.offset + 1;
         loop {
@@ -292,15 +323,11 @@ impl<D: Disk> Reader<'_, D> {
                 let before_floor = !self.found && first && header.sequence <= self.floor.sequence + 1;
                 // The marker at a segment's end is unreadable, the next segment is as it should be.
                 let follows = self.partial.start.is_none() && at == 0 && self.segment > here.0 && first;
-                if (before_floor || follows) && self.continues(&header) {
+                if self.loss.is_none() && (before_floor || follows) && self.continues(&header) {
                     self.offset = at;
                     return Ok(true);
                 }
-                if header.sequence > self.sequence + 1 {
-                    return Err(
-                        Damage { file: self.name(segment), offset: offset as u64, reason: reason.to_owned() }.into()
-                    );
-                }
+                self.lose(&damage, &header);
             }
             if self.segment + 1 >= self.segments.len() {
                 (self.segment, self.offset) = here;
@@ -312,22 +339,24 @@ impl<D: Disk> Reader<'_, D> {
         }
     }
 
-    /// # Errors
-    /// Damage, if a group follows that is not the next.
-    fn refuse_later(&mut self, reason: &str) -> Result<(), StoreError> {
+    /// Looks for groups behind the marker at which the log ends.
+    fn look_behind(&mut self, reason: &str) {
+        let damage = Damage { file: self.name(self.segment), offset: self.offset as u64, reason: reason.to_owned() };
         let mut from = self.offset + HEADER;
         while let Some((at, header)) = later(&self.data, from, self.salt()) {
-            if header.sequence > self.sequence + 1 {
-                return Err(Damage {
-                    file: self.name(self.segment),
-                    offset: self.offset as u64,
-                    reason: reason.to_owned(),
-                }
-                .into());
-            }
+            self.lose(&damage, &header);
             from = at + 1;
         }
-        Ok(())
+    }
+
+    /// Counts a valid frame that cannot be reached. Of the group right after the last one, it may be a stale piece.
+    fn lose(&mut self, damage: &Damage, header: &Header) {
+        if header.sequence <= self.sequence + 1 {
+            return;
+        }
+        let loss = self.loss.get_or_insert_with(|| Loss { damage: damage.clone(), groups: 0, last: 0 });
+        loss.groups += u64::from(header.flags & LAST != 0);
+        loss.last = loss.last.max(header.sequence);
     }
 
     /// Measures the torn end that begins at `offset` of `segment`.
