@@ -33,37 +33,47 @@ pub(crate) fn run(common: &Common, backlog: &Backlog) -> anyhow::Result<()> {
     })
 }
 
-/// Life cycles a second over the backlog that the deep one is compared with.
-async fn shallow_speed(common: &Common, backlog: &Backlog, data_dir: &Path) -> anyhow::Result<f64> {
-    let server = Server::weir(&common.weir, data_dir)?;
-    let queue = load(server.address, common.body, backlog, backlog.shallow.min(backlog.messages)).await?;
-    life_cycles(server.address, common.body, backlog, &queue).await
+/// How fast messages are sent, received and deleted on top of a backlog.
+struct Speed {
+    /// Life cycles a second.
+    rate: f64,
+    /// Processor time of the server for one: unlike the rate, it does not follow the moods of the disk.
+    processor_time: Duration,
 }
 
-async fn deep(common: &Common, backlog: &Backlog, data_dir: &Path, shallow: f64) -> anyhow::Result<()> {
+/// The speed over the backlog that the deep one is compared with.
+async fn shallow_speed(common: &Common, backlog: &Backlog, data_dir: &Path) -> anyhow::Result<Speed> {
+    let server = Server::weir(&common.weir, data_dir)?;
+    let queue = load(server.address, common.body, backlog, backlog.shallow.min(backlog.messages)).await?;
+    life_cycles(&server, common.body, backlog, &queue).await
+}
+
+async fn deep(common: &Common, backlog: &Backlog, data_dir: &Path, shallow: Speed) -> anyhow::Result<()> {
     let server = Server::weir(&common.weir, data_dir)?;
     let began = Instant::now();
     let queue = load(server.address, common.body, backlog, backlog.messages).await?;
     let loaded_in = began.elapsed();
     let disk = settled(data_dir).await;
-    let speed = life_cycles(server.address, common.body, backlog, &queue).await?;
+    let speed = life_cycles(&server, common.body, backlog, &queue).await?;
     let serving = server.memory_peak()?;
     server.kill()?;
     let server = Server::weir(&common.weir, data_dir)?;
     let began = Instant::now();
     Connection::open(server.address).await?.ask(&receive(&queue)).await?;
     let restarted_in = server.started_in + began.elapsed();
-    let speed_again = life_cycles(server.address, common.body, backlog, &queue).await?;
+    let speed_again = life_cycles(&server, common.body, backlog, &queue).await?;
 
     let mut report = Report::new(format!("backlog, {}", backlog.resting.name()));
     report.value("messages", backlog.messages, "").value("bytes of each body", common.body, "B");
+    report.value("messages of the shallow backlog", backlog.shallow.min(backlog.messages), "");
     report.rate("loaded", backlog.messages, loaded_in, "/s");
     report.value("peak memory, loading and serving", serving >> 20, "MiB");
     report.value("peak memory, after kill -9", server.memory_peak()? >> 20, "MiB");
-    report.value(&format!("life cycles over {}", backlog.shallow), shallow.round(), "/s");
-    report.value("life cycles over all", speed.round(), "/s");
-    report.ratio("deep to shallow", speed / shallow);
-    report.value("life cycles after kill -9", speed_again.round(), "/s");
+    for (name, speed) in [("shallow", &shallow), ("deep", &speed), ("after kill -9", &speed_again)] {
+        report.value(&format!("life cycles, {name}"), speed.rate.round(), "/s");
+        report.millis(&format!("processor time of a life cycle, {name}"), speed.processor_time);
+    }
+    report.ratio("deep to shallow", speed.rate / shallow.rate);
     report.millis("restart to the first answer", restarted_in);
     report.value("disk", disk >> 20, "MiB");
     #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
@@ -138,8 +148,10 @@ fn batch(url: &str, body_bytes: usize, backlog: &Backlog, numbers: std::ops::Ran
     request("SendMessageBatch", &content)
 }
 
-/// Sends, receives and deletes on the loaded queue; life cycles a second.
-async fn life_cycles(address: SocketAddr, body_bytes: usize, backlog: &Backlog, url: &str) -> anyhow::Result<f64> {
+/// Sends, receives and deletes on the loaded queue.
+async fn life_cycles(server: &Server, body_bytes: usize, backlog: &Backlog, url: &str) -> anyhow::Result<Speed> {
+    let address = server.address;
+    let processor_before = server.processor_time()?;
     let duration = Duration::from_secs(backlog.seconds);
     let began = Instant::now();
     let mut workers = JoinSet::new();
@@ -171,7 +183,11 @@ async fn life_cycles(address: SocketAddr, body_bytes: usize, backlog: &Backlog, 
     while let Some(done) = workers.join_next().await {
         cycles += done??;
     }
-    Ok(rate(cycles, began.elapsed()))
+    let processor_time = server.processor_time()?.saturating_sub(processor_before);
+    Ok(Speed {
+        rate: rate(cycles, began.elapsed()),
+        processor_time: processor_time / u32::try_from(cycles).unwrap_or(u32::MAX).max(1),
+    })
 }
 
 fn receive(url: &str) -> Vec<u8> {
