@@ -283,6 +283,22 @@ fn a_second_message_with_the_same_deduplication_id_is_answered_with_the_first() 
 }
 
 #[test]
+fn deduplication_rows_go_though_older_messages_stay() {
+    let mut world = World::cold();
+    let queue = world.create("a.fifo", Config::default());
+    world.send(queue, grouped("stays", 1)).unwrap();
+    world.restart();
+    let before = world.rows.all.len();
+    world.send(queue, NewMessage { dedup: Some([3; 16]), ..grouped("goes", 2) }).unwrap();
+    world.receive(queue, 1);
+    let got = world.receive(queue, 1);
+    world.delete(queue, got[0].handle).unwrap();
+    world.after(900_000);
+    world.restart();
+    assert_eq!(world.rows.all.len(), before);
+}
+
+#[test]
 fn a_purge_takes_everything_and_what_it_leaves_is_reclaimed() {
     let mut world = World::cold();
     let queue = world.create("a", Config::default());

@@ -42,12 +42,19 @@ impl Engine {
 
     /// Has a queue looked after with the next tick.
     pub(super) fn look_soon(&mut self, id: QueueId) {
-        let now = self.now;
+        self.look_by(id, self.now);
+    }
+
+    /// Has a queue looked after at `by`, if it is not to be earlier anyhow.
+    pub(super) fn look_by(&mut self, id: QueueId, by: Time) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        if let Some(at) = queue.chores_at.replace(now) {
-            self.chores.remove(&(at, id));
+        if queue.chores_at.is_some_and(|at| at <= by) {
+            return;
         }
-        self.chores.insert((now, id));
+        if let Some(later) = queue.chores_at.replace(by) {
+            self.chores.remove(&(later, id));
+        }
+        self.chores.insert((by, id));
     }
 
     /// Does what is to be done for one queue, and says when to look again.
@@ -104,7 +111,7 @@ pub(super) fn first_look(queue: &QueueState, now: Time) -> Time {
 }
 
 /// When the oldest deduplication bucket is over.
-fn dedup_end(queue: &QueueState) -> Time {
+pub(super) fn dedup_end(queue: &QueueState) -> Time {
     match queue.dedup_buckets {
         // Its last row counts until one window after the bucket's end.
         Some((oldest, _)) => Time((oldest + 2) * DEDUP_WINDOW_MS),

@@ -250,9 +250,8 @@ impl Engine {
             self.dispatch.push(id);
         }
         if queue.chores_at.is_none() {
-            let at = chores::first_look(queue, self.now);
-            queue.chores_at = Some(at);
-            self.chores.insert((at, id));
+            let by = chores::first_look(queue, self.now);
+            self.look_by(id, by);
         }
     }
 }

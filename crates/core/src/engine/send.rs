@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::chores::dedup_end;
 use super::{Answer, Engine, Stop};
 use crate::api::{BATCH_MAX, Error, Kind, NewMessage, QueueId, Reply, Sent};
 use crate::codec::{Reader, Unreadable, Writer};
@@ -113,6 +114,8 @@ impl Engine {
         // A row of this hash that has just run out may still stand in this bucket, hence no insert.
         state.put(&queue.space.dedup(bucket, hash), row.finish());
         queue.dedup_buckets.get_or_insert((bucket, bucket)).1 = bucket;
+        let by = dedup_end(queue);
+        self.look_by(id, by);
     }
 }
 
