@@ -64,7 +64,7 @@ fn copy<T: Disk>(snapshot: &Snapshot, target: &T, options: &Options) -> Result<B
     }
     let tables = Tables::open(target, &tables_file(folder), options.table_cache_bytes, None)?;
     let mut copied = BackedUp { sequence: mark.sequence, rows: 0, bytes: 0 };
-    tables.write(mark, &Families::new(), |rows, touched: &mut BTreeSet<Key>| {
+    tables.write(mark, &Families::new(), &mut |rows, touched: &mut BTreeSet<Key>| {
         snapshot.each(|key, value| {
             rows.insert(key, value).map_err(StoreError::tables)?;
             if copied.rows == 0 {

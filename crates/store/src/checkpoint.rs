@@ -46,17 +46,19 @@ impl<D: Disk> Checkpoint<D> {
     /// Writes it. Belongs on a thread of its own.
     ///
     /// # Errors
-    /// The tables are as before; the store may freeze the same state again, unless it is poisoned.
+    /// The tables are as before. After [`StoreError::DiskFull`] the store can freeze the same state again; any other error
+    /// poisons it.
     pub fn run(self) -> Result<CheckpointDone, StoreError> {
         self.shared.poison.check()?;
         let result = self.write();
         match &result {
-            Ok(_) => {}
-            Err(StoreError::Damaged(_)) => self.shared.checkpoint_failed.store(true, Ordering::Release),
-            Err(error) => {
-                // The tables take no further write after a failed one until they are opened anew.
-                self.shared.poison.set(error);
+            Ok(_) => self.shared.tables_full.store(false, Ordering::Release),
+            Err(StoreError::DiskFull { .. }) => {
+                self.shared.tables_full.store(true, Ordering::Release);
+                self.shared.checkpoint_failed.store(true, Ordering::Release);
             }
+            // The tables take no further write after a failed one.
+            Err(error) => self.shared.poison.set(error),
         }
         drop(self.garbage);
         result
@@ -75,7 +77,7 @@ impl<D: Disk> Checkpoint<D> {
             None => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
         };
         let mut value = Vec::new();
-        let families = self.shared.tables.write(mark, &self.base.families, |rows, touched| {
+        let families = self.shared.tables.write_over(&self.base, mark, &mut |rows, touched| {
             for (from, to) in self.layer.masks.iter() {
                 let inside = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
                 let families = self.base.families.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(to.as_slice())));
@@ -115,7 +117,7 @@ impl<D: Disk> Checkpoint<D> {
             }
             Ok(())
         })?;
-        let snapshot = self.shared.tables.snapshot(Some(families), &self.shared.tables_file())?;
+        let snapshot = self.shared.tables.snapshot(Some(families))?;
         Ok(CheckpointDone { snapshot })
     }
 }

@@ -128,17 +128,6 @@ impl DiskFile for OsFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let old = self.file.metadata()?.len();
-        #[cfg(target_os = "linux")]
-        if len > old {
-            // A grown file has its blocks at once, so that a full disk shows here and not in a later write.
-            use rustix::fs::{FallocateFlags, fallocate};
-            match fallocate(&self.file, FallocateFlags::empty(), old, len - old) {
-                Ok(()) => return Ok(()),
-                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
         self.file.set_len(len)
     }
 

@@ -54,11 +54,12 @@ impl<D: Disk> Store<D> {
             _ => StoreError::io("lock the data directory", error).into(),
         })?;
         let salt = format::check(&disk, &options)?;
+        let options = Options { salt, ..options };
         let closed = note::read(&disk, &mark_file(&options.folder), close::VERSION, 2)?;
         let file = tables_file(&options.folder);
         let ballast = ballast::keep(&disk, &options);
         let tables = Tables::open(&disk, &file, options.table_cache_bytes, ballast)?;
-        let snapshot = tables.snapshot(None, &file)?;
+        let snapshot = tables.snapshot(None)?;
         let mark = snapshot.mark;
 
         let segments = Arc::new(Segments::new(disk.clone(), &options, salt));
@@ -76,6 +77,7 @@ impl<D: Disk> Store<D> {
             segments: Arc::clone(&segments),
             recent: Recent::new(options.body_cache_bytes, mark.sequence + 1),
             tables,
+            tables_full: AtomicBool::new(false),
             poison: poison.clone(),
             checkpoint_failed: AtomicBool::new(false),
             _lock: lock,

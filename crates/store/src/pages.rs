@@ -11,6 +11,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
@@ -33,6 +34,8 @@ pub(crate) struct Pages<D: Disk> {
     head: Mutex<Head>,
     /// A file that is given up when there is no room.
     ballast: Mutex<Option<String>>,
+    /// Set by the first failure: what is written after it could mix with what a new handle writes.
+    dead: AtomicBool,
 }
 
 /// Block 0.
@@ -67,7 +70,7 @@ impl<D: Disk> Pages<D> {
                 return Err(Damage { file: name.to_owned(), offset: 0, reason }.into());
             }
         }
-        Ok(Self { disk: disk.clone(), name: name.to_owned(), file, head: Mutex::new(head), ballast: Mutex::new(ballast) })
+        Ok(Self { disk: disk.clone(), name: name.to_owned(), file, head: Mutex::new(head), ballast: Mutex::new(ballast), dead: AtomicBool::new(false) })
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -111,6 +114,51 @@ impl<D: Disk> Pages<D> {
         self.file.write_at(&bytes, place(first))
     }
 
+    fn write_part(&self, number: u64, within: Range<usize>, data: &[u8]) -> io::Result<()> {
+        if number == 0 {
+            let mut head = self.head();
+            if let Some(block) = head.block.get_mut(within) {
+                block.copy_from_slice(data);
+            }
+            head.version += 1;
+            head.dirty = true;
+            self.write_head(&head, 1 - head.synced)
+        } else if within.start == 0 && data.len().is_multiple_of(BLOCK) {
+            self.write_blocks(number, data)
+        } else {
+            let mut block = vec![0; BLOCK];
+            self.read_blocks(number, &mut block)?;
+            if let Some(block) = block.get_mut(within) {
+                block.copy_from_slice(data);
+            }
+            self.write_blocks(number, &block)
+        }
+    }
+
+    /// Does what may need room; with the ballast gone, once more.
+    fn with_room(&self, write: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        match write() {
+            Err(error) if is_full(&error) => {
+                let mut ballast = self.ballast.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(name) = ballast.take() else { return Err(error) };
+                self.disk.remove(&name)?;
+                write()
+            }
+            result => result,
+        }
+    }
+
+    fn alive(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.dead.load(Ordering::Acquire) {
+            return Err(io::Error::other("an earlier write to the tables failed"));
+        }
+        let result = write();
+        if result.is_err() {
+            self.dead.store(true, Ordering::Release);
+        }
+        result
+    }
+
     fn damage(&self, offset: u64, reason: &str) -> io::Error {
         let damage = Damage { file: self.name.clone(), offset, reason: reason.to_owned() };
         io::Error::new(io::ErrorKind::InvalidData, damage)
@@ -145,56 +193,37 @@ impl<D: Disk> StorageBackend for Pages<D> {
             0 => 0,
             blocks => BLOCKS_AT + (blocks - 1) * STRIDE as u64,
         };
-        match self.file.set_len(len) {
-            Err(error) if is_full(&error) => {
-                let mut ballast = self.ballast.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(name) = ballast.take() else { return Err(error) };
-                self.disk.remove(&name)?;
-                self.file.set_len(len)
-            }
-            result => result,
-        }
+        self.alive(|| self.with_room(|| self.file.set_len(len)))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut head = self.head();
-        self.file.sync()?;
-        if head.dirty {
-            head.dirty = false;
-            let old = head.synced;
-            head.synced = 1 - old;
-            // The other copy follows, so that a byte that changes in one of them is not the end.
-            self.write_head(&head, old)?;
-        }
-        Ok(())
+        self.alive(|| {
+            let mut head = self.head();
+            self.file.sync()?;
+            if head.dirty {
+                head.dirty = false;
+                let old = head.synced;
+                head.synced = 1 - old;
+                // The other copy follows, so that a byte that changes in one of them is not the end.
+                self.write_head(&head, old)?;
+            }
+            Ok(())
+        })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        for (number, within, part) in parts(offset, data.len()) {
-            let data = data.get(part).unwrap_or_default();
-            if number == 0 {
-                let mut head = self.head();
-                if let Some(block) = head.block.get_mut(within) {
-                    block.copy_from_slice(data);
-                }
-                head.version += 1;
-                head.dirty = true;
-                self.write_head(&head, 1 - head.synced)?;
-            } else if within.start == 0 && data.len().is_multiple_of(BLOCK) {
-                self.write_blocks(number, data)?;
-            } else {
-                let mut block = vec![0; BLOCK];
-                self.read_blocks(number, &mut block)?;
-                if let Some(block) = block.get_mut(within) {
-                    block.copy_from_slice(data);
-                }
-                self.write_blocks(number, &block)?;
-            }
-        }
-        Ok(())
+        self.alive(|| {
+            parts(offset, data.len()).into_iter().try_for_each(|(number, within, part)| {
+                let data = data.get(part).unwrap_or_default();
+                self.with_room(|| self.write_part(number, within.clone(), data))
+            })
+        })
     }
 
     fn close(&self) -> io::Result<()> {
+        if self.dead.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.sync_data()?;
         self.file.sync()
     }

@@ -118,6 +118,15 @@ pub fn repair<D: Disk>(disk: &D, options: &Options) -> Result<Vec<Cut>, OpenErro
                 let segments = std::sync::Arc::new(Segments::new(disk.clone(), options, salt));
                 let found = segments.find().map_err(|error| StoreError::io("open the log", error))?;
                 if let Some(end) = &end {
+                    if let Some(segment) = found.get(end.segment) {
+                        // What stays readable behind the cut would be taken for damage again.
+                        let name = log::segment_name(&options.folder, segment.index);
+                        let zeros = vec![0; (segment.len - end.offset) as usize];
+                        segment
+                            .file
+                            .write_at(&zeros, end.offset)
+                            .map_err(|error| StoreError::io(format!("cut {name}"), error))?;
+                    }
                     Writer::resume(segments, found, end, end.epoch)?;
                 }
             }
@@ -272,7 +281,7 @@ fn salvage<D: Disk>(
     let file = tables_file(&options.folder);
     let open = || Tables::open(disk, &file, options.table_cache_bytes, None);
     let tables = open()?;
-    let snapshot = tables.snapshot(Some(Families::new()), &file)?;
+    let snapshot = tables.snapshot(Some(Families::new()))?;
     let mut found =
         Salvage { mark: snapshot.mark, rows: 0, bytes: 0, damage: None, after: None, before: None };
     let mut take = |found: &mut Salvage, key: &[u8], value: &[u8]| {
@@ -297,7 +306,7 @@ fn salvage<D: Disk>(
     if backwards {
         // A handle that met damage reads no more.
         let tables = open()?;
-        let snapshot = tables.snapshot(Some(Families::new()), &file)?;
+        let snapshot = tables.snapshot(Some(Families::new()))?;
         let after = found.after.clone();
         match snapshot.each_back(|key, value| {
             if after.as_deref().is_some_and(|after| key <= after) {
@@ -328,7 +337,7 @@ fn rewrite_tables<D: Disk>(disk: &D, options: &Options) -> Result<(), StoreError
         Ok(())
     })?;
     let tables = Tables::open(disk, &repaired, options.table_cache_bytes, None)?;
-    tables.write(salvaged.mark, &Families::new(), |table, touched: &mut BTreeSet<Key>| {
+    tables.write(salvaged.mark, &Families::new(), &mut |table, touched: &mut BTreeSet<Key>| {
         for (key, value) in &rows {
             table.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
             touched.insert(Key::from_slice(family(key)));

@@ -14,16 +14,12 @@ use crate::tables::Tables;
 pub(crate) struct Shared<D: Disk> {
     pub(crate) segments: Arc<Segments<D>>,
     pub(crate) recent: Recent,
-    pub(crate) tables: Tables,
+    pub(crate) tables: Arc<Tables>,
+    /// The tables found no room the last time.
+    pub(crate) tables_full: AtomicBool,
     pub(crate) poison: Poison,
     pub(crate) checkpoint_failed: AtomicBool,
     pub(crate) _lock: Box<dyn Debug + Send + Sync>,
-}
-
-impl<D: Disk> Shared<D> {
-    pub(crate) fn tables_file(&self) -> String {
-        tables_file(&self.segments.folder)
-    }
 }
 
 pub(crate) fn tables_file(folder: &str) -> String {

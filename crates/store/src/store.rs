@@ -241,7 +241,8 @@ impl<D: Disk> Store<D> {
     /// Work that is better done on another thread than by a commit: preparing segments, removing those too many,
     /// freeing memory. `None` if there is none.
     pub fn upkeep(&mut self) -> Option<Upkeep<D>> {
-        let ready = self.shared.segments.ready() > self.options.reserve_segments;
+        let segments = &self.shared.segments;
+        let ready = segments.ready() > self.options.reserve_segments && !segments.full.load(Ordering::Acquire);
         if (ready && self.garbage.is_empty()) || self.shared.poison.is_set() {
             return None;
         }
@@ -250,13 +251,17 @@ impl<D: Disk> Store<D> {
 
     /// Whether producers should be refused.
     pub fn pressure(&self) -> Pressure {
-        if self.shared.segments.full.load(Ordering::Acquire) {
+        if self.is_full() {
             Pressure::DiskFull
         } else if self.overlay_bytes() > self.options.overlay_bytes_max {
             Pressure::Lagging
         } else {
             Pressure::None
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared.segments.full.load(Ordering::Acquire) || self.shared.tables_full.load(Ordering::Acquire)
     }
 
     fn overlay_bytes(&self) -> usize {
@@ -280,7 +285,7 @@ impl<D: Disk> Store<D> {
             recycles: self.shared.segments.recycled.load(Ordering::Relaxed),
             misses: self.misses.get(),
             body_loads: self.body_loads.get(),
-            disk_full: self.shared.segments.full.load(Ordering::Acquire),
+            disk_full: self.is_full(),
             ..self.stats
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use weir_core::kv::{Key, family, prefix_end};
@@ -27,6 +27,8 @@ pub(crate) const BULK: u8 = 1;
 /// Families of keys in the tables: smallest and greatest key of each. Outside of these there is no row.
 pub(crate) type Families = BTreeMap<Key, Key>;
 
+type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// What the tables are the state of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -37,14 +39,24 @@ pub(crate) struct Mark {
 }
 
 /// The tables of a shard.
-#[derive(Debug)]
 pub(crate) struct Tables {
-    db: Database,
+    /// Held for as long as a transaction writes. `None` only if the tables could not be opened again after a failure.
+    db: Mutex<Option<Database>>,
+    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    file: String,
+}
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 /// The tables as they were at one checkpoint.
 pub(crate) struct Snapshot {
-    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    tables: Arc<Tables>,
+    /// Replaced when the tables were opened again, with the same content.
+    rows: RwLock<Arc<Rows>>,
     pub(crate) mark: Mark,
     pub(crate) families: Arc<Families>,
 }
@@ -62,13 +74,15 @@ impl Tables {
         file: &str,
         cache_bytes: usize,
         ballast: Option<String>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Arc<Self>, StoreError> {
         let failed = |error| StoreError::io(format!("make {file}"), error);
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
         if !disk.list(folder).map_err(failed)?.iter().any(|found| found == name) {
             let new = format!("{file}.new");
             disk.open(&new, true).and_then(|file| file.set_len(0)).map_err(failed)?;
-            Self::open_file(disk, &new, cache_bytes, None)?.write(Mark::default(), &Families::new(), |_, _| Ok(()))?;
+            let tables = Self::open_file(disk, &new, cache_bytes, None)?;
+            tables.write(Mark::default(), &Families::new(), &mut |_, _| Ok(()))?;
+            drop(tables);
             disk.rename(&new, file).map_err(failed)?;
             disk.sync_names(folder).map_err(failed)?;
         }
@@ -80,114 +94,142 @@ impl Tables {
         file: &str,
         cache_bytes: usize,
         ballast: Option<String>,
-    ) -> Result<Self, StoreError> {
-        let pages = Pages::open(disk, file, ballast)?;
-        let mut builder = Database::builder();
-        builder.set_cache_size(cache_bytes);
-        let db = builder.create_with_backend(pages).map_err(StoreError::tables)?;
-        Ok(Self { db })
+    ) -> Result<Arc<Self>, StoreError> {
+        let (disk, name) = (disk.clone(), file.to_owned());
+        let open = move || {
+            let ballast = ballast.clone().filter(|ballast| disk.open(ballast, false).is_ok());
+            let mut builder = Database::builder();
+            builder.set_cache_size(cache_bytes);
+            builder.create_with_backend(Pages::open(&disk, &name, ballast)?).map_err(StoreError::tables)
+        };
+        let db = Mutex::new(Some(open()?));
+        Ok(Arc::new(Self { db, open: Box::new(open), file: file.to_owned() }))
+    }
+
+    fn db(&self) -> MutexGuard<'_, Option<Database>> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one transaction over the rows and moves the mark. `change` tells which families it touched.
     /// Returns the families after it.
-    pub(crate) fn write(
-        &self,
-        mark: Mark,
-        families: &Families,
-        change: impl FnOnce(&mut Table<&'static [u8], &'static [u8]>, &mut BTreeSet<Key>) -> Result<(), StoreError>,
-    ) -> Result<Families, StoreError> {
-        let mut txn = self.db.begin_write().map_err(StoreError::tables)?;
-        txn.set_quick_repair(true);
-        let families = {
-            let mut rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
-            let mut touched = BTreeSet::new();
-            change(&mut rows, &mut touched)?;
-            let mut families = families.clone();
-            for prefix in touched {
-                measure(&rows, &prefix, &mut families)?;
+    pub(crate) fn write(&self, mark: Mark, families: &Families, change: Change<'_>) -> Result<Families, StoreError> {
+        write(self.db().as_ref().ok_or_else(lost)?, mark, families, change)
+    }
+
+    /// As [`Tables::write`], over the state of `base`. Where there is no room, the tables are opened again, since the
+    /// B-tree does nothing more after a failed write, and `base` goes on reading from them.
+    pub(crate) fn write_over(&self, base: &Snapshot, mark: Mark, change: Change<'_>) -> Result<Families, StoreError> {
+        let mut db = self.db();
+        let result = write(db.as_ref().ok_or_else(lost)?, mark, &base.families, change);
+        if let Err(StoreError::DiskFull { .. }) = result {
+            *db = None;
+            let opened = db.insert((self.open)()?);
+            let (rows, found) = read(opened, &self.file)?;
+            if found != base.mark {
+                return Err(StoreError::broken("the tables changed in a transaction that failed"));
             }
-            let mut meta = txn.open_table(META).map_err(StoreError::tables)?;
-            let digest = u64::from(mark.digest);
-            for (name, value) in [
-                ("version", VERSION),
-                ("sequence", mark.sequence),
-                ("time", mark.time),
-                ("epoch", mark.epoch),
-                ("digest", digest),
-            ] {
-                meta.insert(name, value).map_err(StoreError::tables)?;
-            }
-            families
-        };
-        txn.commit().map_err(StoreError::tables)?;
-        Ok(families)
+            *base.rows.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rows);
+        }
+        result
     }
 
     /// The tables as they are now. `families` are looked up unless they are known.
-    pub(crate) fn snapshot(&self, families: Option<Families>, file: &str) -> Result<Snapshot, StoreError> {
-        let txn = self.db.begin_read().map_err(StoreError::tables)?;
-        let meta = txn.open_table(META).map_err(StoreError::tables)?;
-        let number = |name: &str| -> Result<u64, StoreError> {
-            Ok(meta.get(name).map_err(StoreError::tables)?.map_or(0, |value| value.value()))
-        };
-        let version = number("version")?;
-        if version != VERSION {
-            return Err(StoreError::VersionUnknown {
-                file: file.to_owned(),
-                found: version as u32,
-                known: VERSION as u32,
-            });
-        }
-        let mark = Mark {
-            sequence: number("sequence")?,
-            time: number("time")?,
-            epoch: number("epoch")?,
-            digest: number("digest")? as u32,
-        };
-        let rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
+    pub(crate) fn snapshot(self: &Arc<Self>, families: Option<Families>) -> Result<Snapshot, StoreError> {
+        let (rows, mark) = read(self.db().as_ref().ok_or_else(lost)?, &self.file)?;
         let families = match families {
             Some(families) => families,
             None => all_families(&rows)?,
         };
-        Ok(Snapshot { rows, mark, families: Arc::new(families) })
+        Ok(Snapshot { tables: Arc::clone(self), rows: RwLock::new(Arc::new(rows)), mark, families: Arc::new(families) })
     }
 }
 
+/// What a transaction does to the rows, noting the families it touches.
+pub(crate) type Change<'a> =
+    &'a mut dyn FnMut(&mut Table<'_, &'static [u8], &'static [u8]>, &mut BTreeSet<Key>) -> Result<(), StoreError>;
+
+fn lost() -> StoreError {
+    StoreError::broken("the tables could not be opened again after a failed write")
+}
+
+fn write(db: &Database, mark: Mark, families: &Families, change: Change<'_>) -> Result<Families, StoreError> {
+    let mut txn = db.begin_write().map_err(StoreError::tables)?;
+    txn.set_quick_repair(true);
+    let families = {
+        let mut rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
+        let mut touched = BTreeSet::new();
+        change(&mut rows, &mut touched)?;
+        let mut families = families.clone();
+        for prefix in touched {
+            measure(&rows, &prefix, &mut families)?;
+        }
+        let mut meta = txn.open_table(META).map_err(StoreError::tables)?;
+        let digest = u64::from(mark.digest);
+        for (name, value) in [
+            ("version", VERSION),
+            ("sequence", mark.sequence),
+            ("time", mark.time),
+            ("epoch", mark.epoch),
+            ("digest", digest),
+        ] {
+            meta.insert(name, value).map_err(StoreError::tables)?;
+        }
+        families
+    };
+    txn.commit().map_err(StoreError::tables)?;
+    Ok(families)
+}
+
+fn read(db: &Database, file: &str) -> Result<(Rows, Mark), StoreError> {
+    let txn = db.begin_read().map_err(StoreError::tables)?;
+    let meta = txn.open_table(META).map_err(StoreError::tables)?;
+    let number = |name: &str| -> Result<u64, StoreError> {
+        Ok(meta.get(name).map_err(StoreError::tables)?.map_or(0, |value| value.value()))
+    };
+    let version = number("version")?;
+    if version != VERSION {
+        let (found, known) = (version as u32, VERSION as u32);
+        return Err(StoreError::VersionUnknown { file: file.to_owned(), found, known });
+    }
+    let mark = Mark {
+        sequence: number("sequence")?,
+        time: number("time")?,
+        epoch: number("epoch")?,
+        digest: number("digest")? as u32,
+    };
+    Ok((txn.open_table(ROWS).map_err(StoreError::tables)?, mark))
+}
+
 impl Snapshot {
+    fn rows(&self) -> Arc<Rows> {
+        Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads; where a checkpoint has failed meanwhile for want of room, once more after the tables were opened again.
+    fn reading<T>(&self, read: impl Fn(&Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match read(&self.rows()) {
+            Err(StoreError::Tables { .. }) => {
+                drop(self.tables.db());
+                read(&self.rows())
+            }
+            result => result,
+        }
+    }
+
     /// The body of `key`.
     pub(crate) fn body(&self, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
-        let value = self.rows.get(key).map_err(StoreError::tables)?;
-        Ok(value.map(|value| bytes::Bytes::copy_from_slice(value.value().get(1..).unwrap_or_default())))
+        self.reading(|rows| {
+            let value = rows.get(key).map_err(StoreError::tables)?;
+            Ok(value.map(|value| bytes::Bytes::copy_from_slice(value.value().get(1..).unwrap_or_default())))
+        })
     }
 
     /// The rows from `from` to `to`, but not many more than `rows` and `bytes`; and where what is known ends.
-    pub(crate) fn load(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        rows: usize,
-        bytes: usize,
-    ) -> Result<(Vec<Row>, Key), StoreError> {
-        let mut found = Vec::new();
-        let mut taken = 0;
+    pub(crate) fn load(&self, from: &[u8], to: &[u8], rows: usize, bytes: usize) -> Result<(Vec<Row>, Key), StoreError> {
         if from >= to {
-            return Ok((found, Key::from_slice(to)));
+            return Ok((Vec::new(), Key::from_slice(to)));
         }
-        let range =
-            self.rows.range::<&[u8]>((Bound::Included(from), Bound::Excluded(to))).map_err(StoreError::tables)?;
-        for row in range {
-            let (key, value) = row.map_err(StoreError::tables)?;
-            if found.len() >= rows.max(1) || (taken > bytes && !found.is_empty()) {
-                return Ok((found, Key::from_slice(key.value())));
-            }
-            let value = match value.value().split_first() {
-                Some((&INLINE, value)) => Some(Value::from_slice(value)),
-                _ => None,
-            };
-            taken += key.value().len() + value.as_ref().map_or(0, |value| value.len()) + size_of::<Row>();
-            found.push(Row { key: Key::from_slice(key.value()), value });
-        }
-        Ok((found, Key::from_slice(to)))
+        self.reading(|table| load(table, from, to, rows, bytes))
     }
 
     /// Whether the tables may hold a row of `key`.
@@ -217,7 +259,7 @@ impl Snapshot {
 
     /// Everything, in order: each key with its stored value.
     pub(crate) fn each(&self, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        for entry in self.rows.iter().map_err(StoreError::tables)? {
+        for entry in self.rows().iter().map_err(StoreError::tables)? {
             let (key, value) = entry.map_err(StoreError::tables)?;
             row(key.value(), value.value())?;
         }
@@ -231,7 +273,7 @@ impl Snapshot {
         &self,
         mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for entry in self.rows.iter().map_err(StoreError::tables)?.rev() {
+        for entry in self.rows().iter().map_err(StoreError::tables)?.rev() {
             let (key, value) = entry.map_err(StoreError::tables)?;
             row(key.value(), value.value())?;
         }
@@ -239,7 +281,24 @@ impl Snapshot {
     }
 }
 
-type Rows<'a> = &'a dyn Fn(&[u8]) -> Result<Option<Key>, StoreError>;
+fn load(table: &Rows, from: &[u8], to: &[u8], rows: usize, bytes: usize) -> Result<(Vec<Row>, Key), StoreError> {
+    let mut found = Vec::new();
+    let mut taken = 0;
+    let range = table.range::<&[u8]>((Bound::Included(from), Bound::Excluded(to))).map_err(StoreError::tables)?;
+    for row in range {
+        let (key, value) = row.map_err(StoreError::tables)?;
+        if found.len() >= rows.max(1) || (taken > bytes && !found.is_empty()) {
+            return Ok((found, Key::from_slice(key.value())));
+        }
+        let value = match value.value().split_first() {
+            Some((&INLINE, value)) => Some(Value::from_slice(value)),
+            _ => None,
+        };
+        taken += key.value().len() + value.as_ref().map_or(0, |value| value.len()) + size_of::<Row>();
+        found.push(Row { key: Key::from_slice(key.value()), value });
+    }
+    Ok((found, Key::from_slice(to)))
+}
 
 /// Finds the families by leaping from one to the next: two seeks for each, however many rows it has.
 fn all_families(rows: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Families, StoreError> {
@@ -248,7 +307,6 @@ fn all_families(rows: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Resu
         let row = range.next().transpose().map_err(StoreError::tables)?;
         Ok(row.map(|(key, _)| Key::from_slice(key.value())))
     };
-    let first: Rows<'_> = &first;
     let mut families = Families::new();
     let mut next = first(&[])?;
     while let Some(key) = next {

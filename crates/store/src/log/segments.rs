@@ -139,8 +139,16 @@ impl<D: Disk> Segments<D> {
         let found = self.open_all()?;
         self.state().next_index = found.last().map_or(1, |segment| segment.index + 1);
         for file in self.disk.list(&self.pool_folder())? {
-            // Whether a file of the pool was written to its end is only known while the process lives.
-            self.disk.remove(&format!("{}/{file}", self.pool_folder()))?;
+            let name = format!("{}/{file}", self.pool_folder());
+            let mut state = self.state();
+            match file.parse::<u64>() {
+                Ok(number) if self.disk.open(&name, false)?.len()? == self.segment_bytes => {
+                    state.next_pool = state.next_pool.max(number + 1);
+                    state.pool.push(name);
+                }
+                // Not written to its end, or of another length than segments now have.
+                _ => self.disk.remove(&name)?,
+            }
         }
         Ok(found)
     }
@@ -269,7 +277,8 @@ impl<D: Disk> Segments<D> {
             state.next_pool - 1
         };
         let name = format!("{}/{number:08}", self.pool_folder());
-        match self.fill(&name) {
+        let part = format!("{name}.part");
+        match self.fill(&part).and_then(|()| self.disk.rename(&part, &name)) {
             Ok(()) => {
                 self.created.fetch_add(1, Ordering::Relaxed);
                 self.state().pool.push(name);
@@ -280,7 +289,7 @@ impl<D: Disk> Segments<D> {
                     self.full.store(true, Ordering::Release);
                 }
                 // What was written of it would only take room.
-                let _ = self.disk.remove(&name);
+                let _ = self.disk.remove(&part);
                 Err(StoreError::io(format!("prepare {name}"), error))
             }
         }
