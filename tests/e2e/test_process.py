@@ -124,30 +124,3 @@ def test_a_listen_address_that_is_none_is_refused(tmp_path):
     )
     assert refused.returncode != 0
     assert not os.listdir(tmp_path)
-
-
-def test_a_check_finds_a_killed_store_whole_and_a_damaged_one_not(own_weir):
-    weir = own_weir()
-    queue = make(weir.sqs(), "checked")
-    send(weir.sqs(), queue, *(f"body {n}" for n in range(100)))
-    weir.kill()
-    check = [BINARY, "store", "check", str(weir.data_dir)]
-    whole = subprocess.run(check, capture_output=True, text=True, timeout=60)
-    assert whole.returncode == 0, whole.stderr
-
-    log = sorted(path for path in weir.data_dir.rglob("*") if path.is_file() and b"body 50" in path.read_bytes())
-    assert log, "the bodies are in a file"
-    raw = bytearray(log[0].read_bytes())
-    at = raw.index(b"body 50")
-    raw[at] ^= 0xFF
-    log[0].write_bytes(raw)
-    damaged = subprocess.run(check, capture_output=True, text=True, timeout=60)
-    assert damaged.returncode != 0
-    assert log[0].name in damaged.stdout + damaged.stderr
-    start = subprocess.run(
-        [BINARY, "serve", "--data-dir", str(weir.data_dir), "--listen", "127.0.0.1:0"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert start.returncode != 0, "a damaged store is not served"

@@ -70,7 +70,7 @@ pub(crate) struct Http {
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
     /// Connections that ask at once.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 256)]
     pub(crate) connections: usize,
     /// Messages to receive and delete.
     #[arg(long, default_value_t = 500_000)]

@@ -37,7 +37,7 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     for queues in [1, 1000] {
         engine::run(common, &Engine { seconds: scale.engine_seconds, queues, at_once: 128, backlog: 0 })?;
     }
-    http::run(common, &Http { seconds: scale.seconds, connections: 64, filled: scale.filled })?;
+    http::run(common, &Http { seconds: scale.seconds, connections: 256, filled: scale.filled })?;
     latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
     for resting in [Resting::Ready, Resting::Delayed, Resting::Fifo] {
         let backlog = Backlog {
