@@ -1,8 +1,10 @@
 //! The attributes of a queue: read into its configuration, and written out of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use weir_core::api::{Config, Counters, Kind, Queue, Redrive};
 
 use super::limits::{Limits, MESSAGE_SIZE_MIN, NOTE_BYTES_MAX, RECEIVES_MAX, RETENTION_S_MIN};
@@ -113,7 +115,7 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
             return Err(bad_value(name, value, &format!("must be at most {NOTE_BYTES_MAX} bytes long")));
         }
         "Policy" | "RedriveAllowPolicy" if !value.is_empty() => {
-            serde_json::from_str::<Object>(value).map_err(|error| bad_value(name, value, &error.to_string()))?;
+            serde_json::from_str::<Object<'_>>(value).map_err(|error| bad_value(name, value, &error.to_string()))?;
         }
         _ => {}
     }
@@ -126,8 +128,7 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
 }
 
 /// Any JSON object, whatever it holds.
-#[derive(Deserialize)]
-struct Object {}
+type Object<'a> = BTreeMap<Cow<'a, str>, IgnoredAny>;
 
 #[derive(Deserialize)]
 struct RedrivePolicy<'a> {

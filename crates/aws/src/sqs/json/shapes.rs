@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::decode::{As, Decode};
+use super::decode::{As, Decode, Skipped};
 use crate::sqs::request::{
     AttributeValue, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteEntry, DeleteMessage,
     DeleteMessageBatch, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue, ReceiveMessage, SendEntry, SendMessage,
@@ -43,7 +43,7 @@ macro_rules! shape {
                                 bit <<= 1;
                             )+
                             let _ = bit;
-                            map.next_value::<IgnoredAny>()?;
+                            map.next_value::<Skipped>()?;
                         }
                         Ok(shape)
                     }
