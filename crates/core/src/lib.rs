@@ -17,5 +17,5 @@ mod queue;
 mod time;
 
 pub use codec::Unreadable;
-pub use engine::{DEDUP_WINDOW_MS, Engine, Stop};
+pub use engine::{DEDUP_WINDOW_MS, Engine, Needs, Stop};
 pub use time::Time;

@@ -101,6 +101,15 @@ enum Held<R> {
     Event(Event),
 }
 
+/// A command that waits for rows.
+#[derive(Debug)]
+struct Parked {
+    token: Token,
+    command: Command,
+    /// How many loads are still under way for it.
+    missing: usize,
+}
+
 /// An answer whose payloads are being loaded.
 #[derive(Debug)]
 struct Incomplete<R> {
@@ -136,8 +145,10 @@ pub struct Driver<D: Disk, R: Respond> {
     store: Store<D>,
     output: Output,
     responders: FxHashMap<Token, R>,
-    /// Commands that wait for rows, by the range that is being loaded. An empty list: the engine itself waits.
-    loading: FxHashMap<(Key, Key), Vec<(Token, Command)>>,
+    /// Commands that wait for rows, by ticket.
+    parked: FxHashMap<u64, Parked>,
+    /// What is being loaded, and the tickets of the commands that wait for it. None: the engine itself waits.
+    loading: FxHashMap<(Key, Key), Vec<u64>>,
     held: VecDeque<(u64, Held<R>)>,
     incomplete: FxHashMap<u64, Incomplete<R>>,
     last_ticket: u64,
@@ -164,7 +175,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         loop {
             match engine.open(Time(recovery.last_time.0), &store) {
                 Ok(()) => break,
-                Err(Stop::Need(need)) => store.load_now(&need)?,
+                Err(Stop::Need(needs)) => needs.iter().try_for_each(|need| store.load_now(need))?,
                 Err(Stop::Unreadable(error)) => return Err(error.into()),
             }
         }
@@ -178,6 +189,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             store,
             output: Output::default(),
             responders: FxHashMap::default(),
+            parked: FxHashMap::default(),
             loading: FxHashMap::default(),
             held: VecDeque::new(),
             incomplete: FxHashMap::default(),
@@ -382,15 +394,20 @@ impl<D: Disk, R: Respond> Driver<D, R> {
     fn apply(&mut self, now: Time, token: Token, command: Command) {
         self.figures.commands += 1;
         match self.engine.apply(now, &mut self.store, token, &command, &mut self.output) {
-            Err(Stop::Need(need)) => {
+            Err(Stop::Need(needs)) => {
                 self.figures.parked += 1;
-                self.load(&need, Some((token, command)));
+                self.last_ticket += 1;
+                let ticket = self.last_ticket;
+                self.parked.insert(ticket, Parked { token, command, missing: needs.len() });
+                for need in &needs {
+                    self.load(need, Some(ticket));
+                }
             }
             applied => self.take_output(applied),
         }
     }
 
-    fn load(&mut self, need: &Need, parked: Option<(Token, Command)>) {
+    fn load(&mut self, need: &Need, ticket: Option<u64>) {
         let range = (need.from.clone(), need.to.clone());
         let waiting = self.loading.entry(range);
         if let std::collections::hash_map::Entry::Vacant(_) = waiting {
@@ -398,16 +415,20 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             let load = self.store.load(need);
             self.work.push_back(Work::Load(LoadWork { from: need.from.clone(), to: need.to.clone(), load }));
         }
-        waiting.or_default().extend(parked);
+        waiting.or_default().extend(ticket);
     }
 
     fn loaded(&mut self, now: Time, range: &(Key, Key), loaded: Loaded) {
         self.store.loaded(loaded);
-        let parked = self.loading.remove(range).unwrap_or_default();
+        let tickets = self.loading.remove(range).unwrap_or_default();
         let resumed = self.engine.loaded(now, &mut self.store, &mut self.output);
         self.take_output(resumed);
-        for (token, command) in parked {
-            if self.poisoned.is_none() {
+        for ticket in tickets {
+            let Some(parked) = self.parked.get_mut(&ticket) else { continue };
+            parked.missing -= 1;
+            if parked.missing == 0
+                && let Some(Parked { token, command, .. }) = self.parked.remove(&ticket)
+            {
                 self.apply(now, token, command);
             }
         }
@@ -531,6 +552,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         self.work.clear();
         self.frozen = None;
         self.loading.clear();
+        self.parked.clear();
         let refuse = |responder: R| responder.respond(Err(Refused::Poisoned { reason: reason.clone() }));
         for (_, held) in self.held.drain(..) {
             if let Held::Answer { responder, .. } = held {

@@ -31,7 +31,7 @@ impl Engine {
                 }
                 Err(Stop::Need(need)) => {
                     self.chores_stalled = true;
-                    out.needs.push(need);
+                    out.needs.extend(need);
                     return Ok(());
                 }
                 Err(stop) => return Err(stop),

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::lease::proof;
 use super::send::within;
-use super::{Answer, Engine, Stop};
+use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{BATCH_MAX, Error, Handle, Kind, QueueId, Reply};
 use crate::head::{Head, State as Standing};
 use crate::kv::{State, View};
@@ -69,11 +69,8 @@ impl Engine {
         if queue.public.kind == Kind::Standard && handles.len() == 1 {
             return Ok(Ok(()));
         }
-        for handle in handles {
-            if handle.space == queue.space.id {
-                self.prepare_message(state, queue.space, handle.message, 0)?;
-            }
-        }
+        let ours = handles.filter(|handle| handle.space == queue.space.id);
+        prepare_each(ours, |handle| self.prepare_message(state, queue.space, handle.message, 0).map(|_| ()))?;
         Ok(Ok(()))
     }
 

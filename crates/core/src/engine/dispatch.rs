@@ -50,7 +50,7 @@ impl Engine {
                         queue.dispatch = Dispatch::Stalled;
                     }
                     self.stalled.push(id);
-                    out.needs.push(need);
+                    out.needs.extend(need);
                     return Ok(());
                 }
                 Err(stop) => return Err(stop),

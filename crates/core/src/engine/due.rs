@@ -71,7 +71,7 @@ impl Engine {
                 Ok(()) => {}
                 Err(Stop::Need(need)) => {
                     self.due_stalled = true;
-                    out.needs.push(need);
+                    out.needs.extend(need);
                 }
                 Err(stop) => return Err(stop),
             }

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::api::{Command, Counters, Error, Namespace, Output, Queue, QueueId, Reply, Token};
 use crate::codec::{Unreadable, Writer};
@@ -42,18 +43,36 @@ const SLICE_ROWS: usize = 256;
 /// Why the engine could not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// Rows are not in memory. Nothing was changed: load them, then try again.
+    /// Rows are not in memory. Nothing was changed: load them all, then try again. There may be more to come.
     #[error("rows have to be loaded first")]
-    Need(Need),
+    Need(Needs),
     /// A stored value makes no sense. The shard must stop.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
 
+/// The rows that a command needs: those of all its entries, so that they are loaded side by side.
+pub type Needs = SmallVec<[Need; 1]>;
+
 impl From<Need> for Stop {
     fn from(need: Need) -> Self {
-        Stop::Need(need)
+        Stop::Need(SmallVec::from_buf([need]))
     }
+}
+
+/// Runs `prepare` for each entry of a command, and stops for what any of them needs.
+fn prepare_each<T>(
+    entries: impl Iterator<Item = T>,
+    mut prepare: impl FnMut(T) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let mut needs = Needs::new();
+    for entry in entries {
+        match prepare(entry) {
+            Err(Stop::Need(more)) => needs.extend(more),
+            prepared => prepared?,
+        }
+    }
+    if needs.is_empty() { Ok(()) } else { Err(Stop::Need(needs)) }
 }
 
 /// All entities of a shard, and the engine time.

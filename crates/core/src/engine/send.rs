@@ -5,7 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::chores::dedup_end;
-use super::{Answer, Engine, Stop};
+use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{BATCH_MAX, Error, Kind, NewMessage, QueueId, Reply, Sent};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::head::{Head, State as Standing};
@@ -39,9 +39,7 @@ impl Engine {
         }
         let (space, fifo) = (queue.space, queue.public.kind == Kind::Fifo);
         if fifo {
-            for message in messages {
-                prepare(state, space, message, self.now)?;
-            }
+            prepare_each(messages.iter(), |message| prepare(state, space, message, self.now))?;
         }
         let mut sent = SmallVec::new();
         for message in messages {
@@ -130,13 +128,9 @@ pub(super) fn within(what: &'static str, allowed: u64, found: u64) -> Result<(),
 }
 
 fn prepare<S: View>(state: &S, space: Space, message: &NewMessage, now: Time) -> Result<(), Stop> {
-    if let Some(hash) = message.dedup {
-        find_duplicate(state, space, hash, now)?;
-    }
-    if let Some(lane) = message.lane {
-        super::lanes::prepare(state, space, lane, 1)?;
-    }
-    Ok(())
+    let duplicate = message.dedup.map_or(Ok(None), |hash| find_duplicate(state, space, hash, now));
+    let lane = message.lane.map_or(Ok(()), |lane| super::lanes::prepare(state, space, lane, 1).map(|_| ()));
+    prepare_each([duplicate.map(|_| ()), lane].into_iter(), |prepared| prepared)
 }
 
 fn find_duplicate<S: View>(state: &S, space: Space, hash: [u8; 16], now: Time) -> Result<Option<Sent>, Stop> {

@@ -144,7 +144,7 @@ impl World {
         loop {
             match self.engine.open(self.now, &self.rows) {
                 Ok(()) => return,
-                Err(Stop::Need(need)) => self.rows.load(&need),
+                Err(Stop::Need(needs)) => needs.iter().for_each(|need| self.rows.load(need)),
                 Err(stop) => panic!("{stop}"),
             }
         }
@@ -170,9 +170,11 @@ impl World {
             self.rows.wrote.set(false);
             match self.engine.apply(self.now, &mut self.rows, token, &command, &mut out) {
                 Ok(()) => break,
-                Err(Stop::Need(need)) => {
-                    assert!(!self.rows.wrote.get(), "{command:?} wrote before it needed {need:?}");
-                    self.rows.load(&need);
+                Err(Stop::Need(needs)) => {
+                    assert!(!self.rows.wrote.get(), "{command:?} wrote before it needed {needs:?}");
+                    for need in &needs {
+                        self.rows.load(need);
+                    }
                 }
                 Err(stop) => panic!("{stop}"),
             }
