@@ -26,7 +26,7 @@ fn key(space: u64, kind: u8, numbers: &[u64]) -> Key {
 fn push_ordered(key: &mut Key, n: u64) {
     let zeros = n.leading_zeros() as usize / 8;
     key.push((8 - zeros) as u8);
-    key.extend_from_slice(&n.to_be_bytes()[zeros..]);
+    key.extend_from_slice(n.to_be_bytes().get(zeros..).unwrap_or_default());
 }
 
 struct Bench {

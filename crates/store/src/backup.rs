@@ -1,7 +1,7 @@
 //! A copy of a store that is being served.
 
-use std::sync::Arc;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use weir_core::kv::{Key, family};
 

@@ -11,13 +11,11 @@ pub(crate) fn keep<D: Disk>(disk: &D, options: &Options) -> Option<String> {
         return None;
     }
     let name = format!("{}/ballast", options.folder);
-    match fill(disk, &name, options.reserve_bytes) {
-        Ok(()) => Some(name),
-        Err(_) => {
-            let _ = disk.remove(&name);
-            None
-        }
+    if fill(disk, &name, options.reserve_bytes).is_ok() {
+        return Some(name);
     }
+    let _ = disk.remove(&name);
+    None
 }
 
 fn fill<D: Disk>(disk: &D, name: &str, len: u64) -> io::Result<()> {

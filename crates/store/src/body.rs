@@ -9,7 +9,7 @@ use weir_core::kv::Key;
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
 use crate::layer::Position;
-use crate::log::{Damage, Segment, Segments, segment_name};
+use crate::log::{Damage, Piece, Segments, segment_name};
 use crate::tables::Snapshot;
 
 /// Where a body was found.
@@ -31,7 +31,7 @@ pub struct BodyLoad<D: Disk> {
 
 #[derive(Debug)]
 enum Source<D: Disk> {
-    Log { folder: String, pieces: Vec<(Arc<Segment<D>>, u64, usize)>, checksum: u32 },
+    Log { folder: String, pieces: Vec<Piece<D>>, checksum: u32 },
     Tables { snapshot: Arc<Snapshot>, key: Key },
     Lost { sequence: u64 },
 }
@@ -62,7 +62,7 @@ impl<D: Disk> BodyLoad<D> {
     }
 }
 
-fn read<D: Disk>(folder: &str, pieces: &[(Arc<Segment<D>>, u64, usize)], checksum: u32) -> Result<Bytes, StoreError> {
+fn read<D: Disk>(folder: &str, pieces: &[Piece<D>], checksum: u32) -> Result<Bytes, StoreError> {
     let mut body = vec![0; pieces.iter().map(|(_, _, len)| len).sum()];
     let mut rest = body.as_mut_slice();
     for (segment, offset, len) in pieces {

@@ -21,7 +21,7 @@ pub(crate) fn check<D: Disk>(disk: &D, options: &Options) -> Result<u64, OpenErr
     }
     for folder in [options.folder.clone(), format!("{}/log", options.folder)] {
         let files = disk.list(&folder).map_err(|error| StoreError::io(format!("list {folder}"), error))?;
-        if files.iter().any(|file| *file != SPARE && !file.ends_with(".new")) {
+        if files.iter().any(|file| *file != SPARE && !file.starts_with("format.") && !file.starts_with("tables.")) {
             let reason = "it is missing from a directory that has data".to_owned();
             return Err(Damage { file: FILE.to_owned(), offset: 0, reason }.into());
         }

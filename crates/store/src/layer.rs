@@ -87,10 +87,6 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.map.is_empty() && self.masks.is_empty()
-    }
-
     /// Sets an entry. A key that was here before is as much born here as it was.
     pub(crate) fn put(&mut self, key: &[u8], entry: Entry) {
         self.bytes += entry.heap_bytes();

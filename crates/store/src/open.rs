@@ -48,6 +48,7 @@ pub struct Recovery {
 
 impl<D: Disk> Store<D> {
     /// Opens the directory, making it if it is empty, and brings the state back.
+    #[expect(clippy::needless_pass_by_value, reason = "the store owns the disk: its clones are for its own parts")]
     pub fn open(disk: D, options: Options) -> Result<(Store<D>, LogWriter<D>, Recovery), OpenError> {
         let lock = disk.lock().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,

@@ -70,7 +70,14 @@ impl<D: Disk> Pages<D> {
                 return Err(Damage { file: name.to_owned(), offset: 0, reason }.into());
             }
         }
-        Ok(Self { disk: disk.clone(), name: name.to_owned(), file, head: Mutex::new(head), ballast: Mutex::new(ballast), dead: AtomicBool::new(false) })
+        Ok(Self {
+            disk: disk.clone(),
+            name: name.to_owned(),
+            file,
+            head: Mutex::new(head),
+            ballast: Mutex::new(ballast),
+            dead: AtomicBool::new(false),
+        })
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -96,7 +103,9 @@ impl<D: Disk> Pages<D> {
         for (n, (stored, out)) in bytes.chunks_exact(STRIDE).zip(out.chunks_exact_mut(BLOCK)).enumerate() {
             let (block, checksum) = stored.split_at(BLOCK);
             let number = first + n as u64;
-            if checksum.get(..4) != Some(&block_checksum(number, block).to_le_bytes()) || checksum.get(4..) != Some(&[0; 4]) {
+            if checksum.get(..4) != Some(&block_checksum(number, block).to_le_bytes())
+                || checksum.get(4..) != Some(&[0; 4])
+            {
                 return Err(self.damage(place(number), "the checksum of a block is wrong"));
             }
             out.copy_from_slice(block);
@@ -238,7 +247,8 @@ fn parts(offset: u64, len: usize) -> Vec<(u64, Range<usize>, Range<usize>)> {
         let number = (offset + at as u64) / BLOCK as u64;
         let start = ((offset + at as u64) % BLOCK as u64) as usize;
         let rest = len - at;
-        let taken = if number > 0 && start == 0 && rest >= BLOCK { rest / BLOCK * BLOCK } else { rest.min(BLOCK - start) };
+        let taken =
+            if number > 0 && start == 0 && rest >= BLOCK { rest / BLOCK * BLOCK } else { rest.min(BLOCK - start) };
         parts.push((number, start..start + taken, at..at + taken));
         at += taken;
     }

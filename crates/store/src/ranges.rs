@@ -12,10 +12,6 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// Adds a range, joining it with those that it meets.
     pub(crate) fn insert(&mut self, from: &[u8], to: &[u8]) {
         if from >= to {
@@ -66,7 +62,7 @@ mod tests {
         assert!(ranges.contains(b"b") && ranges.contains(b"cz") && !ranges.contains(b"d") && !ranges.contains(b"x"));
         ranges.insert(b"c", b"f");
         assert_eq!(ranges.iter().count(), 1);
-        assert_eq!(ranges.end_around(b"d").map(|end| end.as_slice()), Some(&b"h"[..]));
+        assert_eq!(ranges.end_around(b"d").map(Key::as_slice), Some(&b"h"[..]));
         ranges.insert(b"a", b"z");
         assert_eq!(ranges.iter().count(), 1);
         assert!(ranges.contains(b"a") && !ranges.contains(b"z"));

@@ -194,7 +194,7 @@ impl Examination {
 
     /// Reads every row; returns what the tables are the state of.
     fn tables<D: Disk>(&mut self, disk: &D, options: &Options) -> Result<Mark, StoreError> {
-        match salvage(disk, options, true, &mut |_, _| Ok(())) {
+        match salvage(disk, options, &mut |_, _| Ok(())) {
             Ok(salvage) => {
                 self.report.rows = salvage.rows;
                 self.report.row_bytes = salvage.bytes;
@@ -227,7 +227,7 @@ impl Examination {
         let (mut end, loss) = log::read_leniently(&options.folder, &found, floor, &mut |record| {
             report.groups += 1;
             report.group_bytes += record.bytes.len() as u64;
-            report.writes += Ops::from(&record.bytes, PREFIX).filter(Result::is_ok).count() as u64;
+            report.writes += Ops::from(&record.bytes, PREFIX).flatten().count() as u64;
             Ok(())
         })?;
         self.report.sequence = end.sequence;
@@ -271,19 +271,15 @@ struct Salvage {
     before: Option<Vec<u8>>,
 }
 
+type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
+
 /// Reads the rows in front of the first damage, then from the end back to the last.
-fn salvage<D: Disk>(
-    disk: &D,
-    options: &Options,
-    backwards: bool,
-    row: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<Salvage, StoreError> {
+fn salvage<D: Disk>(disk: &D, options: &Options, row: EachRow<'_>) -> Result<Salvage, StoreError> {
     let file = tables_file(&options.folder);
     let open = || Tables::open(disk, &file, options.table_cache_bytes, None);
     let tables = open()?;
     let snapshot = tables.snapshot(Some(Families::new()))?;
-    let mut found =
-        Salvage { mark: snapshot.mark, rows: 0, bytes: 0, damage: None, after: None, before: None };
+    let mut found = Salvage { mark: snapshot.mark, rows: 0, bytes: 0, damage: None, after: None, before: None };
     let mut take = |found: &mut Salvage, key: &[u8], value: &[u8]| {
         found.rows += 1;
         found.bytes += (key.len() + value.len()) as u64;
@@ -303,22 +299,20 @@ fn salvage<D: Disk>(
     };
     found.damage = Some(damage);
     drop((snapshot, tables));
-    if backwards {
-        // A handle that met damage reads no more.
-        let tables = open()?;
-        let snapshot = tables.snapshot(Some(Families::new()))?;
-        let after = found.after.clone();
-        match snapshot.each_back(|key, value| {
-            if after.as_deref().is_some_and(|after| key <= after) {
-                return Ok(());
-            }
-            take(&mut found, key, value)?;
-            found.before = Some(key.to_vec());
-            Ok(())
-        }) {
-            Ok(()) | Err(StoreError::Damaged(_)) => {}
-            Err(error) => return Err(error),
+    // A handle that met damage reads no more.
+    let tables = open()?;
+    let snapshot = tables.snapshot(Some(Families::new()))?;
+    let after = found.after.clone();
+    match snapshot.each_back(|key, value| {
+        if after.as_deref().is_some_and(|after| key <= after) {
+            return Ok(());
         }
+        take(&mut found, key, value)?;
+        found.before = Some(key.to_vec());
+        Ok(())
+    }) {
+        Ok(()) | Err(StoreError::Damaged(_)) => {}
+        Err(error) => return Err(error),
     }
     Ok(found)
 }
@@ -332,7 +326,7 @@ fn rewrite_tables<D: Disk>(disk: &D, options: &Options) -> Result<(), StoreError
         disk.remove(&repaired).map_err(failed)?;
     }
     let mut rows = Vec::new();
-    let salvaged = salvage(disk, options, true, &mut |key, value| {
+    let salvaged = salvage(disk, options, &mut |key, value| {
         rows.push((Key::from_slice(key), value.to_vec()));
         Ok(())
     })?;

@@ -150,19 +150,11 @@ impl<D: Disk> Store<D> {
 
     /// The value of `key` whether it is a body or not.
     pub fn body(&self, key: &[u8]) -> Body<D> {
-        let entry = match self.active.map.get(key) {
-            Some(entry) => Some(entry),
-            None if self.active.masks.contains(key) => return Body::Absent,
-            None => match &self.frozen {
-                Some(frozen) => match frozen.layer.map.get(key) {
-                    None if frozen.layer.masks.contains(key) => return Body::Absent,
-                    found => found,
-                },
-                None => None,
-            },
+        let load = |load| {
+            self.body_loads.set(self.body_loads.get() + 1);
+            Body::Load(load)
         };
-        match entry {
-            Some(Entry::Tombstone) => Body::Absent,
+        match self.overlay(key) {
             Some(Entry::Inline(value, _) | Entry::Short(value, _)) => Body::Ready(Bytes::copy_from_slice(value)),
             Some(Entry::Bulk(position, _)) if position.sequence > self.sealed => {
                 let at = position.at as usize;
@@ -171,16 +163,10 @@ impl<D: Disk> Store<D> {
             }
             Some(Entry::Bulk(position, _)) => match self.shared.recent.body(*position) {
                 Some(body) => Body::Ready(body),
-                None => {
-                    self.body_loads.set(self.body_loads.get() + 1);
-                    Body::Load(BodyLoad::from_log(&self.shared.segments, *position))
-                }
+                None => load(BodyLoad::from_log(&self.shared.segments, *position)),
             },
-            None if self.snapshot.may_hold(key) => {
-                self.body_loads.set(self.body_loads.get() + 1);
-                Body::Load(BodyLoad::from_tables(Arc::clone(&self.snapshot), key))
-            }
-            None => Body::Absent,
+            None if self.snapshot.may_hold(key) => load(BodyLoad::from_tables(Arc::clone(&self.snapshot), key)),
+            Some(Entry::Tombstone) | None => Body::Absent,
         }
     }
 

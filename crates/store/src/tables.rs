@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use smallvec::SmallVec;
 use weir_core::kv::{Key, family, prefix_end};
 
 use crate::disk::{Disk, DiskFile};
@@ -225,7 +226,13 @@ impl Snapshot {
     }
 
     /// The rows from `from` to `to`, but not many more than `rows` and `bytes`; and where what is known ends.
-    pub(crate) fn load(&self, from: &[u8], to: &[u8], rows: usize, bytes: usize) -> Result<(Vec<Row>, Key), StoreError> {
+    pub(crate) fn load(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        rows: usize,
+        bytes: usize,
+    ) -> Result<(Vec<Row>, Key), StoreError> {
         if from >= to {
             return Ok((Vec::new(), Key::from_slice(to)));
         }
@@ -294,7 +301,7 @@ fn load(table: &Rows, from: &[u8], to: &[u8], rows: usize, bytes: usize) -> Resu
             Some((&INLINE, value)) => Some(Value::from_slice(value)),
             _ => None,
         };
-        taken += key.value().len() + value.as_ref().map_or(0, |value| value.len()) + size_of::<Row>();
+        taken += key.value().len() + value.as_ref().map_or(0, SmallVec::len) + size_of::<Row>();
         found.push(Row { key: Key::from_slice(key.value()), value });
     }
     Ok((found, Key::from_slice(to)))

@@ -1,6 +1,7 @@
 //! Reading and writing the state.
 
 use std::cmp::Ordering;
+use std::collections::btree_map;
 use std::iter::Peekable;
 use std::ops::{Bound, ControlFlow};
 
@@ -21,19 +22,8 @@ const SCAN_ROWS: usize = 1024;
 
 impl<D: Disk> View for Store<D> {
     fn get(&self, key: &[u8], ahead: usize) -> Result<Option<&[u8]>, Need> {
-        if let Some(entry) = self.active.map.get(key) {
+        if let Some(entry) = self.overlay(key) {
             return Ok(entry.seen());
-        }
-        if self.active.masks.contains(key) {
-            return Ok(None);
-        }
-        if let Some(frozen) = &self.frozen {
-            if let Some(entry) = frozen.layer.map.get(key) {
-                return Ok(entry.seen());
-            }
-            if frozen.layer.masks.contains(key) {
-                return Ok(None);
-            }
         }
         if !self.snapshot.may_hold(key) {
             return Ok(None);
@@ -80,6 +70,21 @@ impl<D: Disk> View for Store<D> {
 }
 
 impl<D: Disk> Store<D> {
+    /// What both layers of the overlay know of `key`; `None` where only the tables can tell.
+    pub(crate) fn overlay(&self, key: &[u8]) -> Option<&Entry> {
+        if let Some(entry) = self.active.map.get(key) {
+            return Some(entry);
+        }
+        if self.active.masks.contains(key) {
+            return Some(&Entry::Tombstone);
+        }
+        let frozen = &self.frozen.as_ref()?.layer;
+        match frozen.map.get(key) {
+            None if frozen.masks.contains(key) => Some(&Entry::Tombstone),
+            found => found,
+        }
+    }
+
     /// How far from `at` on it is known what the tables hold that counts: nothing, or the rows of a window.
     ///
     /// # Errors
@@ -201,10 +206,14 @@ fn body_entry(body: &[u8], sequence: u64, at: usize, born: Born) -> Entry {
     }
 }
 
+type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+type Entries<'a> = Peekable<btree_map::Range<'a, Key, Entry>>;
+
 /// The two layers of the overlay, walked together.
 struct Merge<'a> {
-    active: Peekable<std::collections::btree_map::Range<'a, Key, Entry>>,
-    frozen: Option<Peekable<std::collections::btree_map::Range<'a, Key, Entry>>>,
+    active: Entries<'a>,
+    frozen: Option<Entries<'a>>,
     active_masks: &'a Ranges,
     frozen_masks: Option<&'a Ranges>,
 }
@@ -226,12 +235,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Calls `row` for what is below `end`: the newest of both layers and the tables' `rows`.
-    fn run(
-        &mut self,
-        rows: &[Row],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    fn run(&mut self, rows: &[Row], end: &[u8], row: Each<'_>) -> ControlFlow<()> {
         let mut rows = rows.iter().take_while(|row| row.key.as_slice() < end).peekable();
         loop {
             let active = self.active.peek().map(|(key, _)| key.as_slice()).filter(|key| *key < end);

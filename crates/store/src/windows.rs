@@ -63,10 +63,6 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.map.is_empty()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.map.len()
     }

@@ -1,5 +1,12 @@
 //! Damage: a byte that changes on the disk is never taken for what was written, and never costs a record silently.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops at what it does not expect"
+)]
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -98,7 +105,10 @@ impl Outcomes {
         let last = history.last().unwrap();
         match open(disk) {
             Ok((content, recovery)) if recovery.torn.is_some() => {
-                assert!(history.iter().rev().take(2).any(|state| *state == content), "{what}: more than the last group is gone");
+                assert!(
+                    history.iter().rev().take(2).any(|state| *state == content),
+                    "{what}: more than the last group is gone"
+                );
                 self.torn += 1;
             }
             Ok((content, _)) => {

@@ -1,5 +1,12 @@
 //! A store whose disk fails it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops at what it does not expect"
+)]
+
 use std::ops::ControlFlow;
 
 use weir_core::Time;
@@ -10,7 +17,13 @@ use weir_store::{
 };
 
 fn options() -> Options {
-    Options { segment_bytes: 4096, reserve_bytes: 8 << 20, body_cache_bytes: 0, table_cache_bytes: 0, ..Options::default() }
+    Options {
+        segment_bytes: 4096,
+        reserve_bytes: 8 << 20,
+        body_cache_bytes: 0,
+        table_cache_bytes: 0,
+        ..Options::default()
+    }
 }
 
 fn open(disk: &MemoryDisk) -> (Store<MemoryDisk>, LogWriter<MemoryDisk>) {

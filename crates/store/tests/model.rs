@@ -1,5 +1,12 @@
 //! A store against a plain map, with checkpoints, loads and crashes in any order.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops at what it does not expect"
+)]
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -172,8 +179,11 @@ impl Run {
     }
 
     fn compare(&mut self) {
-        let expected: Vec<_> =
-            self.model.iter().map(|(key, (value, bulk))| (key.clone(), if *bulk { vec![] } else { value.clone() })).collect();
+        let expected: Vec<_> = self
+            .model
+            .iter()
+            .map(|(key, (value, bulk))| (key.clone(), if *bulk { vec![] } else { value.clone() }))
+            .collect();
         assert_eq!(self.scan(&[], &[255; 9], usize::MAX), expected);
     }
 

@@ -16,5 +16,5 @@ pub use segment_log::SegmentLog;
 
 pub(crate) use reader::{End, Floor, Record, read, read_leniently};
 pub(crate) use segment::{Segment, name as segment_name};
-pub(crate) use segments::Segments;
+pub(crate) use segments::{Piece, Segments};
 pub(crate) use writer::Writer;

@@ -78,7 +78,8 @@ impl<D: Disk> Log for SegmentLog<D> {
             return Ok(());
         }
         let digest = self.segments.digest(sequence);
-        let digest = digest.ok_or_else(|| StoreError::broken(format!("a snapshot of {sequence}, which is no record")))?;
+        let digest =
+            digest.ok_or_else(|| StoreError::broken(format!("a snapshot of {sequence}, which is no record")))?;
         let numbers = [sequence, u64::from(digest), self.writer.epoch()];
         note::write(&self.segments.disk, &snapshot_file(&self.segments), SNAPSHOT_VERSION, &numbers)?;
         self.snapshot = sequence;

@@ -53,6 +53,9 @@ impl Location {
     }
 }
 
+/// A part of a record in a segment, which stays as it is while this is kept: segment, offset, length.
+pub(crate) type Piece<D> = (Arc<Segment<D>>, u64, usize);
+
 /// What the writer, the readers of bodies and checkpoints share.
 #[derive(Debug)]
 pub(crate) struct Segments<D: Disk> {
@@ -66,7 +69,7 @@ pub(crate) struct Segments<D: Disk> {
     pub(crate) recycled: AtomicU64,
     pub(crate) created: AtomicU64,
     state: Mutex<State<D>>,
-    /// Held while files are made, renamed or removed, which is never under `state`.
+    /// Held while the number of segments is brought to what it should be, which does not keep the writer waiting.
     work: Mutex<()>,
 }
 
@@ -190,7 +193,7 @@ impl<D: Disk> Segments<D> {
     }
 
     /// The pieces of bytes `at` to `at + len` of a record, each with its segment, which stays as it is while held.
-    pub(crate) fn pieces(&self, sequence: u64, at: u32, len: u32) -> Option<Vec<(Arc<Segment<D>>, u64, usize)>> {
+    pub(crate) fn pieces(&self, sequence: u64, at: u32, len: u32) -> Option<Vec<Piece<D>>> {
         let state = self.state();
         let slot = usize::try_from(sequence.checked_sub(state.first)?).ok()?;
         let (location, _) = state.locations.get(slot)?;
@@ -309,13 +312,11 @@ impl<D: Disk> Segments<D> {
 
     /// Puts a fresh segment at the end of the log: a retired one, one of the pool, or a new one.
     pub(crate) fn activate(&self, epoch: u64) -> Result<Arc<Segment<D>>, StoreError> {
-        let _work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = match self.take() {
-            Some(source) => source,
-            None => {
-                self.make()?;
-                self.take().ok_or_else(|| StoreError::broken("a prepared segment is gone"))?
-            }
+        let source = if let Some(source) = self.take() {
+            source
+        } else {
+            self.make()?;
+            self.take().ok_or_else(|| StoreError::broken("a prepared segment is gone"))?
         };
         let index = {
             let mut state = self.state();

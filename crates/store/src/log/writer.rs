@@ -60,12 +60,11 @@ impl<D: Disk> Writer<D> {
         for segment in &found {
             segments.adopt(Arc::clone(segment));
         }
-        let current = match found.pop() {
-            Some(last) => last,
-            None => {
-                offset = 0;
-                segments.activate(epoch)?
-            }
+        let current = if let Some(last) = found.pop() {
+            last
+        } else {
+            offset = 0;
+            segments.activate(epoch)?
         };
         Ok(Self {
             segments,
