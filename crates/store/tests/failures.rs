@@ -13,7 +13,8 @@ use weir_core::Time;
 use weir_core::kv::{State, View};
 use weir_store::disk::{Disk, DiskFile};
 use weir_store::{
-    Body, Cut, LogWriter, MemoryDisk, OpenError, Options, Pressure, Store, StoreError, check, plan_repair, repair,
+    Body, Cut, LogWriter, MemoryDisk, OpenError, Options, Pressure, Store, StoreError, Upkeep, check, plan_repair,
+    repair,
 };
 
 fn options() -> Options {
@@ -39,7 +40,7 @@ fn commit(store: &mut Store<MemoryDisk>, writer: &mut LogWriter<MemoryDisk>) -> 
 }
 
 fn upkeep(store: &mut Store<MemoryDisk>) -> Result<(), StoreError> {
-    store.upkeep().map_or(Ok(()), |upkeep| upkeep.run())
+    store.upkeep().map_or(Ok(()), Upkeep::run)
 }
 
 fn key(n: u32) -> Vec<u8> {
@@ -139,7 +140,7 @@ fn a_group_that_finds_no_room_can_be_tried_again() {
     let (mut store, mut writer) = open(&disk);
     fill(&mut store, &mut writer, 0..3);
     disk.set_room(disk.used());
-    store.insert_bulk(&key(9), &[&[9; 20_000]]);
+    store.insert_bulk(&key(9), &[&vec![9; 20_000]]);
     let group = store.seal(Time(1)).unwrap();
     assert!(matches!(writer.append(&group), Err(StoreError::DiskFull { .. })));
     disk.set_room(u64::MAX);
@@ -301,7 +302,7 @@ fn a_repair_says_what_a_damaged_log_costs_before_it_cuts_it() {
     let error = Store::open(disk.clone(), options()).unwrap_err();
     let OpenError::Damaged(damage) = error else { panic!("{error}") };
     assert_eq!(damage.file, segment);
-    assert_eq!(check(&disk, &options()).unwrap().damage, [damage.clone()]);
+    assert_eq!(check(&disk, &options()).unwrap().damage, std::slice::from_ref(&damage));
     let plan = plan_repair(&disk, &options()).unwrap();
     assert_eq!(plan, [Cut::Log { damage, last_kept: 2, last_lost: 20, readable: 17 }]);
     assert!(Store::open(disk.clone(), options()).is_err(), "a plan changes nothing");
