@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -68,17 +69,34 @@ async fn deep(common: &Common, backlog: &Backlog, data_dir: &Path, shallow: Spee
     report.value("messages of the shallow backlog", backlog.shallow.min(backlog.messages), "");
     report.rate("loaded", backlog.messages, loaded_in, "/s");
     report.value("peak memory, loading and serving", serving >> 20, "MiB");
-    report.value("peak memory, after kill -9", server.memory_peak()? >> 20, "MiB");
     for (name, speed) in [("shallow", &shallow), ("deep", &speed), ("after kill -9", &speed_again)] {
         report.value(&format!("life cycles, {name}"), speed.rate.round(), "/s");
         report.millis(&format!("processor time of a life cycle, {name}"), speed.processor_time);
     }
     report.ratio("deep to shallow", speed.rate / shallow.rate);
     report.millis("restart to the first answer", restarted_in);
-    report.value("disk", disk >> 20, "MiB");
-    #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
-    report.ratio("disk to bodies", disk as f64 / (backlog.messages * common.body as u64) as f64);
+    let peak_again = server.memory_peak()?;
+    server.kill()?;
+    let live = live_bytes(&common.weir, data_dir)?;
+    report.value("peak memory, after kill -9", peak_again >> 20, "MiB");
+    report.value("disk", disk >> 20, "MiB").value("live rows, keys and values", live >> 20, "MiB");
+    report.ratio("disk to live rows", ratio(disk, live));
+    report.ratio("disk to bodies", ratio(disk, backlog.messages * common.body as u64));
     report.print()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// Bytes of the rows in the tables, as the store's own check counts them.
+fn live_bytes(weir: &Path, data_dir: &Path) -> anyhow::Result<u64> {
+    let checked = Command::new(weir).args(["store", "check"]).arg(data_dir).output()?;
+    let said = String::from_utf8_lossy(&checked.stdout);
+    anyhow::ensure!(checked.status.success(), "the store is not whole: {said}");
+    let bytes = said.split_once(" rows, ").and_then(|(_, rest)| rest.split_once(" bytes"));
+    Ok(bytes.context("the check does not tell the bytes of the rows")?.0.parse()?)
 }
 
 /// Fills a new queue with messages at rest; its URL.
