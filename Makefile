@@ -33,13 +33,13 @@ fmt:
 	$(CARGO) fmt --all
 
 unit: compiler
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --exclude weir-sim --locked
 
 doc: compiler
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 sim: compiler
-	$(CARGO) run --release --locked -p weir-sim -- --seeds $(WEIR_SIM_SEEDS)
+	$(CARGO) test --release --locked -p weir-sim
 
 release: compiler
 	$(CARGO) build --release --locked -p weir
