@@ -55,6 +55,8 @@ impl<D: Disk> Pages<D> {
         let file = disk.open(name, true).map_err(failed)?;
         let mut head = Head { block: vec![0; BLOCK], version: 0, synced: 1, dirty: false };
         if file.len().map_err(failed)? > 0 {
+            // A process that was killed may have left what it wrote to the operating system.
+            file.sync().map_err(failed)?;
             for copy in [0, 1] {
                 let mut bytes = vec![0; HEAD_STRIDE];
                 file.read_at(&mut bytes, copy * HEAD_STRIDE as u64).map_err(failed)?;

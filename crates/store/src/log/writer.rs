@@ -57,9 +57,14 @@ impl<D: Disk> Writer<D> {
                 last.file.sync().map_err(failed)?;
             }
         }
+        // A process that was killed may have left what it wrote, and what was read now, to the operating system.
+        let folder = format!("{}/log", segments.folder);
         for segment in &found {
+            let failed = |error| StoreError::io(format!("sync {}", segment::name(&segments.folder, segment.index)), error);
+            segment.file.sync().map_err(failed)?;
             segments.adopt(Arc::clone(segment));
         }
+        segments.disk.sync_names(&folder).map_err(|error| StoreError::io(format!("sync {folder}"), error))?;
         let current = if let Some(last) = found.pop() {
             last
         } else {
