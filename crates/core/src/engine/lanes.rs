@@ -41,15 +41,18 @@ pub(super) fn wait<S: State>(
     let mut value = crate::codec::Writer::new(1);
     value.number(u64::from(head.priority));
     state.insert(&queue.space.lane_waiting(lane, id), value.finish());
-    let behind = record.waiting > 0 && id > record.first;
+    let leads = record.waiting == 0 || id < record.first;
     record.waiting += 1;
-    record.first = if record.waiting == 1 { id } else { record.first.min(id) };
-    if behind && record.head.is_some_and(|(_, first)| first < id) {
-        // Somebody stands before it, and goes on standing there.
-        write(state, queue.space, lane, &record);
-        return Ok(());
+    if leads {
+        record.first = id;
     }
-    refresh(state, queue, lane, record)
+    // Without a lease `first` is the first message itself, so whether this one leads is known without a walk.
+    if leads && record.leased == 0 {
+        let head = (head.state == Standing::Ready).then_some((head.priority, id));
+        place(state, queue, lane, &mut record, head);
+    }
+    write(state, queue.space, lane, &record);
+    Ok(())
 }
 
 /// A waiting message leaves its place.
@@ -78,12 +81,7 @@ pub(super) fn settle<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane
 }
 
 /// Puts the lane where its record says that it belongs among the runnable ones, and stores the record.
-pub(super) fn refresh<S: State>(
-    state: &mut S,
-    queue: &mut QueueState,
-    lane: Lane,
-    mut record: LaneRecord,
-) -> Result<(), Stop> {
+fn refresh<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, mut record: LaneRecord) -> Result<(), Stop> {
     let space = queue.space;
     let head = if record.leased > 0 || record.waiting == 0 {
         None
@@ -95,18 +93,30 @@ pub(super) fn refresh<S: State>(
         }
         first.filter(|(_, head)| head.state == Standing::Ready).map(|(id, head)| (head.priority, *id))
     };
-    if head != record.head {
-        if let Some((priority, id)) = record.head {
-            state.delete(&space.lane_head(priority, id, lane));
-        }
-        if let Some((priority, id)) = head {
-            state.insert(&space.lane_head(priority, id, lane), &[]);
-            queue.head_gaps.occupy((u64::from(priority), id));
-        }
-        record.head = head;
-    }
+    place(state, queue, lane, &mut record, head);
     write(state, space, lane, &record);
     Ok(())
+}
+
+/// Moves the row by which the lane stands among the runnable ones.
+fn place<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    record: &mut LaneRecord,
+    head: Option<(u32, u64)>,
+) {
+    if head == record.head {
+        return;
+    }
+    if let Some((priority, id)) = record.head {
+        state.delete(&queue.space.lane_head(priority, id, lane));
+    }
+    if let Some((priority, id)) = head {
+        state.insert(&queue.space.lane_head(priority, id, lane), &[]);
+        queue.head_gaps.occupy((u64::from(priority), id));
+    }
+    record.head = head;
 }
 
 fn read<S: View>(state: &S, space: Space, lane: Lane) -> Result<LaneRecord, Stop> {
@@ -133,6 +143,11 @@ fn front<S: View>(state: &S, space: Space, lane: Lane, record: &LaneRecord, coun
     if wanted == 0 {
         return Ok(Front::new());
     }
+    // The first one may have come back by the very command that asks, in front of all that is loaded: a walk from it
+    // would come to rows that nobody read before.
+    if wanted == 1 && state.get(&from, 0)?.is_some() {
+        return Ok(Front::from_iter([(record.first, head(state, space, record.first)?)]));
+    }
     let scanned = state.scan(&from, &to, &mut |key, _| {
         let id = keys::after_kind(key).and_then(|rest| rest.get(16..)).and_then(crate::kv::split_ordered);
         ids.extend(id.map(|(id, _)| id));
@@ -141,10 +156,13 @@ fn front<S: View>(state: &S, space: Space, lane: Lane, record: &LaneRecord, coun
     scanned?;
     let mut front = Front::new();
     for id in ids {
-        let bytes = state.get(&space.message(id), 0)?;
-        let bytes =
-            bytes.ok_or(Stop::Unreadable(Unreadable::Damaged { what: "a lane: a message of it is missing" }))?;
-        front.push((id, Head::read(bytes)?));
+        front.push((id, head(state, space, id)?));
     }
     Ok(front)
+}
+
+fn head<S: View>(state: &S, space: Space, id: u64) -> Result<Head, Stop> {
+    let bytes = state.get(&space.message(id), 0)?;
+    let bytes = bytes.ok_or(Stop::Unreadable(Unreadable::Damaged { what: "a lane: a message of it is missing" }))?;
+    Ok(Head::read(bytes)?)
 }

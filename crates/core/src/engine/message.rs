@@ -50,7 +50,7 @@ impl Engine {
         if let Some(queue) = self.queues.get_mut(&queue) {
             state.insert(&queue.space.message(id), head.write().finish());
             queue.message_gaps.occupy((id, 0));
-            stand(state, queue, &mut self.due, id, head)?;
+            prepared(stand(state, queue, &mut self.due, id, head))?;
         }
         self.touched(queue);
         if head.source.is_some() {
@@ -64,7 +64,7 @@ impl Engine {
     pub(super) fn leave<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
         if let Some(queue) = self.queues.get_mut(&queue) {
             state.delete(&queue.space.message(id));
-            unstand(state, queue, id, head)?;
+            prepared(unstand(state, queue, id, head))?;
         }
         self.touched(queue);
         Ok(())
@@ -89,12 +89,18 @@ impl Engine {
     ) -> Result<(), Stop> {
         if let Some(queue) = self.queues.get_mut(&queue) {
             state.put(&queue.space.message(id), after.write().finish());
-            unstand(state, queue, id, before)?;
-            stand(state, queue, &mut self.due, id, after)?;
+            prepared(unstand(state, queue, id, before))?;
+            prepared(stand(state, queue, &mut self.due, id, after))?;
         }
         self.touched(queue);
         Ok(())
     }
+}
+
+/// Insists that a transition read only what was prepared: it has written already, so it cannot be tried again.
+fn prepared(outcome: Result<(), Stop>) -> Result<(), Stop> {
+    assert!(!matches!(outcome, Err(Stop::Need(_))), "a transition reads only what was prepared: {outcome:?}");
+    outcome
 }
 
 /// Writes the rows, and counts the message, for its standing.

@@ -11,59 +11,68 @@ use weir_core::api::*;
 use weir_core::kv::{Key, Need, RowVisitor, State, View};
 use weir_core::{Engine, Stop, Time};
 
-/// Rows in memory of which only those loaded may be read. Panics where a handler writes before a read that stops it.
+/// Rows of which only those in loaded stretches, and those written since, may be read, as in a store.
 #[derive(Debug, Default)]
 pub struct Rows {
     pub all: BTreeMap<Key, Vec<u8>>,
-    /// `None`: every row is in memory.
-    loaded: Option<BTreeSet<Key>>,
+    /// Stretches from a key (inclusive) to another (exclusive). `None`: every row is in memory.
+    loaded: Option<Vec<(Key, Key)>>,
+    written: BTreeSet<Key>,
     wrote: std::cell::Cell<bool>,
 }
 
 impl Rows {
-    fn is_cold(&self, key: &[u8]) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| !loaded.contains(key))
+    /// Where the loaded stretch around `at` ends.
+    fn loaded_end(&self, at: &[u8], to: &[u8]) -> Option<Key> {
+        let Some(loaded) = &self.loaded else { return Some(Key::from_slice(to)) };
+        let around = loaded.iter().filter(|(from, end)| from.as_slice() <= at && at < end.as_slice());
+        around.map(|(_, end)| end.clone().min(Key::from_slice(to))).max()
     }
 
     pub fn load(&mut self, need: &Need) {
-        let found: Vec<Key> = self
-            .all
-            .range(need.from.clone()..need.to.clone())
-            .take(need.rows.max(1))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let mut rows = self.all.range(need.from.clone()..need.to.clone());
+        let end = rows.nth(need.rows.max(1)).map_or(need.to.clone(), |(key, _)| key.clone());
         if let Some(loaded) = &mut self.loaded {
-            loaded.insert(need.from.clone());
-            loaded.extend(found);
+            loaded.push((need.from.clone(), end));
         }
+    }
+
+    /// Makes every row cold.
+    fn forget(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.clear();
+        }
+        self.written.clear();
     }
 
     fn write(&mut self, key: &[u8]) {
         self.wrote.set(true);
-        if let Some(loaded) = &mut self.loaded {
-            loaded.insert(Key::from_slice(key));
-        }
+        self.written.insert(Key::from_slice(key));
     }
 }
 
 impl View for Rows {
     fn get(&self, key: &[u8], _ahead: usize) -> Result<Option<&[u8]>, Need> {
-        if self.is_cold(key) {
-            let mut to = Key::from_slice(key);
-            to.push(0);
+        let mut to = Key::from_slice(key);
+        to.push(0);
+        if !self.written.contains(key) && self.loaded_end(key, &to).is_none() {
             return Err(Need { from: Key::from_slice(key), to, rows: 1 });
         }
         Ok(self.all.get(key).map(Vec::as_slice))
     }
 
     fn scan(&self, from: &[u8], to: &[u8], row: RowVisitor<'_>) -> Result<(), Need> {
-        for (key, value) in self.all.range(Key::from_slice(from)..Key::from_slice(to)) {
-            if self.is_cold(key) {
-                return Err(Need { from: key.clone(), to: Key::from_slice(to), rows: 2 });
+        let mut at = Key::from_slice(from);
+        while at.as_slice() < to {
+            let Some(end) = self.loaded_end(&at, to) else {
+                return Err(Need { from: at, to: Key::from_slice(to), rows: 1 });
+            };
+            for (key, value) in self.all.range(at..end.clone()) {
+                if row(key, value) == ControlFlow::Break(()) {
+                    return Ok(());
+                }
             }
-            if row(key, value) == ControlFlow::Break(()) {
-                break;
-            }
+            at = end;
         }
         Ok(())
     }
@@ -122,7 +131,7 @@ impl World {
 
     /// A world in which every row has to be loaded anew for each command.
     pub fn cold() -> Self {
-        Self::over(Rows { loaded: Some(BTreeSet::new()), ..Rows::default() })
+        Self::over(Rows { loaded: Some(Vec::new()), ..Rows::default() })
     }
 
     fn over(rows: Rows) -> Self {
@@ -162,9 +171,7 @@ impl World {
     pub fn give(&mut self, command: Command) -> Token {
         self.last_token += 1;
         let token = Token(self.last_token);
-        if let Some(loaded) = &mut self.rows.loaded {
-            loaded.clear();
-        }
+        self.rows.forget();
         let mut out = Output::default();
         loop {
             self.rows.wrote.set(false);
@@ -229,9 +236,16 @@ impl World {
     }
 
     fn tick(&mut self) {
-        let mut out = Output::default();
-        self.engine.tick(self.now, &mut self.rows, &mut out).unwrap();
-        self.take(out);
+        self.rows.forget();
+        loop {
+            let mut out = Output::default();
+            self.engine.tick(self.now, &mut self.rows, &mut out).unwrap();
+            let done = out.needs.is_empty();
+            self.take(out);
+            if done {
+                return;
+            }
+        }
     }
 
     pub fn create(&mut self, name: &str, config: Config) -> QueueId {
