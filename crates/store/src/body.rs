@@ -77,7 +77,6 @@ fn read<D: Disk>(folder: &str, pieces: &[Piece<D>], checksum: u32) -> Result<Byt
         rest = after;
     }
     if crc32c::crc32c(&body) != checksum {
-        eprintln!("XXX {:?}", pieces.iter().map(|(s, o, l)| (s.index, *o, *l)).collect::<Vec<_>>());
         let (file, offset) =
             pieces.first().map(|(segment, at, _)| (segment_name(folder, segment.index), *at)).unwrap_or_default();
         return Err(Damage { file, offset, reason: "the checksum of a body is wrong".to_owned() }.into());

@@ -81,6 +81,8 @@ struct State<D: Disk> {
     retired: VecDeque<Arc<Segment<D>>>,
     /// Names of prepared files in the pool.
     pool: Vec<String>,
+    /// The oldest segment that the writer may still write to.
+    writing: u64,
     next_index: u64,
     next_pool: u64,
     /// Location and digest of the records from `first` on.
@@ -103,6 +105,7 @@ impl<D: Disk> Segments<D> {
                 live: BTreeMap::new(),
                 retired: VecDeque::new(),
                 pool: Vec::new(),
+                writing: 0,
                 next_index: 1,
                 next_pool: 1,
                 locations: VecDeque::new(),
@@ -114,10 +117,6 @@ impl<D: Disk> Segments<D> {
 
     fn state(&self) -> MutexGuard<'_, State<D>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pool_folder(&self) -> String {
-        format!("{}/pool", self.folder)
     }
 
     fn log_folder(&self) -> String {
@@ -141,16 +140,17 @@ impl<D: Disk> Segments<D> {
     pub(crate) fn find(&self) -> io::Result<Vec<Arc<Segment<D>>>> {
         let found = self.open_all()?;
         self.state().next_index = found.last().map_or(1, |segment| segment.index + 1);
-        for file in self.disk.list(&self.pool_folder())? {
-            let name = format!("{}/{file}", self.pool_folder());
+        for file in self.disk.list(&self.log_folder())? {
+            let name = format!("{}/{file}", self.log_folder());
             let mut state = self.state();
-            match file.parse::<u64>() {
-                Ok(number) if self.disk.open(&name, false)?.len()? == self.segment_bytes => {
-                    state.next_pool = state.next_pool.max(number + 1);
+            match file.split_once('.') {
+                Some((number, "spare")) if self.disk.open(&name, false)?.len()? == self.segment_bytes => {
+                    state.next_pool = state.next_pool.max(number.parse().unwrap_or(0) + 1);
                     state.pool.push(name);
                 }
                 // Not written to its end, or of another length than segments now have.
-                _ => self.disk.remove(&name)?,
+                Some((_, "spare" | "part")) => self.disk.remove(&name)?,
+                _ => {}
             }
         }
         Ok(found)
@@ -171,6 +171,11 @@ impl<D: Disk> Segments<D> {
         let mut state = self.state();
         state.locations.clear();
         state.first = first;
+    }
+
+    /// Takes note of the oldest segment that the writer may still write to: neither it nor a newer one is recycled.
+    pub(crate) fn set_writing(&self, index: u64) {
+        self.state().writing = index;
     }
 
     /// Takes note of where the next record stands.
@@ -217,9 +222,9 @@ impl<D: Disk> Segments<D> {
         while state.first <= sequence && state.locations.pop_front().is_some() {
             state.first += 1;
         }
-        // The newest segment is being written.
-        while state.live.len() > 1
-            && let Some(first) = state.live.first_entry()
+        let writing = state.writing;
+        while let Some(first) = state.live.first_entry()
+            && *first.key() < writing
             && first.get().1 <= sequence
         {
             let (segment, _) = first.remove();
@@ -279,8 +284,10 @@ impl<D: Disk> Segments<D> {
             state.next_pool += 1;
             state.next_pool - 1
         };
-        let name = format!("{}/{number:08}", self.pool_folder());
-        let part = format!("{name}.part");
+        // In the folder of the log, since a rename within one folder is whole or not there after a crash: a prepared
+        // file must never be there under its old name too once it is a segment.
+        let name = format!("{}/{number:08}.spare", self.log_folder());
+        let part = format!("{}/{number:08}.part", self.log_folder());
         match self.fill(&part).and_then(|()| self.disk.rename(&part, &name)) {
             Ok(()) => {
                 self.created.fetch_add(1, Ordering::Relaxed);

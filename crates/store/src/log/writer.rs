@@ -60,7 +60,8 @@ impl<D: Disk> Writer<D> {
         // A process that was killed may have left what it wrote, and what was read now, to the operating system.
         let folder = format!("{}/log", segments.folder);
         for segment in &found {
-            let failed = |error| StoreError::io(format!("sync {}", segment::name(&segments.folder, segment.index)), error);
+            let failed =
+                |error| StoreError::io(format!("sync {}", segment::name(&segments.folder, segment.index)), error);
             segment.file.sync().map_err(failed)?;
             segments.adopt(Arc::clone(segment));
         }
@@ -71,6 +72,7 @@ impl<D: Disk> Writer<D> {
             offset = 0;
             segments.activate(epoch)?
         };
+        segments.set_writing(current.index);
         Ok(Self {
             segments,
             current,
@@ -192,6 +194,7 @@ impl<D: Disk> Writer<D> {
         }
         self.sequence = sequence;
         self.segments.record(sequence, Location::from_places(places), self.digest);
+        self.segments.set_writing(self.current.index);
         Ok(())
     }
 }
