@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use weir_core::api::{Delivery, Kind, QueueId};
+use weir_core::api::{Delivery, Kind, Lane, QueueId};
 
 use super::{Checked, Hold, Model};
 
@@ -20,7 +20,8 @@ impl Model {
                 self.check_lane(id, *number, delivery, &before, at)?;
                 before.insert(*number);
                 let lane = self.messages.get(number).and_then(|message| message.lane);
-                if !lanes.insert(lane) {
+                // A group stands where its first message stands, also one that turns out to be a dead letter.
+                if !lanes.insert(lane) || self.may_have_lost_its_first(id, lane, delivery.handle.message) {
                     continue;
                 }
             }
@@ -36,6 +37,12 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    fn may_have_lost_its_first(&self, id: QueueId, lane: Option<Lane>, first: u64) -> bool {
+        self.messages
+            .values()
+            .any(|other| other.queue == id && other.lane == lane && other.id < first && self.may_have_moved(other))
     }
 
     /// Within a group everything earlier is gone or came before in the same batch, and nothing else is under a lease.

@@ -34,7 +34,7 @@ impl Run {
         if self.profile.crash_every > 0 && self.power.chance(1, self.profile.crash_every) {
             return self.crash();
         }
-        if self.schedule.chance(1, 150) {
+        if self.schedule.chance(1, 150) && !std::env::var("PLAIN").unwrap_or_default().contains('x') {
             return self.close();
         }
         if self.schedule.chance(1, 40) {
@@ -76,9 +76,13 @@ impl Run {
             mutation.alter_command(&mut command, &self.coverage);
         }
         let parked = life.driver.figures().parked;
+        let written = life.driver.store().unsealed_bytes();
         let responder = answered.then(|| self.inbox.responder(token));
         let poisoned = life.driver.poisoned().is_some();
         life.driver.submit(Time(self.now), token, command, responder);
+        if life.driver.figures().parked > parked && life.driver.store().unsealed_bytes() != written {
+            return Err(format!("command {} wrote something and then had to wait for rows", token.0));
+        }
         if let (Command::Return { .. }, false) = (&original, poisoned) {
             let effect = Effect {
                 token,
