@@ -7,6 +7,7 @@ use weir_shard::{BUCKETS_US, Metrics};
 use crate::engine::{Figure, Figures, HistogramFigure};
 
 /// What `metrics` says.
+#[expect(clippy::cast_precision_loss, reason = "a figure of 2^53 and more may lose its last digit")]
 pub(crate) fn of(metrics: &Metrics) -> Figures {
     let store = &metrics.store;
     let counter = |name, help, value: u64| Figure { name, help, is_counter: true, value: value as f64 };

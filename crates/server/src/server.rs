@@ -151,12 +151,11 @@ async fn serve<E: Engine>(app: Arc<App<E>>, stream: TcpStream, _permit: OwnedSem
             result = served.as_mut() => Some(result),
             _ = stopping.wait_for(|stopping| *stopping) => None,
         };
-        let result = match result {
-            Some(result) => result,
-            None => {
-                served.as_mut().graceful_shutdown();
-                served.await
-            }
+        let result = if let Some(result) = result {
+            result
+        } else {
+            served.as_mut().graceful_shutdown();
+            served.await
         };
         if let Err(error) = result {
             tracing::debug!(%error, "a connection broke");

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log::start();
     let outcome = match arguments.command {
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Store(command) => store::run(command),
     };
     match outcome {

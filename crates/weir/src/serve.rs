@@ -48,7 +48,7 @@ enum Enforce {
 }
 
 /// Serves until a signal comes.
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = Config {
         listen: arguments.listen,
         connections_max: arguments.connections_max,
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     // Refused before the data is touched.
     config.check_listen()?;
-    let shard = open(&arguments)?;
+    let shard = open(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("weir-http")

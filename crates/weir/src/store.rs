@@ -102,7 +102,11 @@ fn describe(report: &Report) -> String {
 }
 
 fn list(cuts: &[Cut]) -> String {
-    cuts.iter().map(|cut| format!("- {}\n", describe_cut(cut))).collect()
+    let mut text = String::new();
+    for cut in cuts {
+        let _ = writeln!(text, "- {}", describe_cut(cut));
+    }
+    text
 }
 
 fn describe_cut(cut: &Cut) -> String {

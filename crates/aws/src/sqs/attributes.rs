@@ -1,10 +1,9 @@
 //! The attributes of a queue: read into its configuration, and written out of it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use weir_core::api::{Config, Counters, Kind, Queue, Redrive};
 
 use super::limits::{Limits, MESSAGE_SIZE_MIN, NOTE_BYTES_MAX, RECEIVES_MAX, RETENTION_S_MIN};
@@ -69,15 +68,18 @@ fn apply_one(config: &mut Config, name: &str, value: &str, context: &Context<'_>
                 return Err(bad_value(name, value, "a queue's kind is fixed by its name"));
             }
         }
-        _ => match KEPT.into_iter().find(|&(known, _, fifo)| known == name && (!fifo || context.kind == Kind::Fifo)) {
-            Some((_, default, _)) => keep(config, name, value, default)?,
-            None => {
-                let message = format!("Unknown Attribute {}.", text::quote(name, 256));
-                return Err(Fault::new(Code::InvalidAttributeName, message));
-            }
-        },
+        _ => {
+            let exists = |fifo: bool| !fifo || context.kind == Kind::Fifo;
+            let kept = KEPT.into_iter().find(|&(known, _, fifo)| known == name && exists(fifo));
+            let (_, default, _) = kept.ok_or_else(|| unknown(name))?;
+            keep(config, name, value, default)?;
+        }
     }
     Ok(())
+}
+
+fn unknown(name: &str) -> Fault {
+    Fault::new(Code::InvalidAttributeName, format!("Unknown Attribute {}.", text::quote(name, 256)))
 }
 
 fn number(name: &str, value: &str, min: i64, max: i64) -> Result<u64, Fault> {
@@ -102,9 +104,9 @@ fn bad_value(name: &str, value: &str, reason: &str) -> Fault {
 }
 
 fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(), Fault> {
-    let of = |allowed: &[&str]| match allowed.contains(&value) {
-        true => Ok(()),
-        false => Err(bad_value(name, value, &format!("must be one of {}", allowed.join(", ")))),
+    let of = |allowed: &[&str]| {
+        let known = allowed.contains(&value);
+        known.then_some(()).ok_or_else(|| bad_value(name, value, &format!("must be one of {}", allowed.join(", "))))
     };
     match name {
         "DeduplicationScope" => of(&["queue", "messageGroup"])?,
@@ -115,7 +117,7 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
             return Err(bad_value(name, value, &format!("must be at most {NOTE_BYTES_MAX} bytes long")));
         }
         "Policy" | "RedriveAllowPolicy" if !value.is_empty() => {
-            serde_json::from_str::<Object<'_>>(value).map_err(|error| bad_value(name, value, &error.to_string()))?;
+            serde_json::from_str::<Object>(value).map_err(|error| bad_value(name, value, &error.to_string()))?;
         }
         _ => {}
     }
@@ -128,9 +130,30 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
 }
 
 /// Any JSON object, whatever it holds.
-type Object<'a> = BTreeMap<Cow<'a, str>, IgnoredAny>;
+struct Object;
 
-#[derive(Deserialize)]
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Object)
+    }
+}
+
+#[derive(serde::Deserialize)]
 struct RedrivePolicy<'a> {
     #[serde(borrow, rename = "deadLetterTargetArn")]
     target: Option<Cow<'a, str>>,
@@ -139,7 +162,7 @@ struct RedrivePolicy<'a> {
 }
 
 /// A number, or a string of one: clients send both.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Count<'a> {
     Number(u64),
@@ -238,10 +261,7 @@ impl<'a> Wanted<'a> {
             |name: &str| name == "All" || NAMES.contains(&name) || KEPT.iter().any(|(kept, _, _)| *kept == name);
         match names.iter().find(|name| !known(name)) {
             None => Ok(Self { names, all: names.iter().any(|name| name == "All") }),
-            Some(name) => {
-                let message = format!("Unknown Attribute {}.", text::quote(name, 256));
-                Err(Fault::new(Code::InvalidAttributeName, message))
-            }
+            Some(name) => Err(unknown(name)),
         }
     }
 

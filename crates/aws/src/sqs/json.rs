@@ -7,7 +7,7 @@ mod shapes;
 
 pub use decode::{Decode, decode};
 pub use encode::{
-    Failure, change_visibility_batch, delete_batch, error, list_queues, queue_attributes, queue_url, received, send,
+    Outcome, change_visibility_batch, delete_batch, error, list_queues, queue_attributes, queue_url, received, send,
     send_batch,
 };
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use weir_aws::sqs::Operation;
 use weir_aws::{Code, Fault};
@@ -40,7 +41,7 @@ pub(crate) async fn respond<E: Engine>(
 async fn aws<E: Engine>(app: &App<E>, connection: &Arc<Connection>, request: Request<Incoming>) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
-    let target = head.headers.get("x-amz-target").map(|target| target.as_bytes());
+    let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
     let operation = target.and_then(Operation::from_target);
     let body = body::read(incoming, &app.config, &app.bodies_bytes).await;
     let outcome = match (operation, body) {
@@ -48,7 +49,7 @@ async fn aws<E: Engine>(app: &App<E>, connection: &Arc<Connection>, request: Req
         (None, Ok(_)) => Err(unknown_operation(target).into()),
         (Some(operation), Ok(body)) => {
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-            let host = host.or(head.uri.authority().map(|authority| authority.as_str()));
+            let host = host.or(head.uri.authority().map(Authority::as_str));
             sqs::serve(app, connection, operation, host, &body).await
         }
     };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
@@ -137,12 +138,13 @@ impl Snapshot {
                 family.encode_family(&labels)?.encode_gauge(&count)?;
             }
         }
-        let help = "When the oldest message of a queue was sent, in seconds since the epoch";
-        let mut family = encoder.encode_descriptor("queue_oldest_timestamp_seconds", help, None, MetricType::Gauge)?;
+        let help = "How long ago the oldest message of a queue was sent";
+        let mut family = encoder.encode_descriptor("queue_oldest_age_seconds", help, None, MetricType::Gauge)?;
+        let now = now();
         for depth in &self.depths {
             if let Some(oldest) = depth.oldest {
                 let labels = [("queue", label(&depth.queue.name))];
-                family.encode_family(&labels)?.encode_gauge(&(oldest.0 as f64 / 1_000.0))?;
+                family.encode_family(&labels)?.encode_gauge(&now.since(oldest).as_secs_f64())?;
             }
         }
         Ok(())
@@ -165,6 +167,12 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// The time on the wall: ages are shown in it.
+fn now() -> Time {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(0).after(since_epoch)
 }
 
 /// A queue's name as the value of a label.

@@ -26,7 +26,7 @@ impl<E: Engine> Door<'_, E> {
         let command = Command::Receive { queue: queue.id, max, visibility_ms, wait_ms };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
         let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
-        self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection)
+        Ok(self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection))
     }
 
     /// Receives, waiting no longer than the server runs.
@@ -57,7 +57,7 @@ impl<E: Engine> Door<'_, E> {
         deliveries: &[Delivery],
         payloads: &[Bytes],
         selection: &Selection<'_>,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Bytes {
         let region = &self.app.config.region;
         let mut messages = Vec::with_capacity(deliveries.len());
         for (delivery, payload) in deliveries.iter().zip(payloads) {
@@ -72,10 +72,10 @@ impl<E: Engine> Door<'_, E> {
         }
         let body = json::received(&messages);
         if messages.is_empty() {
-            return Ok(body.into());
+            return body.into();
         }
         let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
-        Ok(self.connection.delivering(body, &self.app.undelivered, queue.id, handles))
+        self.connection.delivering(body, &self.app.undelivered, queue.id, handles)
     }
 }
 

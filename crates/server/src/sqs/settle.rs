@@ -34,9 +34,10 @@ impl<E: Engine> Door<'_, E> {
         let texts = entries.iter().map(|entry| entry.receipt_handle.as_ref());
         let decoded: Vec<Result<(&str, Handle), Fault>> = texts.map(|text| handle(&queue, text)).collect();
         let handles: SmallVec<[Handle; 1]> = decoded.iter().flatten().map(|&(_, handle)| handle).collect();
-        let outcomes = match handles.is_empty() {
-            true => Outcomes::new(),
-            false => self.settle(Command::Delete { queue: queue.id, handles }).await?,
+        let outcomes = if handles.is_empty() {
+            Outcomes::new()
+        } else {
+            self.settle(Command::Delete { queue: queue.id, handles }).await?
         };
         let mut outcomes = outcomes.into_iter();
         let settled = decoded.into_iter().map(|decoded| {
@@ -73,9 +74,10 @@ impl<E: Engine> Door<'_, E> {
         let decoded: Vec<Result<(&str, Handle, u64), Fault>> = decoded.collect();
         let changes: SmallVec<[(Handle, u64); 1]> =
             decoded.iter().flatten().map(|&(_, handle, ms)| (handle, ms)).collect();
-        let outcomes = match changes.is_empty() {
-            true => Outcomes::new(),
-            false => self.settle(Command::ChangeVisibility { queue: queue.id, changes }).await?,
+        let outcomes = if changes.is_empty() {
+            Outcomes::new()
+        } else {
+            self.settle(Command::ChangeVisibility { queue: queue.id, changes }).await?
         };
         let mut outcomes = outcomes.into_iter();
         let settled = decoded.into_iter().map(|decoded| {

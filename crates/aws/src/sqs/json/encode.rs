@@ -34,25 +34,25 @@ pub fn send(sent: &Sent, digests: &Digests, fifo: bool) -> Vec<u8> {
     out
 }
 
-/// An entry of a batch that failed.
-pub type Failure<'a> = (&'a str, Fault);
+/// What became of an entry of a batch, by the entry's id.
+pub type Outcome<'a, T> = (&'a str, Result<T, Fault>);
 
 /// The answer of `SendMessageBatch`: what became of each entry, by its id.
-pub fn send_batch(entries: &[(&str, Result<(Sent, Digests), Fault>)], fifo: bool) -> Vec<u8> {
+pub fn send_batch(entries: &[Outcome<'_, (Sent, Digests)>], fifo: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 + 256 * entries.len());
     batch(&mut out, entries, |object, (sent, digests)| sent_fields(object, sent, digests, fifo));
     out
 }
 
 /// The answer of `DeleteMessageBatch`.
-pub fn delete_batch(entries: &[(&str, Result<(), Fault>)]) -> Vec<u8> {
+pub fn delete_batch(entries: &[Outcome<'_, ()>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 + 64 * entries.len());
     batch(&mut out, entries, |_, ()| ());
     out
 }
 
 /// The answer of `ChangeMessageVisibilityBatch`.
-pub fn change_visibility_batch(entries: &[(&str, Result<(), Fault>)]) -> Vec<u8> {
+pub fn change_visibility_batch(entries: &[Outcome<'_, ()>]) -> Vec<u8> {
     delete_batch(entries)
 }
 
@@ -121,7 +121,7 @@ fn sent_fields(object: &mut Object<'_>, sent: &Sent, digests: &Digests, fifo: bo
 }
 
 /// Writes which entries of a batch succeeded, each with its `fields`, and which failed.
-fn batch<T>(out: &mut Vec<u8>, entries: &[(&str, Result<T, Fault>)], fields: impl Fn(&mut Object<'_>, &T)) {
+fn batch<T>(out: &mut Vec<u8>, entries: &[Outcome<'_, T>], fields: impl Fn(&mut Object<'_>, &T)) {
     let done: Vec<(&str, &T)> =
         entries.iter().filter_map(|(id, outcome)| outcome.as_ref().ok().map(|done| (*id, done))).collect();
     let failed: Vec<(&str, &Fault)> =

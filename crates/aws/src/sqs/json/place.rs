@@ -1,5 +1,7 @@
 //! Where in a document something is: `Entries[3].DelaySeconds`.
 
+use std::fmt::Write;
+
 /// Deepest place that is named: what lies deeper is named by what holds it.
 const DEPTH_MAX: usize = 8;
 /// Longest key that is named.
@@ -70,7 +72,9 @@ fn name(levels: &[Level]) -> String {
                 }
                 name.push_str(key);
             }
-            Level::List { index } => name.push_str(&format!("[{index}]")),
+            Level::List { index } => {
+                let _ = write!(name, "[{index}]");
+            }
         }
     }
     name
