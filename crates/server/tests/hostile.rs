@@ -13,7 +13,7 @@ use weir_server::Config;
 fn refused(running: &Running, bytes: &[u8], status: u16, shape: &str) {
     let answer = running.exchange(bytes).expect("an answer");
     assert_eq!(answer.status, status, "{}", answer.head);
-    assert!(answer.json()["__type"].as_str().unwrap().ends_with(shape), "{:?}", answer.json());
+    assert!(answer.shape().ends_with(shape), "{:?}", answer.json());
     assert!(answer.head.contains("x-amzn-query-error: "), "{}", answer.head);
 }
 
@@ -113,14 +113,14 @@ fn a_request_cut_off_in_its_body_stores_nothing() {
 #[test]
 fn too_many_or_too_long_headers_are_refused() {
     let running = start(config());
-    let many: String = (0..100_000).map(|n| format!("X-Header-{n}: x\r\n")).collect();
+    let many = "X-Header: x\r\n".repeat(100_000);
     let long = format!("X-Long: {}\r\n", "x".repeat(1_000_000));
     for headers in [many, long] {
         if let Some(answer) = running.exchange(format!("GET / HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()) {
             assert_eq!(answer.status, 431);
         }
     }
-    let in_bounds: String = (0..90).map(|n| format!("X-Header-{n}: x\r\n")).collect();
+    let in_bounds = "X-Header: x\r\n".repeat(90);
     let request = format!("GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{in_bounds}\r\n");
     assert_eq!(running.exchange(request.as_bytes()).unwrap().status, 200);
 }

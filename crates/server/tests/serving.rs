@@ -15,7 +15,7 @@ fn receive(url: &str) -> Vec<u8> {
 
 fn waiting(running: &support::Running, url: &str) -> TcpStream {
     let mut stream = running.connect();
-    stream.write_all(&receive(url)).unwrap();
+    stream.write_all(&receive(url)).expect("an open connection takes a request");
     running.wait_for_metric("weir_waiting_receivers 1");
     stream
 }

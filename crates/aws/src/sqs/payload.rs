@@ -203,7 +203,7 @@ mod tests {
     struct Owned {
         uuid: [u8; 16],
         group: Option<String>,
-        dedup: Option<Option<String>>,
+        dedup: Option<Result<String, ()>>,
         trace: Option<String>,
         attributes: Vec<(String, String, Result<String, Vec<u8>>)>,
         body: String,
@@ -237,9 +237,22 @@ mod tests {
         let option = || proptest::option::of(".{0,200}");
         let attribute = (".{0,20}", ".{0,20}", proptest::result::maybe_ok(".{0,20}", any::<Vec<u8>>()));
         let attributes = proptest::collection::vec(attribute, 0..5);
-        (any::<[u8; 16]>(), option(), proptest::option::of(option()), option(), attributes, ".{0,300}").prop_map(
-            |(uuid, group, dedup, trace, attributes, body)| Owned { uuid, group, dedup, trace, attributes, body },
+        (
+            any::<[u8; 16]>(),
+            option(),
+            proptest::option::of(proptest::result::maybe_ok(".{0,200}", Just(()))),
+            option(),
+            attributes,
+            ".{0,300}",
         )
+            .prop_map(|(uuid, group, dedup, trace, attributes, body)| Owned {
+                uuid,
+                group,
+                dedup,
+                trace,
+                attributes,
+                body,
+            })
     }
 
     proptest! {

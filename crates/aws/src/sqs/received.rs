@@ -153,8 +153,8 @@ pub fn sequence_number(id: u64) -> String {
 mod tests {
     use super::*;
 
-    fn names(list: &[&'static str]) -> Option<Vec<Text<'static>>> {
-        Some(list.iter().map(|&name| name.into()).collect())
+    fn names(list: &[&'static str]) -> Vec<Text<'static>> {
+        list.iter().map(|&name| name.into()).collect()
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             ("foo.*", "foo", false),
             ("b", "a", false),
         ] {
-            let request = ReceiveMessage { message_attribute_names: names(&[asked]), ..Default::default() };
+            let request = ReceiveMessage { message_attribute_names: Some(names(&[asked])), ..Default::default() };
             assert_eq!(Selection::of(&request).unwrap().takes(name), taken, "{asked} {name}");
         }
         assert!(!Selection::default().takes("a"));
@@ -177,10 +177,10 @@ mod tests {
 
     #[test]
     fn system_attributes_are_asked_for_under_the_old_and_the_new_name() {
-        let old = ReceiveMessage { attribute_names: names(&["SenderId"]), ..Default::default() };
-        let new = ReceiveMessage { system_attribute_names: names(&["SentTimestamp"]), ..Default::default() };
-        let all = ReceiveMessage { attribute_names: names(&["All"]), ..Default::default() };
-        let unknown = ReceiveMessage { system_attribute_names: names(&["Sender"]), ..Default::default() };
+        let old = ReceiveMessage { attribute_names: Some(names(&["SenderId"])), ..Default::default() };
+        let new = ReceiveMessage { system_attribute_names: Some(names(&["SentTimestamp"])), ..Default::default() };
+        let all = ReceiveMessage { attribute_names: Some(names(&["All"])), ..Default::default() };
+        let unknown = ReceiveMessage { system_attribute_names: Some(names(&["Sender"])), ..Default::default() };
         assert_eq!(Selection::of(&old).unwrap().system, 1);
         assert_eq!(Selection::of(&new).unwrap().system, 2);
         assert_eq!(Selection::of(&all).unwrap().system, 0b1_1111_1111);

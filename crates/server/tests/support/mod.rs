@@ -1,6 +1,7 @@
 //! A server of a test's own, and bare sockets to it.
 
-#![expect(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -56,6 +57,13 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {:?}", self.body))
+    }
+}
+
+impl Answer {
+    /// Which error it is.
+    pub(crate) fn shape(&self) -> String {
+        self.json()["__type"].as_str().unwrap_or_default().to_owned()
     }
 }
 
