@@ -66,7 +66,6 @@ impl Model {
                 }
                 Ok(()) => {
                     let message = self.messages.get_mut(&number).ok_or("a message that was just there is gone")?;
-                    message.maybe_returned = false;
                     (message.hold, message.free) =
                         if *length == 0 { (Hold::Free, 0) } else { (Hold::Lease, at.saturating_add(*length)) };
                 }

@@ -33,6 +33,7 @@ impl Run {
     /// Opens the shard, losing power now and then while doing so.
     pub(crate) fn open(&mut self) -> Checked {
         for attempt in 0.. {
+            self.closed &= attempt == 0;
             if attempt < 3 && self.step > 0 && self.power.chance(1, 8) {
                 self.disk.die_after(Some(self.power.between(1, 30)));
             }
@@ -148,6 +149,9 @@ impl Run {
 
     /// The shard is closed properly and opened again.
     pub(super) fn close(&mut self) -> Checked {
+        if self.disk.is_dead() {
+            return Ok(());
+        }
         self.say(|| "the shard is closed".to_owned());
         self.disk.die_after(None);
         self.disk.set_faults(Faults::default());

@@ -9,6 +9,10 @@ use crate::model::{Checked, Effect};
 
 impl Run {
     pub(super) fn one_step(&mut self) -> Checked {
+        if self.disk.is_dead() {
+            self.coverage.crashes_inside_calls += 1;
+            return self.crash();
+        }
         self.draw_faults();
         for _ in 0..self.workload.below(3) {
             let command = self.clients.draw(&mut self.workload, &self.profile);

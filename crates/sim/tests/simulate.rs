@@ -1,0 +1,77 @@
+//! Runs of many seeds. `WEIR_SIM_SEEDS` says how many.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use weir_sim::coverage::Coverage;
+use weir_sim::mutation::Mutation;
+use weir_sim::run;
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 500;
+
+fn each_seed(seeds: u64, play: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(1);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > seeds {
+                        return;
+                    }
+                    play(seed);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn simulate() {
+    let seeds = std::env::var("WEIR_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
+    let coverage = Mutex::new(Coverage::default());
+    let failures = Mutex::new(Vec::new());
+    each_seed(seeds, |seed| match std::panic::catch_unwind(|| run::run(seed)) {
+        Ok(Ok(outcome)) => coverage.lock().add(&outcome.coverage),
+        Ok(Err(failure)) => failures.lock().push((seed, format!("step {}: {}", failure.step, failure.wrong))),
+        Err(_) => failures.lock().push((seed, "panicked".to_owned())),
+    });
+    let coverage = coverage.into_inner();
+    println!("{seeds} seeds went through:\n{coverage}");
+    let mut failures = failures.into_inner();
+    failures.sort();
+    for (seed, wrong) in &failures {
+        println!("seed {seed}: {wrong}\n    replay: cargo run -p weir-sim -- --seed {seed} --verbose");
+    }
+    assert!(failures.is_empty(), "{} of {seeds} seeds failed", failures.len());
+    assert_eq!(coverage.missing(), Vec::<&str>::new(), "paths that no seed took");
+}
+
+#[test]
+fn a_seed_plays_the_same_run_each_time() {
+    for seed in 1..=8 {
+        let digest = || run::run(seed).map(|outcome| outcome.digest).map_err(|failure| failure.wrong);
+        assert_eq!(digest(), digest(), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_deliberate_fault_is_found() {
+    // A fault may make the engine stop at one of its own assertions: that is found, too.
+    let found = |mutation, seed| {
+        std::panic::catch_unwind(|| run::run_mutated(seed, mutation)).map_or_else(
+            |_| Some("panicked".to_owned()),
+            |outcome| outcome.err().map(|failure| failure.wrong),
+        )
+    };
+    let mut missed = Vec::new();
+    for mutation in Mutation::ALL {
+        match (1..=60).find_map(|seed| found(mutation, seed).map(|wrong| (seed, wrong))) {
+            Some((seed, wrong)) => println!("{mutation:?}: seed {seed}: {:.120}", wrong),
+            None => missed.push(mutation),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
