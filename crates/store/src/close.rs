@@ -22,13 +22,15 @@ impl<D: Disk> Store<D> {
     pub fn close(mut self) -> Result<(), StoreError> {
         self.shared.poison.check()?;
         if self.unsynced_bytes() > 0 {
-            return Err(StoreError::Tables { what: "closed with groups that are not durable".to_owned() });
+            return Err(StoreError::broken("closed with groups that are not durable"));
         }
-        if let Some(checkpoint) = self.freeze() {
+        // More than once where the first is one that found no room before.
+        while let Some(checkpoint) = self.freeze() {
             let done = checkpoint.run()?;
             self.checkpointed(done);
-        } else if self.frozen.is_some() {
-            return Err(StoreError::Tables { what: "closed while a checkpoint is under way".to_owned() });
+        }
+        if self.frozen.is_some() {
+            return Err(StoreError::broken("closed while a checkpoint is under way"));
         }
         let segments = &self.shared.segments;
         note::write(
