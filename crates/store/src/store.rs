@@ -180,6 +180,8 @@ impl<D: Disk> Store<D> {
             None => {
                 self.stats.log_bytes >= self.options.checkpoint_log_bytes
                     || self.active.bytes >= self.options.checkpoint_overlay_bytes
+                    // On a full disk a checkpoint is what lets segments be written again.
+                    || (self.is_full() && self.stats.log_bytes > 0 && self.shared.segments.counts().0 > 1)
             }
         }
     }
