@@ -40,7 +40,8 @@ impl Profile {
             body_cache_bytes: if small { rng.between(0, 4 << 10) as usize } else { 1 << 20 },
             checkpoint_log_bytes: rng.between(4, 64) << 10,
             checkpoint_overlay_bytes: (rng.between(4, 64) << 10) as usize,
-            window_bytes_max: if small { rng.between(1, 8) << 10 } else { 1 << 20 } as usize,
+            // Less than one command can need at once would have loads evict each other for ever.
+            window_bytes_max: if small { rng.between(24, 48) << 10 } else { 1 << 20 } as usize,
             reserve_bytes: 256 << 10,
             salt,
             ..Options::default()
@@ -55,20 +56,12 @@ impl Profile {
         for weight in &mut weights {
             *weight *= rng.between(1, 6);
         }
-        let plain = std::env::var("PLAIN").unwrap_or_default();
-        let mut options = options;
-        if plain.contains('k') { options.checkpoint_log_bytes = 1<<40; options.checkpoint_overlay_bytes = 1<<40; options.overlay_bytes_max=1<<40; }
-        if plain.contains('w') { options.window_bytes_max=1<<24; }
-        let mut faults = faults;
-        if plain.contains('f') { faults = Faults::default(); }
-        let crash_every = if plain.contains('c') { 0 } else { *rng.pick(&[0, 30, 60, 120]).unwrap_or(&60) };
-        let full_every = if plain.contains('d') { 0 } else { *rng.pick(&[0, 0, 80]).unwrap_or(&0) };
         Self {
             steps: rng.between(150, 700),
             options,
             faults,
-            crash_every,
-            full_every,
+            crash_every: *rng.pick(&[0, 30, 60, 120]).unwrap_or(&60),
+            full_every: *rng.pick(&[0, 0, 80]).unwrap_or(&0),
             payload_max: *rng.pick(&[16, 200, 900, 3_000]).unwrap_or(&200),
             eagerness: rng.between(1, 9),
             weights,

@@ -112,7 +112,7 @@ impl Clients {
 
     /// A lot of messages at once: what makes a queue long.
     fn resend(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> Command {
-        let messages = (0..rng.between(20, 60)).map(|_| self.message(rng, profile, queue.kind)).collect();
+        let messages = (0..rng.between(15, 35)).map(|_| self.message(rng, profile, queue.kind)).collect();
         Command::Send { queue: queue.id, version: queue.version, messages }
     }
 

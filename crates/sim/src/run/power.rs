@@ -138,7 +138,9 @@ impl Run {
     /// The shard stopped itself. Only a failure of the disk is a reason.
     pub(super) fn after_poison(&mut self) -> Checked {
         let reason = self.life.as_ref().and_then(|life| life.driver.poisoned()).unwrap_or_default().to_owned();
-        if self.failures() == self.failed_before {
+        // The segments kept for consumers last only so long.
+        let used_up = reason.contains("the disk is full") && self.disk.stats().full > 0;
+        if self.failures() == self.failed_before && !used_up {
             return Err(format!("the shard stopped without a failure of the disk: {reason}"));
         }
         self.say(|| format!("the shard stopped: {reason}"));

@@ -38,7 +38,7 @@ impl Run {
         if self.profile.crash_every > 0 && self.power.chance(1, self.profile.crash_every) {
             return self.crash();
         }
-        if self.schedule.chance(1, 150) && !std::env::var("PLAIN").unwrap_or_default().contains('x') {
+        if self.schedule.chance(1, 150) {
             return self.close();
         }
         if self.schedule.chance(1, 40) {
