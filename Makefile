@@ -39,7 +39,7 @@ doc: compiler
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 sim: compiler
-	$(CARGO) test --release --locked -p weir-sim
+	$(CARGO) test --release --locked -p weir-sim -- --show-output
 
 release: compiler
 	$(CARGO) build --release --locked -p weir
