@@ -18,6 +18,7 @@ pub(crate) fn of(metrics: &Metrics) -> Figures {
         counter("commits", "Groups of commands that became durable", metrics.figures.groups),
         counter("parked_commands", "Commands that had to wait for rows from the tables", metrics.figures.parked),
         gauge("unanswered_commands", "Commands that wait for their answer", bytes(metrics.unanswered)),
+        gauge("engine_waiting_receives", "Receives that wait in the engine", bytes(metrics.waiting_receives)),
         gauge("overlay_bytes", "Bytes of state in memory that the tables do not hold yet", bytes(store.overlay_bytes)),
         gauge("overlay_keys", "Keys in memory that the tables do not hold yet", bytes(store.overlay_keys)),
         gauge("log_bytes", "Bytes of the log since the last checkpoint", store.log_bytes),

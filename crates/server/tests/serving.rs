@@ -10,13 +10,13 @@ use support::{bytes_of, config, read_answer, start};
 use weir_server::Config;
 
 fn receive(url: &str) -> Vec<u8> {
-    bytes_of("ReceiveMessage", json!({ "QueueUrl": url, "WaitTimeSeconds": 20 }).to_string().as_bytes())
+    bytes_of("ReceiveMessage", json!({ "QueueUrl": url, "WaitTimeSeconds": 600 }).to_string().as_bytes())
 }
 
 fn waiting(running: &support::Running, url: &str) -> TcpStream {
     let mut stream = running.connect();
     stream.write_all(&receive(url)).expect("an open connection takes a request");
-    running.wait_for_metric("weir_waiting_receivers 1");
+    running.wait_for_metric("weir_engine_waiting_receives 1.0");
     stream
 }
 
@@ -36,6 +36,7 @@ fn a_closed_connection_withdraws_its_receive() {
     let url = running.create("q");
     drop(waiting(&running, &url));
     running.wait_for_metric("weir_waiting_receivers 0");
+    running.wait_for_metric("weir_engine_waiting_receives 0.0");
     running.done("SendMessage", &json!({ "QueueUrl": "q", "MessageBody": "x" }));
     let names = json!({ "QueueUrl": "q", "WaitTimeSeconds": 20, "AttributeNames": ["ApproximateReceiveCount"] });
     let answer = running.done("ReceiveMessage", &names);
