@@ -149,7 +149,9 @@ impl Model {
         };
         let checked = match (&effect.command, reply) {
             (Command::CreateQueue { name, kind, config, .. }, reply) => self.created(name, *kind, config, reply),
-            (Command::ConfigureQueue { queue, version, config }, reply) => self.configured(*queue, *version, config, reply),
+            (Command::ConfigureQueue { queue, version, config }, reply) => {
+                self.configured(*queue, *version, config, reply)
+            }
             (_, Err(Error::QueueNotFound)) => self.queue_not_found(effect),
             (Command::DeleteQueue { queue }, Ok(Reply::Done)) => self.queue_deleted(*queue),
             (Command::PurgeQueue { queue }, Ok(Reply::Done)) => self.purged(*queue),
@@ -182,10 +184,7 @@ impl Model {
     }
 
     fn queue(&self, queue: QueueId) -> Result<&QueueModel, String> {
-        self.queues
-            .get(&queue)
-            .filter(|queue| !queue.deleted)
-            .ok_or_else(|| format!("queue {} is not there", queue.0))
+        self.queues.get(&queue).filter(|queue| !queue.deleted).ok_or_else(|| format!("queue {} is not there", queue.0))
     }
 
     fn queue_mut(&mut self, queue: QueueId) -> Result<&mut QueueModel, String> {

@@ -1,6 +1,6 @@
 //! Random numbers that depend on nothing but the seed.
 
-/// One stream of random numbers (SplitMix64). Streams of different names are independent, so that drawing one number
+/// One stream of random numbers (`SplitMix64`). Streams of different names are independent, so that drawing one number
 /// more for a fault does not change the workload.
 #[derive(Clone, Debug)]
 pub struct Rng {

@@ -13,7 +13,6 @@ pub(crate) struct KnownQueue {
     pub(crate) id: QueueId,
     pub(crate) kind: Kind,
     pub(crate) version: u64,
-    pub(crate) config: Config,
 }
 
 /// What the clients know.
@@ -65,7 +64,10 @@ impl Clients {
             3 => {
                 let (queue, handles) = self.handles(rng, id);
                 let mut length = || *rng.pick(&[0, 0, 300, 5_000, 60_000]).unwrap_or(&0);
-                Command::ChangeVisibility { queue, changes: handles.into_iter().map(|handle| (handle, length())).collect() }
+                Command::ChangeVisibility {
+                    queue,
+                    changes: handles.into_iter().map(|handle| (handle, length())).collect(),
+                }
             }
             4 => create(rng, profile),
             5 => Command::PurgeQueue { queue: id },
@@ -161,8 +163,7 @@ impl Clients {
 
     pub(crate) fn learn(&mut self, queue: &weir_core::api::Queue) {
         self.queues.retain(|known| known.id != queue.id);
-        let config = queue.config.clone();
-        self.queues.push(KnownQueue { id: queue.id, kind: queue.kind, version: queue.version, config });
+        self.queues.push(KnownQueue { id: queue.id, kind: queue.kind, version: queue.version });
     }
 }
 

@@ -61,15 +61,13 @@ fn a_seed_plays_the_same_run_each_time() {
 fn every_deliberate_fault_is_found() {
     // A fault may make the engine stop at one of its own assertions: that is found, too.
     let found = |mutation, seed| {
-        std::panic::catch_unwind(|| run::run_mutated(seed, mutation)).map_or_else(
-            |_| Some("panicked".to_owned()),
-            |outcome| outcome.err().map(|failure| failure.wrong),
-        )
+        std::panic::catch_unwind(|| run::run_mutated(seed, mutation))
+            .map_or_else(|_| Some("panicked".to_owned()), |outcome| outcome.err().map(|failure| failure.wrong))
     };
     let mut missed = Vec::new();
     for mutation in Mutation::ALL {
         match (1..=60).find_map(|seed| found(mutation, seed).map(|wrong| (seed, wrong))) {
-            Some((seed, wrong)) => println!("{mutation:?}: seed {seed}: {:.120}", wrong),
+            Some((seed, wrong)) => println!("{mutation:?}: seed {seed}: {wrong:.120}"),
             None => missed.push(mutation),
         }
     }

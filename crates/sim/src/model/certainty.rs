@@ -78,7 +78,9 @@ impl Model {
         let candidates = self.messages.iter().filter(|(_, message)| ready(message));
         match model.kind {
             Kind::Standard => candidates.map(|(&number, _)| number).collect(),
-            Kind::Fifo => candidates.filter(|(_, first)| self.may_run(first, queue)).map(|(&number, _)| number).collect(),
+            Kind::Fifo => {
+                candidates.filter(|(_, first)| self.may_run(first, queue)).map(|(&number, _)| number).collect()
+            }
         }
     }
 

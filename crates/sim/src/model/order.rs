@@ -29,9 +29,8 @@ impl Model {
                 return Err(format!("message {number} came after one that it goes before"));
             }
             last = Some(place);
-            let goes_first = |other: &usize| {
-                self.messages.get(other).is_some_and(|other| (other.priority, other.id) < place)
-            };
+            let goes_first =
+                |other: &usize| self.messages.get(other).is_some_and(|other| (other.priority, other.id) < place);
             if let Some(passed) = waiting.iter().find(|other| goes_first(other)) {
                 return Err(format!("message {number} came before message {passed}, which was ready and goes first"));
             }
@@ -46,7 +45,14 @@ impl Model {
     }
 
     /// Within a group everything earlier is gone or came before in the same batch, and nothing else is under a lease.
-    fn check_lane(&self, id: QueueId, number: usize, delivery: &Delivery, before: &BTreeSet<usize>, at: u64) -> Checked {
+    fn check_lane(
+        &self,
+        id: QueueId,
+        number: usize,
+        delivery: &Delivery,
+        before: &BTreeSet<usize>,
+        at: u64,
+    ) -> Checked {
         let lane = self.messages.get(&number).and_then(|message| message.lane);
         for (&other_number, other) in &self.messages {
             if other_number == number || other.lane != lane || before.contains(&other_number) {

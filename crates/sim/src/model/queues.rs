@@ -17,16 +17,19 @@ impl Model {
                     return Err(format!("the id of queue {} was used before", queue.id.0));
                 }
                 let redrives = config.redrive.iter().map(|rule| (rule.target.clone(), rule.receives_max)).collect();
-                self.queues.insert(queue.id, QueueModel {
-                    name: name.to_owned(),
-                    kind,
-                    config: config.clone(),
-                    version: 1,
-                    deleted: false,
-                    retention_min: config.retention_ms,
-                    redrives,
-                    dedup: BTreeMap::new(),
-                });
+                self.queues.insert(
+                    queue.id,
+                    QueueModel {
+                        name: name.to_owned(),
+                        kind,
+                        config: config.clone(),
+                        version: 1,
+                        deleted: false,
+                        retention_min: config.retention_ms,
+                        redrives,
+                        dedup: BTreeMap::new(),
+                    },
+                );
                 Ok(())
             }
             (reply, _) => Err(format!("creating queue {name} was answered with {reply:?}")),
@@ -96,8 +99,12 @@ impl Model {
         self.queue(id)?;
         let here = |message: &super::Message| message.queue == id && !self.may_have_moved(message);
         let gone: Vec<usize> = self.messages.iter().filter(|(_, message)| here(message)).map(|(n, _)| *n).collect();
-        let open: Vec<usize> =
-            self.messages.iter().filter(|(_, message)| !here(message) && self.possibly_in(message, id)).map(|(n, _)| *n).collect();
+        let open: Vec<usize> = self
+            .messages
+            .iter()
+            .filter(|(_, message)| !here(message) && self.possibly_in(message, id))
+            .map(|(n, _)| *n)
+            .collect();
         for number in gone {
             self.messages.remove(&number);
         }

@@ -22,7 +22,8 @@ impl Model {
         for delivery in deliveries {
             let id = delivery.handle.message;
             let number = *self.by_id.get(&id).ok_or_else(|| format!("a message of unknown id {id} came"))?;
-            let message = self.messages.get(&number).ok_or_else(|| format!("message {number} came back after it was gone"))?;
+            let message =
+                self.messages.get(&number).ok_or_else(|| format!("message {number} came back after it was gone"))?;
             if delivery.deadline.0 != effect.at + length {
                 return Err(format!("the lease of message {number} ends at {}", delivery.deadline));
             }
@@ -62,10 +63,16 @@ impl Model {
             return Err(format!("message {number} came with another priority or time of sending"));
         }
         if message.hold != Hold::Free && !message.maybe_returned && at < message.free {
-            return Err(format!("message {number} was granted before its {:?} ended at {}", message.hold, message.free));
+            return Err(format!(
+                "message {number} was granted before its {:?} ended at {}",
+                message.hold, message.free
+            ));
         }
         if delivery.handle.grant != message.fence + 1 {
-            return Err(format!("the fence of message {number} went from {} to {}", message.fence, delivery.handle.grant));
+            return Err(format!(
+                "the fence of message {number} went from {} to {}",
+                message.fence, delivery.handle.grant
+            ));
         }
         let receives = u64::from(delivery.grants);
         if receives != message.receives + 1 && receives != message.receives_min() + 1 {

@@ -60,10 +60,18 @@ impl Model {
             let first = queue.dedup.get(&hash).filter(|first| at < first.at + DEDUP_MS);
             match first {
                 Some(first) if !sent.duplicate => {
-                    return Err(format!("message {number} was stored although message {} deduplicates it", first.number));
+                    return Err(format!(
+                        "message {number} was stored although message {} deduplicates it",
+                        first.number
+                    ));
                 }
                 Some(first) if (first.uuid, first.id) == (sent.uuid, sent.id) => return Ok(()),
-                Some(first) => return Err(format!("message {number} duplicates message {}, not that of the answer", first.number)),
+                Some(first) => {
+                    return Err(format!(
+                        "message {number} duplicates message {}, not that of the answer",
+                        first.number
+                    ));
+                }
                 None if sent.duplicate => return Err(format!("message {number} was dropped and duplicates nothing")),
                 None => queue.dedup.insert(hash, First { number, uuid: sent.uuid, id: sent.id, at }),
             };
@@ -81,23 +89,26 @@ impl Model {
         }
         self.by_id.insert(sent.id, number);
         let (hold, free) = if delay == 0 { (Hold::Free, 0) } else { (Hold::Delay, at.saturating_add(delay)) };
-        self.messages.insert(number, Message {
-            queue: id,
-            id: sent.id,
-            uuid: sent.uuid,
-            lane: message.lane,
-            priority: message.priority,
-            sent: at,
-            hold,
-            free,
-            receives: 0,
-            receives_before: (0, 0),
-            fence: 0,
-            maybe_returned: false,
-            first_received: None,
-            source: None,
-            doubtful: false,
-        });
+        self.messages.insert(
+            number,
+            Message {
+                queue: id,
+                id: sent.id,
+                uuid: sent.uuid,
+                lane: message.lane,
+                priority: message.priority,
+                sent: at,
+                hold,
+                free,
+                receives: 0,
+                receives_before: (0, 0),
+                fence: 0,
+                maybe_returned: false,
+                first_received: None,
+                source: None,
+                doubtful: false,
+            },
+        );
         Ok(())
     }
 }

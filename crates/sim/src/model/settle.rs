@@ -21,7 +21,7 @@ impl Model {
                 self.check_stranger(handle, result)?;
                 continue;
             };
-            let live = self.is_live(message, handle, at);
+            let live = Self::is_live(message, handle, at);
             let (certain, possible) = (self.certainly_in(message, id, at), self.possibly_in(message, id));
             match result {
                 Ok(()) if fifo && certain && live == Some(false) => {
@@ -58,7 +58,7 @@ impl Model {
                 }
                 continue;
             };
-            let live = self.is_live(message, handle, at);
+            let live = Self::is_live(message, handle, at);
             let certain = self.certainly_in(message, id, at);
             match result {
                 Ok(()) if live == Some(false) || !self.possibly_in(message, id) => {
@@ -109,7 +109,7 @@ impl Model {
     }
 
     /// Whether the handle's lease is live at `at`, where that is certain.
-    fn is_live(&self, message: &Message, handle: &Handle, at: u64) -> Option<bool> {
+    fn is_live(message: &Message, handle: &Handle, at: u64) -> Option<bool> {
         if message.fence != handle.grant || message.hold != Hold::Lease || message.free <= at {
             return Some(false);
         }

@@ -28,7 +28,8 @@ impl Run {
         }
         if let (Command::Receive { queue, .. }, Err(Error::QueueNotFound)) = (&command, &reply) {
             // The receivers of a queue that is being deleted learn of it before the one who deletes it.
-            let deletes = |command: &Command| matches!(command, Command::DeleteQueue { queue: deleted } if deleted == queue);
+            let deletes =
+                |command: &Command| matches!(command, Command::DeleteQueue { queue: deleted } if deleted == queue);
             canceled |= self.pending.values().any(|pending| pending.made.is_none() && deletes(&pending.command));
         }
         let effect = Effect { token, command, submitted, at: self.now, sequence, reply: Some(reply.clone()), canceled };
@@ -39,9 +40,10 @@ impl Run {
         self.model.take(&effect)?;
         self.effects.push(effect);
         let numbers = match &reply {
-            Ok(Reply::Received(deliveries)) => {
-                deliveries.iter().filter_map(|delivery| self.model.by_id.get(&delivery.handle.message).copied()).collect()
-            }
+            Ok(Reply::Received(deliveries)) => deliveries
+                .iter()
+                .filter_map(|delivery| self.model.by_id.get(&delivery.handle.message).copied())
+                .collect(),
             _ => Vec::new(),
         };
         if let Some(pending) = self.pending.get_mut(&token) {
@@ -58,7 +60,8 @@ impl Run {
         let Some(pending) = self.pending.get(&token).cloned() else {
             return Err(format!("command {} was answered twice", token.0));
         };
-        let line = format!("{} answered {}", token.0, if answer.is_ok() { "ok".to_owned() } else { format!("{answer:?}") });
+        let line =
+            format!("{} answered {}", token.0, if answer.is_ok() { "ok".to_owned() } else { format!("{answer:?}") });
         self.say(|| line);
         let producer = matches!(
             pending.command,
@@ -80,7 +83,10 @@ impl Run {
             Ok(answered) => {
                 let made = self.check_made(token, pending.made.as_ref())?;
                 if self.mutation.is_none() && made.reply.as_ref().ok() != Some(&answered.reply) {
-                    return Err(format!("command {} was answered with {:?}, not {:?}", token.0, answered.reply, made.reply));
+                    return Err(format!(
+                        "command {} was answered with {:?}, not {:?}",
+                        token.0, answered.reply, made.reply
+                    ));
                 }
                 let mut payloads = answered.payloads;
                 if let Some(mutation) = self.mutation {
@@ -137,7 +143,9 @@ impl Run {
             .range(..token)
             .find(|(_, pending)| pending.made.is_none() && !pending.canceled && waits(&pending.command));
         match passed {
-            Some((passed, _)) => Err(format!("receive {} was served before receive {}, which came first", token.0, passed.0)),
+            Some((passed, _)) => {
+                Err(format!("receive {} was served before receive {}, which came first", token.0, passed.0))
+            }
             None => Ok(()),
         }
     }

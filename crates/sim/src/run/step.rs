@@ -61,7 +61,7 @@ impl Run {
         let Some(life) = &mut self.life else { return Ok(()) };
         self.next_token += 1;
         let token = Token(self.next_token);
-        let line = format!("{} {command:?}", token.0);
+        let told = format!("{} {command:?}", token.0);
         if let Command::Cancel { receive } = &command
             && let Some(pending) = self.pending.get_mut(receive)
         {
@@ -100,7 +100,7 @@ impl Run {
             self.model.take(&effect)?;
             self.effects.push(effect);
         }
-        self.say(|| line);
+        self.say(|| told);
         self.listen()
     }
 
@@ -172,8 +172,6 @@ impl Run {
                 Note::Made { token, sequence, reply } => self.made(token, sequence, reply)?,
                 Note::Answered { token, answer } => self.answered(token, answer)?,
             }
-        }
-        if let Some(life) = &mut self.life {
         }
         Ok(())
     }
