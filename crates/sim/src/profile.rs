@@ -24,6 +24,8 @@ pub(crate) struct Profile {
     pub(crate) weights: [u64; 12],
     /// Whether retention is short enough to matter.
     pub(crate) short_retention: bool,
+    /// Most messages or handles of a command.
+    pub(crate) batch_max: u64,
     /// Distinct message groups.
     pub(crate) lanes: u64,
 }
@@ -32,6 +34,7 @@ impl Profile {
     pub(crate) fn draw(rng: &mut Rng, salt: u64) -> Self {
         let segment_bytes = *rng.pick(&[16 << 10, 32 << 10, 128 << 10]).unwrap_or(&(32 << 10));
         let small = rng.chance(2, 3);
+        let batches_small = rng.chance(1, 2);
         let options = Options {
             segment_bytes,
             reserve_segments: rng.between(1, 2) as usize,
@@ -40,8 +43,12 @@ impl Profile {
             body_cache_bytes: if small { rng.between(0, 4 << 10) as usize } else { 1 << 20 },
             checkpoint_log_bytes: rng.between(4, 64) << 10,
             checkpoint_overlay_bytes: (rng.between(4, 64) << 10) as usize,
-            // Less than one command can need at once would have loads evict each other for ever.
-            window_bytes_max: if small { rng.between(24, 48) << 10 } else { 1 << 20 } as usize,
+            // Rows come and go all the time; yet those that one command needs must fit.
+            window_bytes_max: match (small, batches_small) {
+                (true, true) => rng.between(1, 8) << 10,
+                (true, false) => rng.between(24, 48) << 10,
+                (false, _) => 1 << 20,
+            } as usize,
             reserve_bytes: 256 << 10,
             salt,
             ..Options::default()
@@ -66,6 +73,7 @@ impl Profile {
             eagerness: rng.between(1, 9),
             weights,
             short_retention: rng.chance(1, 3),
+            batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
         }
     }

@@ -58,11 +58,11 @@ impl Clients {
                 wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
             },
             2 => {
-                let (queue, handles) = self.handles(rng, id);
+                let (queue, handles) = self.handles(rng, profile, id);
                 Command::Delete { queue, handles }
             }
             3 => {
-                let (queue, handles) = self.handles(rng, id);
+                let (queue, handles) = self.handles(rng, profile, id);
                 let mut length = || *rng.pick(&[0, 0, 300, 5_000, 60_000]).unwrap_or(&0);
                 Command::ChangeVisibility {
                     queue,
@@ -81,7 +81,7 @@ impl Clients {
                 None => Command::QueueStats { queue: id },
             },
             9 => {
-                let (queue, handles) = self.handles(rng, id);
+                let (queue, handles) = self.handles(rng, profile, id);
                 Command::Return { queue, handles }
             }
             10 => self.resend(rng, profile, &queue),
@@ -90,7 +90,7 @@ impl Clients {
     }
 
     fn send(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> Command {
-        let count = *rng.pick(&[1, 1, 1, 3, 10]).unwrap_or(&1);
+        let count = (*rng.pick(&[1, 1, 1, 3, 10]).unwrap_or(&1)).min(profile.batch_max);
         let messages = (0..count).map(|_| self.message(rng, profile, queue.kind)).collect();
         let version = if rng.chance(1, 20) { queue.version.saturating_sub(1) } else { queue.version };
         Command::Send { queue: queue.id, version, messages }
@@ -114,16 +114,17 @@ impl Clients {
 
     /// A lot of messages at once: what makes a queue long.
     fn resend(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> Command {
-        let messages = (0..rng.between(15, 35)).map(|_| self.message(rng, profile, queue.kind)).collect();
+        let messages =
+            (0..rng.between(15, 35).min(profile.batch_max)).map(|_| self.message(rng, profile, queue.kind)).collect();
         Command::Send { queue: queue.id, version: queue.version, messages }
     }
 
     /// Handles of one queue: mostly recent ones, some old ones, some that nobody was given.
-    fn handles(&self, rng: &mut Rng, queue: QueueId) -> (QueueId, SmallVec<[Handle; 1]>) {
+    fn handles(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> (QueueId, SmallVec<[Handle; 1]>) {
         let mut handles = SmallVec::new();
         let recent = self.handles.len().saturating_sub(12);
         let mut of = queue;
-        for _ in 0..*rng.pick(&[1, 1, 2, 8]).unwrap_or(&1) {
+        for _ in 0..(*rng.pick(&[1, 1, 2, 8]).unwrap_or(&1)).min(profile.batch_max) {
             let at = if rng.chance(4, 5) {
                 rng.between(recent as u64, self.handles.len().max(1) as u64 - 1) as usize
             } else {
