@@ -1,7 +1,7 @@
 # The commands of a working day: run, test, bench, lint. Each installs what it lacks through the files of this repository.
 
-# Simulated lives of a shard in `make test`. The simulation is deterministic: the same number gives the same lives.
-WEIR_SIM_SEEDS ?= 2000
+# Simulated lives of a shard in `make test`: about four minutes on two cores. The same number gives the same lives.
+WEIR_SIM_SEEDS ?= 10000
 # Rounds of `kill -9` under load in `make test`.
 WEIR_CRASH_ROUNDS ?= 50
 # Where `make run` keeps its data.
