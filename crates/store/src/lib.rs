@@ -31,6 +31,7 @@ mod shared;
 mod stats;
 mod store;
 mod tables;
+mod unchanging;
 mod upkeep;
 mod view;
 mod windows;

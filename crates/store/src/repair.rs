@@ -15,6 +15,7 @@ use crate::note;
 use crate::options::Options;
 use crate::shared::tables_file;
 use crate::tables::{Families, Mark, Tables};
+use crate::unchanging::Unchanging;
 
 /// What a directory holds and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,16 +86,17 @@ pub enum Cut {
     },
 }
 
-/// Looks a directory over that is not open. Reads every group of the log and every row of the tables.
+/// Looks a directory over that is not open. Reads every group of the log and every row of the tables,
+/// and changes nothing.
 pub fn check<D: Disk>(disk: &D, options: &Options) -> Result<Report, OpenError> {
     let _lock = lock(disk)?;
-    Ok(Examination::new(disk, options)?.report)
+    Ok(Examination::new(&Unchanging::new(disk.clone()), options)?.report)
 }
 
 /// What [`repair`] would do. Changes nothing.
 pub fn plan_repair<D: Disk>(disk: &D, options: &Options) -> Result<Vec<Cut>, OpenError> {
     let _lock = lock(disk)?;
-    Ok(Examination::new(disk, options)?.cuts)
+    Ok(Examination::new(&Unchanging::new(disk.clone()), options)?.cuts)
 }
 
 /// Cuts out what is damaged and returns what was cut. Take a copy of the directory first.
