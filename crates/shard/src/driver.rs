@@ -48,8 +48,8 @@ pub enum Work<D: Disk> {
 /// The result of a piece of work.
 #[derive(Debug)]
 pub enum Done {
-    /// The group with this sequence was appended, or was not.
-    Appended(u64, Result<(), StoreError>),
+    /// The group was appended, or was not.
+    Appended(Group, Result<(), StoreError>),
     /// A checkpoint.
     Checkpointed(Result<CheckpointDone, StoreError>),
     /// Upkeep.
@@ -84,7 +84,8 @@ impl<D: Disk> Work<D> {
         match self {
             Work::Append(group) => {
                 let writer = writer.expect("the caller gives the writer where it gives an append");
-                Done::Appended(group.sequence(), writer.append(&group))
+                let appended = writer.append(&group);
+                Done::Appended(group, appended)
             }
             Work::Checkpoint(checkpoint) => Done::Checkpointed(checkpoint.run()),
             Work::Upkeep(upkeep) => Done::KeptUp(upkeep.run()),
@@ -154,6 +155,8 @@ pub struct Driver<D: Disk, R: Respond> {
     last_ticket: u64,
     durable: u64,
     appending: bool,
+    /// A group for which the disk had no room.
+    unwritten: Option<Group>,
     /// A checkpoint whose last group is not durable yet.
     frozen: Option<Checkpoint<D>>,
     checkpointing: bool,
@@ -196,6 +199,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             last_ticket: 0,
             durable,
             appending: false,
+            unwritten: None,
             frozen: None,
             checkpointing: false,
             keeping_up: false,
@@ -252,6 +256,10 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         if self.poisoned.is_some() {
             return None;
         }
+        let has_room = now >= self.room_after;
+        if let Some(group) = self.unwritten.take_if(|_| has_room) {
+            return Some(Work::Append(group));
+        }
         if !self.appending
             && self.store.unsealed_bytes() > 0
             && let Some(group) = self.seal(now)
@@ -259,7 +267,6 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             self.appending = true;
             return Some(Work::Append(group));
         }
-        let has_room = now >= self.room_after;
         if self.frozen.is_none()
             && has_room
             && !self.checkpointing
@@ -285,7 +292,12 @@ impl<D: Disk, R: Respond> Driver<D, R> {
     /// Takes the result of a piece of work.
     pub fn done(&mut self, now: Time, done: Done) {
         match done {
-            Done::Appended(sequence, Ok(())) => self.appended(sequence),
+            Done::Appended(group, Ok(())) => self.appended(group.sequence()),
+            Done::Appended(group, Err(StoreError::DiskFull { .. })) if !self.closing => {
+                // Nothing of it was written. Nothing is acknowledged until there is room again.
+                self.unwritten = Some(group);
+                self.room_after = now.after(FULL_DISK_PAUSE);
+            }
             Done::Checkpointed(Ok(done)) => {
                 self.checkpointing = false;
                 self.figures.checkpoints += 1;
@@ -325,6 +337,10 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         if self.poisoned.is_none() {
             self.engine.end_all_waits(&mut self.output);
             self.take_output(Ok(()));
+        }
+        if self.unwritten.is_some() {
+            // Who closes does not wait for room: what is not acknowledged is given up.
+            self.poison("the disk is full".to_owned());
         }
     }
 
