@@ -402,3 +402,22 @@ fn a_message_on_a_fifo_queue_needs_a_group() {
     assert_eq!(world.send(queue, message("1")), Err(Error::LaneRequired));
     assert_eq!(world.counts(queue), [0, 0, 0]);
 }
+
+#[test]
+fn a_handle_given_twice_in_one_command_counts_once() {
+    let mut world = World::cold();
+    world.create("dead.fifo", Config::default());
+    let queue = world.create("a.fifo", redrive("dead.fifo", 1));
+    for text in ["1", "2", "3"] {
+        world.send(queue, grouped(text, 1)).unwrap();
+    }
+    let got = world.receive(queue, 3);
+    let [first, second] = [got[0].handle, got[1].handle];
+    let deletion = Command::Delete { queue, handles: [first, first, second].into_iter().collect() };
+    assert_eq!(world.ask(deletion), Ok(Reply::Settled([Ok(()), Ok(()), Ok(())].into_iter().collect())));
+    assert_eq!(world.counts(queue), [0, 0, 1]);
+    let third = got[2].handle;
+    let release = Command::ChangeVisibility { queue, changes: [(third, 0), (third, 0)].into_iter().collect() };
+    let settled = [Ok(()), Err(Error::MessageNotFound)];
+    assert_eq!(world.ask(release), Ok(Reply::Settled(settled.into_iter().collect())));
+}

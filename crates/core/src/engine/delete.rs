@@ -9,23 +9,34 @@ use crate::api::{BATCH_MAX, Error, Handle, Kind, QueueId, Reply};
 use crate::head::{Head, State as Standing};
 use crate::kv::{State, View};
 
+/// The messages that left their queue by one command.
+pub(super) type Gone = SmallVec<[u64; 4]>;
+
 impl Engine {
     pub(super) fn delete<S: State>(&mut self, state: &mut S, id: QueueId, handles: &[Handle]) -> Result<Answer, Stop> {
         if let Err(error) = self.prepare_handles(state, id, handles.iter())? {
             return Ok(Err(error));
         }
         let mut settled = SmallVec::new();
+        let mut gone = Gone::new();
         for handle in handles {
-            settled.push(self.delete_one(state, id, handle)?);
+            settled.push(self.delete_one(state, id, handle, &mut gone)?);
         }
         Ok(Ok(Reply::Settled(settled)))
     }
 
-    fn delete_one<S: State>(&mut self, state: &mut S, id: QueueId, handle: &Handle) -> Result<Result<(), Error>, Stop> {
-        match self.find(state, id, handle)? {
+    fn delete_one<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        handle: &Handle,
+        gone: &mut Gone,
+    ) -> Result<Result<(), Error>, Stop> {
+        match self.find(state, id, handle, gone)? {
             Ok(head) if self.is_superseded(id, handle, &head) => Ok(Err(Error::LeaseExpired)),
             Ok(head) => {
                 self.remove(state, id, handle.message, &head)?;
+                gone.push(handle.message);
                 Ok(Ok(()))
             }
             // Deleting twice is no error, so that a repeated request gets the first one's answer.
@@ -40,7 +51,7 @@ impl Engine {
             return Ok(());
         }
         for handle in handles {
-            let Ok(head) = self.find(state, id, handle)? else { continue };
+            let Ok(head) = self.find(state, id, handle, &Gone::new())? else { continue };
             if head.state == Standing::Leased && head.grants == handle.grant {
                 let receives = head.receives.saturating_sub(1);
                 let ready = Head { state: Standing::Ready, receives, ..head.clone() };
@@ -74,8 +85,15 @@ impl Engine {
         Ok(Ok(()))
     }
 
-    /// The message that a handle stands for.
-    pub(super) fn find<S: View>(&self, state: &S, id: QueueId, handle: &Handle) -> Result<Result<Head, Error>, Stop> {
+    /// The message that a handle stands for. `gone` are those that left the queue by this very command: a store may
+    /// have forgotten that they are not there.
+    pub(super) fn find<S: View>(
+        &self,
+        state: &S,
+        id: QueueId,
+        handle: &Handle,
+        gone: &Gone,
+    ) -> Result<Result<Head, Error>, Stop> {
         let queue = match self.queue(id) {
             Ok(queue) => queue,
             Err(error) => return Ok(Err(error)),
@@ -83,7 +101,7 @@ impl Engine {
         if proof(queue, handle.space, handle.message, handle.grant) != handle.proof {
             return Ok(Err(Error::HandleInvalid));
         }
-        if handle.space != queue.space.id {
+        if handle.space != queue.space.id || gone.contains(&handle.message) {
             return Ok(Err(Error::MessageNotFound));
         }
         match state.get(&queue.space.message(handle.message), 0)? {

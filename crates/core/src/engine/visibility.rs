@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::delete::Gone;
 use super::{Answer, Engine, Stop};
 use crate::api::{Error, Handle, QueueId, Reply};
 use crate::head::{Head, State as Standing};
@@ -20,8 +21,9 @@ impl Engine {
             return Ok(Err(error));
         }
         let mut settled = SmallVec::new();
+        let mut gone = Gone::new();
         for (handle, visibility_ms) in changes {
-            settled.push(self.change_one(state, id, handle, *visibility_ms)?);
+            settled.push(self.change_one(state, id, handle, *visibility_ms, &mut gone)?);
         }
         Ok(Ok(Reply::Settled(settled)))
     }
@@ -32,8 +34,9 @@ impl Engine {
         id: QueueId,
         handle: &Handle,
         visibility_ms: u64,
+        gone: &mut Gone,
     ) -> Result<Result<(), Error>, Stop> {
-        let head = match self.find(state, id, handle)? {
+        let head = match self.find(state, id, handle, gone)? {
             Ok(head) => head,
             Err(error) => return Ok(Err(error)),
         };
@@ -42,6 +45,9 @@ impl Engine {
             return Ok(Err(Error::NotLeased));
         }
         if visibility_ms == 0 {
+            if self.queue(id).is_ok_and(|queue| self.dead_letter_queue(queue, &head).is_some()) {
+                gone.push(handle.message);
+            }
             self.release(state, id, handle.message, &head)?;
         } else {
             let due = self.now.after(Duration::from_millis(visibility_ms));

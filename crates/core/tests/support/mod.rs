@@ -18,6 +18,7 @@ pub struct Rows {
     /// Stretches from a key (inclusive) to another (exclusive). `None`: every row is in memory.
     loaded: Option<Vec<(Key, Key)>>,
     written: BTreeSet<Key>,
+    born: BTreeSet<Key>,
     wrote: std::cell::Cell<bool>,
 }
 
@@ -87,6 +88,7 @@ impl State for Rows {
     fn insert(&mut self, key: &[u8], value: &[u8]) {
         assert!(!self.all.contains_key(key), "inserted a key that is there: {key:?}");
         self.put(key, value);
+        self.born.insert(Key::from_slice(key));
     }
 
     fn insert_bulk(&mut self, key: &[u8], parts: &[&[u8]]) {
@@ -96,6 +98,10 @@ impl State for Rows {
     fn delete(&mut self, key: &[u8]) {
         self.write(key);
         self.all.remove(key);
+        if self.born.remove(key) {
+            // Of what was born and died in memory a store knows nothing any more.
+            self.written.remove(key);
+        }
     }
 
     fn delete_range(&mut self, from: &[u8], to: &[u8]) {
