@@ -14,8 +14,8 @@ use weir_core::kv::{Key, Need};
 use weir_core::{Engine, Stop, Time};
 use weir_store::disk::Disk;
 use weir_store::{
-    Body, BodyLoad, Checkpoint, CheckpointDone, Group, Load, Loaded, LogWriter, OpenError, Options, Pressure, Recovery,
-    Store, StoreError, Upkeep,
+    Backup, Body, BodyLoad, Checkpoint, CheckpointDone, Group, Load, Loaded, LogWriter, OpenError, Options, Pressure,
+    Recovery, Store, StoreError, Upkeep,
 };
 
 use crate::answer::{Answer, Answered, Refused, Respond};
@@ -157,6 +157,8 @@ pub struct Driver<D: Disk, R: Respond> {
     appending: bool,
     /// A group for which the disk had no room.
     unwritten: Option<Group>,
+    /// The sequence that a backup asked for has to hold.
+    backup_from: Option<u64>,
     /// A checkpoint whose last group is not durable yet.
     frozen: Option<Checkpoint<D>>,
     checkpointing: bool,
@@ -200,6 +202,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             durable,
             appending: false,
             unwritten: None,
+            backup_from: None,
             frozen: None,
             checkpointing: false,
             keeping_up: false,
@@ -271,7 +274,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             && has_room
             && !self.checkpointing
             && self.store.unsealed_bytes() == 0
-            && self.store.checkpoint_due()
+            && (self.store.checkpoint_due() || self.backup_from.is_some())
         {
             self.frozen = self.store.freeze();
             self.checkpointing = self.frozen.is_some();
@@ -328,6 +331,18 @@ impl<D: Disk, R: Respond> Driver<D, R> {
     /// The durable queues: known there before the command that made or changed them is answered.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    /// Asks for a copy of everything that is answered by now: a checkpoint is made for it.
+    pub fn want_backup(&mut self) {
+        self.backup_from = Some(self.store.sequence());
+    }
+
+    /// The copy asked for, once the checkpoint is there.
+    pub fn take_backup(&mut self) -> Option<Backup> {
+        let backup = self.store.backup();
+        self.backup_from.take_if(|from| *from <= backup.sequence())?;
+        Some(backup)
     }
 
     /// Begins the end: waiting receives are answered as empty, and later commands are refused. Work goes on until

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use weir_core::Time;
 use weir_core::api::{Command, Token};
 use weir_store::disk::Disk;
-use weir_store::{LogWriter, Options, Recovery};
+use weir_store::{Backup, LogWriter, Options, Recovery};
 
 use crate::answer::{Refused, Respond};
 use crate::clock::Clock;
@@ -49,6 +49,7 @@ struct Shared {
     directory: Arc<Directory>,
     metrics: RwLock<Metrics>,
     closing: Sender<()>,
+    backups: Sender<Sender<Backup>>,
     engine: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -70,11 +71,13 @@ impl<R: Respond> Shard<R> {
         let (driver, writer, recovery) = Driver::open(disk, options)?;
         let (requests, incoming) = bounded(COMMANDS_MAX);
         let (closing, close) = bounded(1);
+        let (backups, asked) = unbounded();
         let shared = Arc::new(Shared {
             last_token: AtomicU64::new(0),
             directory: Arc::clone(driver.directory()),
             metrics: RwLock::new(Metrics::new(&driver)),
             closing,
+            backups,
             engine: Mutex::new(None),
         });
         let threads = Threads::start(writer);
@@ -83,6 +86,8 @@ impl<R: Respond> Shard<R> {
             clock: Clock::new(Time(recovery.last_time.0)),
             incoming,
             close,
+            asked,
+            askers: Vec::new(),
             threads,
             shared: Arc::clone(&shared),
             appended_at: Instant::now(),
@@ -117,6 +122,17 @@ impl<R: Respond> Shard<R> {
     /// What the shard did and how it stands, as of its last turn.
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics.read().clone()
+    }
+
+    /// A consistent copy of all that was acknowledged before the call, to be written somewhere while serving goes on.
+    /// Blocks until the checkpoint that it takes is made.
+    ///
+    /// # Errors
+    /// `Closed` when the shard ends, or stops, before.
+    pub fn backup(&self) -> Result<Backup, Refused> {
+        let (sender, receiver) = bounded(1);
+        self.shared.backups.send(sender).map_err(|_| Refused::Closed)?;
+        receiver.recv().map_err(|_| Refused::Closed)
     }
 
     /// Ends the shard in good order: answers waiting receives as empty, makes everything durable, takes a last
@@ -203,6 +219,9 @@ struct EngineThread<D: Disk, R: Respond> {
     clock: Clock,
     incoming: Receiver<Request<R>>,
     close: Receiver<()>,
+    asked: Receiver<Sender<Backup>>,
+    /// Who waits for the checkpoint of a backup.
+    askers: Vec<Sender<Backup>>,
     threads: Threads<D>,
     shared: Arc<Shared>,
     appended_at: Instant,
@@ -251,6 +270,7 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
                 }
                 self.threads.run(work);
             }
+            self.hand_backup();
             if closing && self.driver.is_idle() {
                 return;
             }
@@ -290,8 +310,31 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
                 // Every handle is gone.
                 Err(_) => self.begin_close(),
             },
+            recv(self.asked) -> asker => {
+                self.askers.extend(asker);
+                self.driver.want_backup();
+                false
+            }
             recv(close) -> _ => self.begin_close(),
             default(timeout) => false,
+        }
+    }
+
+    /// Hands the copy asked for to who waits longest; each gets one of its own.
+    fn hand_backup(&mut self) {
+        if self.askers.is_empty() {
+            return;
+        }
+        if self.driver.poisoned().is_some() {
+            // They learn it from the loss of what they listen to.
+            return self.askers.clear();
+        }
+        if let Some(backup) = self.driver.take_backup() {
+            // Who is gone needs no copy.
+            let _ = self.askers.remove(0).send(backup);
+            if !self.askers.is_empty() {
+                self.driver.want_backup();
+            }
         }
     }
 

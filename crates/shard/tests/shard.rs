@@ -160,3 +160,30 @@ fn a_failing_disk_stops_acknowledgements_and_a_restart_has_what_was_acknowledged
     assert_eq!(client.receive(queue, 10).len(), 1);
     client.shard.close();
 }
+
+#[test]
+fn a_backup_made_while_serving_opens_with_all_that_was_acknowledged() {
+    let client = Client::open(MemoryDisk::new(), tiny());
+    let queue = client.create("a");
+    for n in 0..100 {
+        client.send(queue, &format!("{n}"));
+    }
+    let backup = client.shard.backup().expect("a backup");
+    client.send(queue, "later");
+    let copy = MemoryDisk::new();
+    backup.run(&copy).expect("copied");
+    // One more, though nothing was written since the last checkpoint but what the first one left.
+    client.shard.backup().expect("another backup");
+    client.shard.close();
+    assert!(matches!(client.shard.backup(), Err(Refused::Closed)));
+    let copied = Client::open(copy, tiny());
+    let mut texts = Vec::new();
+    while texts.len() < 100 {
+        let got = copied.receive(queue, 10);
+        assert!(!got.is_empty(), "{} of 100", texts.len());
+        texts.extend(got.into_iter().map(|(_, text)| text));
+    }
+    assert_eq!(texts, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert!(copied.receive(queue, 1).is_empty());
+    copied.shard.close();
+}
