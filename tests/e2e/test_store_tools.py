@@ -2,11 +2,13 @@
 
 import hashlib
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
 from sqs_words import bodies, receive, send
-from weir_process import BINARY
+from weir_process import BINARY, Weir
 
 DAMAGED = 3
 
@@ -112,3 +114,41 @@ def test_a_store_that_was_closed_is_whole_and_damage_in_its_tables_is_found(own_
     checked = tool("store", "check", weir.data_dir)
     assert checked.returncode == DAMAGED, checked.stdout + checked.stderr
     assert "tables" in checked.stdout
+
+
+def test_a_backup_of_a_serving_store_holds_what_was_acknowledged_and_can_be_served(own_weir, tmp_path):
+    weir = own_weir()
+    queue = weir.sqs().create_queue(QueueName="checked")["QueueUrl"]
+    send(weir.sqs(), queue, *(f"body {n}." for n in range(100)))
+    copy = tmp_path / "copy"
+    address = f"127.0.0.1:{weir.port}"
+    copied = tool("store", "backup", copy, "--server", address)
+    assert copied.returncode == 0, copied.stdout + copied.stderr
+    send(weir.sqs(), queue, "later")
+    assert weir.get("/health/ready")[0] == 200
+
+    again = tool("store", "backup", copy, "--server", address)
+    assert again.returncode == 1 and "not empty" in again.stderr, again.stderr
+    assert tool("store", "check", copy).returncode == 0
+    copied_weir = Weir(copy).start()
+    try:
+        assert everything(copied_weir) == [f"body {n}." for n in range(100)]
+    finally:
+        copied_weir.end()
+
+
+def test_a_backup_needs_a_server_and_a_whole_request(own_weir, tmp_path):
+    assert tool("store", "backup", tmp_path / "copy", "--server", "127.0.0.1:1").returncode == 1
+    weir = own_weir()
+    url = weir.url + "/v1/admin/backup"
+    for headers, body, status in [
+        ({"Content-Type": "text/plain"}, b'{"directory": "/x"}', 415),
+        ({"Content-Type": "application/json"}, b'{"directory": "relative"}', 400),
+        ({"Content-Type": "application/json"}, b"{", 400),
+        ({"Content-Type": "application/json"}, b'{"directory": "/x", "other": 1}', 400),
+    ]:
+        request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)
+        assert refused.value.code == status
+    assert not (tmp_path / "copy").exists()

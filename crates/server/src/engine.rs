@@ -1,6 +1,8 @@
 //! The engine as the doors call it.
 
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,6 +11,7 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 use weir_core::api::{Command, Handle, Namespace, Queue, QueueId, Reply, Token};
 use weir_shard::{Answer, Answered, Refused, Respond, Shard};
+use weir_store::{BackedUp, FileDisk, StoreError};
 
 use crate::figures;
 
@@ -35,8 +38,26 @@ pub trait Engine: Send + Sync + 'static {
     /// All queues.
     fn all(&self) -> Vec<Arc<Queue>>;
 
+    /// Copies the present state into `directory`, which must be empty or absent. Blocks until it is written.
+    fn backup(&self, directory: &Path) -> Result<BackedUp, BackupError>;
+
     /// What the shard measures of itself.
     fn figures(&self) -> Figures;
+}
+
+/// Why no backup was made. What stands in the directory is not to be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The shard does not make one now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The directory cannot be made or opened.
+    #[error("the directory of the copy")]
+    Directory(#[from] io::Error),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What a shard measures of itself, for `/metrics`.
@@ -193,6 +214,10 @@ impl Engine for Shard<Responder> {
 
     fn all(&self) -> Vec<Arc<Queue>> {
         self.directory().all()
+    }
+
+    fn backup(&self, directory: &Path) -> Result<BackedUp, BackupError> {
+        Ok(Shard::backup(self)?.run(&FileDisk::new(directory)?)?)
     }
 
     fn figures(&self) -> Figures {

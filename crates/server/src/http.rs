@@ -1,5 +1,6 @@
 //! HTTP: one request in, one response out.
 
+mod admin;
 mod body;
 mod connection;
 mod reply;

@@ -15,5 +15,5 @@ mod server;
 mod sqs;
 
 pub use config::{Config, Unsafe};
-pub use engine::{Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
+pub use engine::{BackupError, Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};

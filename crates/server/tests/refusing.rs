@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,8 +12,9 @@ use smallvec::smallvec;
 use support::{config, start_over};
 use weir_core::Time;
 use weir_core::api::{Command, Config, Error, Kind, Namespace, Queue, QueueId, Reply, Sent, Token};
-use weir_server::{Engine, Figures, Responder};
+use weir_server::{BackupError, Engine, Figures, Responder};
 use weir_shard::{Answered, Refused, Respond};
+use weir_store::BackedUp;
 
 /// An engine with one queue, which answers sends as it was told to.
 struct Fake {
@@ -41,6 +43,10 @@ impl Engine for Fake {
     }
 
     fn cancel(&self, _: Token) {}
+
+    fn backup(&self, _: &Path) -> Result<BackedUp, BackupError> {
+        Err(Refused::Closed.into())
+    }
 
     fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {
         (name == "q").then(|| {

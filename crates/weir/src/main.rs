@@ -1,5 +1,6 @@
 //! The program: a server and its tools.
 
+mod backup;
 mod exit;
 mod log;
 mod serve;

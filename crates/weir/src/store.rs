@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use weir_store::{Cut, FileDisk, Options, Report};
 
-use crate::exit;
+use crate::{backup, exit};
 
 /// Subcommands of `weir store`.
 #[derive(Debug, Subcommand)]
@@ -27,6 +28,15 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Has a running server copy everything that it has acknowledged, while it goes on serving. The copy is a data
+    /// directory of its own, on the server's machine.
+    Backup {
+        /// Where to: a directory that is empty or absent.
+        dir: PathBuf,
+        /// Address and port of the server.
+        #[arg(long, env = "WEIR_SERVER", default_value = "127.0.0.1:9324")]
+        server: SocketAddr,
+    },
 }
 
 /// Carries out a subcommand.
@@ -37,6 +47,12 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             let report = weir_store::check(&open(&dir)?, &options).with_context(|| about("check", &dir))?;
             say(&describe(&report))?;
             Ok(if report.damage.is_empty() { ExitCode::SUCCESS } else { exit::DAMAGED.into() })
+        }
+        Command::Backup { dir, server } => {
+            let directory = std::path::absolute(&dir).with_context(|| about("back up to", &dir))?;
+            let copied = backup::ask(server, &directory)?;
+            say(&format!("copied to {}: {copied}\n", directory.display()))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Repair { dir, yes: false } => {
             let cuts = weir_store::plan_repair(&open(&dir)?, &options).with_context(|| about("check", &dir))?;

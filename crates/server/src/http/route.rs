@@ -13,7 +13,7 @@ use weir_aws::sqs::Operation;
 use weir_aws::{Code, Fault};
 
 use super::body::{self, Unread};
-use super::{Connection, Reply};
+use super::{Connection, Reply, admin};
 use crate::app::App;
 use crate::engine::Engine;
 use crate::metrics;
@@ -21,11 +21,12 @@ use crate::sqs::{self, Refusal};
 
 /// Answers a request. Never fails: a refusal is an answer.
 pub(crate) async fn respond<E: Engine>(
-    app: &App<E>,
+    app: &Arc<App<E>>,
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let reply = match (request.method(), request.uri().path()) {
+        (&Method::POST, admin::BACKUP) => admin::backup(app, request).await,
         (&Method::POST, _) => aws(app, connection, request).await,
         (&Method::GET, "/health/live") => Reply::text(StatusCode::OK, "live\n"),
         (&Method::GET, "/health/ready") if app.is_ready() => Reply::text(StatusCode::OK, "ready\n"),
