@@ -405,7 +405,7 @@ fn a_message_on_a_fifo_queue_needs_a_group() {
 
 #[test]
 fn a_handle_given_twice_in_one_command_counts_once() {
-    let mut world = World::cold();
+    let mut world = World::newborn();
     world.create("dead.fifo", Config::default());
     let queue = world.create("a.fifo", redrive("dead.fifo", 1));
     for text in ["1", "2", "3"] {

@@ -18,7 +18,10 @@ pub struct Rows {
     /// Stretches from a key (inclusive) to another (exclusive). `None`: every row is in memory.
     loaded: Option<Vec<(Key, Key)>>,
     written: BTreeSet<Key>,
+    /// Keys that were never anywhere but in memory, and are still there.
     born: BTreeSet<Key>,
+    /// Whether those are read without a load, as in a store before its first checkpoint of them.
+    keeps_born: bool,
     wrote: std::cell::Cell<bool>,
 }
 
@@ -56,7 +59,8 @@ impl View for Rows {
     fn get(&self, key: &[u8], _ahead: usize) -> Result<Option<&[u8]>, Need> {
         let mut to = Key::from_slice(key);
         to.push(0);
-        if !self.written.contains(key) && self.loaded_end(key, &to).is_none() {
+        let in_memory = self.written.contains(key) || self.keeps_born && self.born.contains(key);
+        if !in_memory && self.loaded_end(key, &to).is_none() {
             return Err(Need { from: Key::from_slice(key), to, rows: 1 });
         }
         Ok(self.all.get(key).map(Vec::as_slice))
@@ -138,6 +142,11 @@ impl World {
     /// A world in which every row has to be loaded anew for each command.
     pub fn cold() -> Self {
         Self::over(Rows { loaded: Some(Vec::new()), ..Rows::default() })
+    }
+
+    /// A world in which rows are in memory as long as they live, and what else there may be has to be loaded.
+    pub fn newborn() -> Self {
+        Self::over(Rows { loaded: Some(Vec::new()), keeps_born: true, ..Rows::default() })
     }
 
     fn over(rows: Rows) -> Self {
