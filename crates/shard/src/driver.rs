@@ -241,12 +241,13 @@ impl<D: Disk, R: Respond> Driver<D, R> {
 
     /// When [`Driver::tick`] has something to do next.
     pub fn next_deadline(&self) -> Time {
-        // An engine that is ahead of the disk must not write more on its own either.
-        if self.poisoned.is_some() || self.is_ahead() {
+        if self.poisoned.is_some() {
             return Time::NEVER;
         }
         let retry = if self.room_after > self.engine.now() { self.room_after } else { Time::NEVER };
-        self.engine.next_deadline().min(retry)
+        // An engine that is ahead of the disk must not write more on its own either; what waits for room is tried again
+        // all the same, since nothing else may come to wake the shard.
+        if self.is_ahead() { retry } else { self.engine.next_deadline().min(retry) }
     }
 
     /// Whether the engine is so far ahead of the disk that commands should wait outside.
