@@ -29,6 +29,11 @@ impl Fault {
         Self::new(Code::InvalidParameterValue, message)
     }
 
+    /// An operation, or a part of one, that is not for this queue or not served at all.
+    pub fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::UnsupportedOperation, message)
+    }
+
     /// The queue does not exist.
     pub fn no_queue() -> Self {
         Self::new(Code::QueueDoesNotExist, "The specified queue does not exist.")
@@ -72,6 +77,14 @@ pub enum Code {
     InvalidBatchEntryId,
     /// More than the server permits.
     OverLimit,
+    /// A queue of this name was deleted less than 60 seconds ago; only where AWS's limits are enforced.
+    QueueDeletedRecently,
+    /// The queue was purged less than 60 seconds ago; only where AWS's limits are enforced.
+    PurgeQueueInProgress,
+    /// More calls than the server permits; only where AWS's limits are enforced.
+    RequestThrottled,
+    /// What a message move task refers to does not exist.
+    ResourceNotFound,
     /// Not for this kind of queue, or not yet.
     UnsupportedOperation,
     /// A parameter with a value that it cannot have.
@@ -82,6 +95,24 @@ pub enum Code {
     SerializationException,
     /// There is no such operation.
     UnknownOperation,
+    /// The Query protocol names an operation that does not exist.
+    InvalidAction,
+    /// A request of the Query protocol names no operation.
+    MissingAction,
+    /// The parameters of the Query protocol are not of the form that it has.
+    MalformedQueryString,
+    /// Another version of the API than the one that there is.
+    NoSuchVersion,
+    /// A request that has to be signed is not.
+    MissingAuthenticationToken,
+    /// A signature lacks a part.
+    IncompleteSignature,
+    /// A signature is not that of the request, or was not made now.
+    SignatureDoesNotMatch,
+    /// An access key that nobody has.
+    InvalidClientTokenId,
+    /// The access key may not do this.
+    AccessDenied,
     /// The request came too slowly.
     RequestTimeout,
     /// The request is longer than the server reads.
@@ -121,6 +152,14 @@ impl Code {
                 (SQS, "InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId", 400)
             }
             Code::OverLimit => (SQS, "OverLimit", "OverLimit", 403),
+            Code::QueueDeletedRecently => {
+                (SQS, "QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", 400)
+            }
+            Code::PurgeQueueInProgress => {
+                (SQS, "PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress", 403)
+            }
+            Code::RequestThrottled => (SQS, "RequestThrottled", "RequestThrottled", 403),
+            Code::ResourceNotFound => (SQS, "ResourceNotFoundException", "ResourceNotFoundException", 404),
             Code::UnsupportedOperation => {
                 (SQS, "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", 400)
             }
@@ -128,6 +167,17 @@ impl Code {
             Code::MissingParameter => (COMMON, "MissingRequiredParameterException", "MissingParameter", 400),
             Code::SerializationException => (COMMON, "SerializationException", "SerializationException", 400),
             Code::UnknownOperation => (COMMON, "UnknownOperationException", "UnknownOperationException", 400),
+            Code::InvalidAction => (COMMON, "InvalidAction", "InvalidAction", 400),
+            Code::MissingAction => (COMMON, "MissingAction", "MissingAction", 400),
+            Code::MalformedQueryString => (COMMON, "MalformedQueryString", "MalformedQueryString", 400),
+            Code::NoSuchVersion => (COMMON, "NoSuchVersion", "NoSuchVersion", 400),
+            Code::MissingAuthenticationToken => {
+                (COMMON, "MissingAuthenticationTokenException", "MissingAuthenticationToken", 403)
+            }
+            Code::IncompleteSignature => (COMMON, "IncompleteSignatureException", "IncompleteSignature", 400),
+            Code::SignatureDoesNotMatch => (COMMON, "InvalidSignatureException", "SignatureDoesNotMatch", 403),
+            Code::InvalidClientTokenId => (COMMON, "UnrecognizedClientException", "InvalidClientTokenId", 403),
+            Code::AccessDenied => (COMMON, "AccessDeniedException", "AccessDenied", 403),
             Code::RequestTimeout => (COMMON, "RequestTimeout", "RequestTimeout", 408),
             Code::RequestEntityTooLarge => (COMMON, "RequestEntityTooLarge", "RequestEntityTooLarge", 413),
             Code::ServiceUnavailable => (COMMON, "ServiceUnavailable", "ServiceUnavailable", 503),

@@ -56,6 +56,7 @@ pub(crate) async fn serve<E: Engine>(
         Operation::GetQueueAttributes => door.queue_attributes(json::decode(body)?).await.map(Bytes::from),
         Operation::SetQueueAttributes => door.set_queue_attributes(json::decode(body)?).await,
         Operation::PurgeQueue => door.purge_queue(json::decode(body)?).await,
+        other => Err(Fault::unsupported(format!("{} is not served yet.", other.name())).into()),
     }
 }
 

@@ -137,6 +137,12 @@ fn check_value<'a>(name: &'a str, value: &'a AttributeValue<'a>, limits: &Limits
             "The message attribute '{name}' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String."
         )));
     }
+    let lists = [&value.string_list_values, &value.binary_list_values];
+    if lists.into_iter().flatten().any(|list| !list.is_empty()) {
+        return Err(Fault::unsupported(format!(
+            "Message attribute list values are not supported: attribute '{name}'."
+        )));
+    }
     let empty = || {
         invalid(format!(
             "The message attribute '{name}' must contain non-empty message attribute value for message attribute type '{data_type}'."
@@ -182,6 +188,7 @@ mod tests {
             data_type: Some(data_type.into()),
             string_value: Some(text.into()),
             binary_value: Some("AAE=".into()),
+            ..AttributeValue::default()
         }
     }
 
@@ -218,6 +225,16 @@ mod tests {
             let value = value(data_type, text);
             assert!(check_value("a", &value, &Limits::OURS).is_err(), "{data_type} {text}");
         }
+    }
+
+    #[test]
+    fn lists_are_refused_by_name() {
+        let empty = AttributeValue { string_list_values: Some(Vec::new()), ..value("String", "x") };
+        assert!(check_value("a", &empty, &Limits::OURS).is_ok());
+        let list = AttributeValue { binary_list_values: Some(vec!["AA==".into()]), ..value("Binary", "x") };
+        let fault = check_value("a", &list, &Limits::OURS).unwrap_err();
+        assert_eq!(fault.code, Code::UnsupportedOperation);
+        assert!(fault.message.contains("'a'"));
     }
 
     #[test]

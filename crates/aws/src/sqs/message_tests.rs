@@ -40,7 +40,11 @@ fn fifo(message: &Message<'_>) -> Result<Prepared, Code> {
 
 #[test]
 fn a_message_carries_its_body_and_attributes_to_the_engine() {
-    let value = AttributeValue { data_type: Some("Number".into()), string_value: Some("7".into()), binary_value: None };
+    let value = AttributeValue {
+        data_type: Some("Number".into()),
+        string_value: Some("7".into()),
+        ..AttributeValue::default()
+    };
     let message = Message { attributes: Some(Pairs(vec![("weir.priority".into(), value)])), ..body("hello") };
     let prepared = standard(&message).unwrap();
     assert_eq!(prepared.message.priority, 7);

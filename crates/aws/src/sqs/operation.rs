@@ -1,6 +1,6 @@
 //! The operations of the service.
 
-/// An operation that we serve.
+/// An operation: all that the service has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum Operation {
@@ -32,11 +32,29 @@ pub enum Operation {
     SetQueueAttributes,
     /// `PurgeQueue`
     PurgeQueue,
+    /// `AddPermission`
+    AddPermission,
+    /// `RemovePermission`
+    RemovePermission,
+    /// `TagQueue`
+    TagQueue,
+    /// `UntagQueue`
+    UntagQueue,
+    /// `ListQueueTags`
+    ListQueueTags,
+    /// `ListDeadLetterSourceQueues`
+    ListDeadLetterSourceQueues,
+    /// `StartMessageMoveTask`
+    StartMessageMoveTask,
+    /// `CancelMessageMoveTask`
+    CancelMessageMoveTask,
+    /// `ListMessageMoveTasks`
+    ListMessageMoveTasks,
 }
 
 impl Operation {
     /// Every operation, in the order of their discriminants.
-    pub const ALL: [Operation; 14] = [
+    pub const ALL: [Operation; 23] = [
         Operation::SendMessage,
         Operation::SendMessageBatch,
         Operation::ReceiveMessage,
@@ -51,6 +69,15 @@ impl Operation {
         Operation::GetQueueAttributes,
         Operation::SetQueueAttributes,
         Operation::PurgeQueue,
+        Operation::AddPermission,
+        Operation::RemovePermission,
+        Operation::TagQueue,
+        Operation::UntagQueue,
+        Operation::ListQueueTags,
+        Operation::ListDeadLetterSourceQueues,
+        Operation::StartMessageMoveTask,
+        Operation::CancelMessageMoveTask,
+        Operation::ListMessageMoveTasks,
     ];
 
     /// Its name on the wire.
@@ -70,10 +97,19 @@ impl Operation {
             Operation::GetQueueAttributes => "GetQueueAttributes",
             Operation::SetQueueAttributes => "SetQueueAttributes",
             Operation::PurgeQueue => "PurgeQueue",
+            Operation::AddPermission => "AddPermission",
+            Operation::RemovePermission => "RemovePermission",
+            Operation::TagQueue => "TagQueue",
+            Operation::UntagQueue => "UntagQueue",
+            Operation::ListQueueTags => "ListQueueTags",
+            Operation::ListDeadLetterSourceQueues => "ListDeadLetterSourceQueues",
+            Operation::StartMessageMoveTask => "StartMessageMoveTask",
+            Operation::CancelMessageMoveTask => "CancelMessageMoveTask",
+            Operation::ListMessageMoveTasks => "ListMessageMoveTasks",
         }
     }
 
-    /// The operation that an `X-Amz-Target` header names; `None` for one of another service or that we do not serve.
+    /// The operation that an `X-Amz-Target` header names; `None` for one of another service or that does not exist.
     pub fn from_target(target: &[u8]) -> Option<Self> {
         Self::from_name(target.strip_prefix(b"AmazonSQS.")?)
     }

@@ -26,6 +26,10 @@ pub struct AttributeValue<'a> {
     pub string_value: Option<Text<'a>>,
     /// The value of a `Binary`, in base64.
     pub binary_value: Option<Text<'a>>,
+    /// `StringListValues`: of the model, but not supported, by AWS neither.
+    pub string_list_values: Option<Vec<Text<'a>>>,
+    /// `BinaryListValues`: of the model, but not supported, by AWS neither.
+    pub binary_list_values: Option<Vec<Text<'a>>>,
 }
 
 /// A message to send: what `SendMessage` and an entry of `SendMessageBatch` have in common.
@@ -182,7 +186,7 @@ pub struct ListQueues<'a> {
     pub results_max: Option<i64>,
 }
 
-/// An operation on a queue that says nothing else: `DeleteQueue`, `PurgeQueue`.
+/// An operation on a queue that says nothing else: `DeleteQueue`, `PurgeQueue`, `ListQueueTags`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnQueue<'a> {
     /// `QueueUrl`
@@ -205,4 +209,82 @@ pub struct SetQueueAttributes<'a> {
     pub queue_url: Option<Text<'a>>,
     /// `Attributes`
     pub attributes: Option<Pairs<'a, Text<'a>>>,
+}
+
+/// `AddPermission`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddPermission<'a> {
+    /// `QueueUrl`
+    pub queue_url: Option<Text<'a>>,
+    /// `Label`
+    pub label: Option<Text<'a>>,
+    /// `AWSAccountIds`
+    pub account_ids: Option<Vec<Text<'a>>>,
+    /// `Actions`
+    pub actions: Option<Vec<Text<'a>>>,
+}
+
+/// `RemovePermission`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemovePermission<'a> {
+    /// `QueueUrl`
+    pub queue_url: Option<Text<'a>>,
+    /// `Label`
+    pub label: Option<Text<'a>>,
+}
+
+/// `TagQueue`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagQueue<'a> {
+    /// `QueueUrl`
+    pub queue_url: Option<Text<'a>>,
+    /// `Tags`
+    pub tags: Option<Pairs<'a, Text<'a>>>,
+}
+
+/// `UntagQueue`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UntagQueue<'a> {
+    /// `QueueUrl`
+    pub queue_url: Option<Text<'a>>,
+    /// `TagKeys`
+    pub tag_keys: Option<Vec<Text<'a>>>,
+}
+
+/// `ListDeadLetterSourceQueues`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListDeadLetterSourceQueues<'a> {
+    /// `QueueUrl`
+    pub queue_url: Option<Text<'a>>,
+    /// `NextToken`
+    pub next_token: Option<Text<'a>>,
+    /// `MaxResults`
+    pub results_max: Option<i64>,
+}
+
+/// `StartMessageMoveTask`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartMessageMoveTask<'a> {
+    /// `SourceArn`
+    pub source_arn: Option<Text<'a>>,
+    /// `DestinationArn`
+    pub destination_arn: Option<Text<'a>>,
+    /// `MaxNumberOfMessagesPerSecond`
+    pub per_second_max: Option<i64>,
+}
+
+/// `CancelMessageMoveTask`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CancelMessageMoveTask<'a> {
+    /// `TaskHandle`
+    pub task_handle: Option<Text<'a>>,
+}
+
+/// `ListMessageMoveTasks`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListMessageMoveTasks<'a> {
+    /// `SourceArn`
+    pub source_arn: Option<Text<'a>>,
+    /// `MaxResults`
+    pub results_max: Option<i64>,
 }

@@ -6,9 +6,11 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::decode::{As, Decode, Skipped};
 use crate::sqs::request::{
-    AttributeValue, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteEntry, DeleteMessage,
-    DeleteMessageBatch, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue, ReceiveMessage, SendEntry, SendMessage,
-    SendMessageBatch, SetQueueAttributes, Text, VisibilityEntry,
+    AddPermission, AttributeValue, CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch,
+    CreateQueue, DeleteEntry, DeleteMessage, DeleteMessageBatch, GetQueueAttributes, GetQueueUrl,
+    ListDeadLetterSourceQueues, ListMessageMoveTasks, ListQueues, OnQueue, ReceiveMessage, RemovePermission, SendEntry,
+    SendMessage, SendMessageBatch, SetQueueAttributes, StartMessageMoveTask, TagQueue, Text, UntagQueue,
+    VisibilityEntry,
 };
 
 /// Reads an object into a request whose fields are all optional. Unknown keys are passed over, as AWS does; a null is an
@@ -59,6 +61,8 @@ shape!(AttributeValue {
     "DataType" => data_type,
     "StringValue" => string_value,
     "BinaryValue" => binary_value,
+    "StringListValues" => string_list_values,
+    "BinaryListValues" => binary_list_values,
 });
 
 shape!(SendMessage {
@@ -129,3 +133,32 @@ shape!(OnQueue { "QueueUrl" => queue_url });
 shape!(GetQueueAttributes { "QueueUrl" => queue_url, "AttributeNames" => attribute_names });
 
 shape!(SetQueueAttributes { "QueueUrl" => queue_url, "Attributes" => attributes });
+
+shape!(AddPermission {
+    "QueueUrl" => queue_url,
+    "Label" => label,
+    "AWSAccountIds" => account_ids,
+    "Actions" => actions,
+});
+
+shape!(RemovePermission { "QueueUrl" => queue_url, "Label" => label });
+
+shape!(TagQueue { "QueueUrl" => queue_url, "Tags" => tags });
+
+shape!(UntagQueue { "QueueUrl" => queue_url, "TagKeys" => tag_keys });
+
+shape!(ListDeadLetterSourceQueues {
+    "QueueUrl" => queue_url,
+    "NextToken" => next_token,
+    "MaxResults" => results_max,
+});
+
+shape!(StartMessageMoveTask {
+    "SourceArn" => source_arn,
+    "DestinationArn" => destination_arn,
+    "MaxNumberOfMessagesPerSecond" => per_second_max,
+});
+
+shape!(CancelMessageMoveTask { "TaskHandle" => task_handle });
+
+shape!(ListMessageMoveTasks { "SourceArn" => source_arn, "MaxResults" => results_max });
