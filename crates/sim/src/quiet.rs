@@ -89,6 +89,11 @@ impl Run {
             self.submit(Command::Cancel { receive })?;
         }
         self.settle()?;
+        if self.is_stopped() {
+            // What failed before the faults ended was noticed only now.
+            self.crash_calmly()?;
+            self.settle()?;
+        }
         // Leases and delays end; what is shorter kept than that may go.
         self.now += 700_000;
         self.settle()?;
@@ -127,7 +132,13 @@ impl Run {
         let mut more = false;
         for queue in self.queue_ids() {
             self.clients.handles.clear();
-            self.submit(Command::Receive { queue, max: 10, visibility_ms: Some(600_000), wait_ms: 0 })?;
+            self.submit(Command::Receive {
+                queue,
+                max: 10,
+                bytes_max: u64::MAX,
+                visibility_ms: Some(600_000),
+                wait_ms: 0,
+            })?;
             self.work_off()?;
             let handles = self.clients.handles.iter().map(|(_, handle)| *handle).collect::<Vec<_>>();
             if handles.is_empty() {
