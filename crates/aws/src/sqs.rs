@@ -20,7 +20,7 @@ mod text;
 
 pub use digest::Md5Hex;
 pub use group::{Deduplication, content_hash, id_hash, lane};
-pub use limits::Limits;
+pub use limits::{Limits, RECEIVE_BYTES_MAX};
 pub use operation::Operation;
 pub use page::Page;
 pub use settle::{batch_ids, check_batch, visibility_ms, wait_ms};

@@ -199,6 +199,8 @@ pub enum Command {
         queue: QueueId,
         /// How many at most: 1 to [`BATCH_MAX`].
         max: u32,
+        /// How many bytes of payload at most; the first message is given whatever its length.
+        bytes_max: u64,
         /// Length of the leases; `None` for the queue's.
         visibility_ms: Option<u64>,
         /// How long to wait for the first message.

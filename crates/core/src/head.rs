@@ -41,6 +41,8 @@ pub(crate) struct Head {
     /// Leases lost by workers of the worker API.
     pub(crate) stalls: u32,
     pub(crate) sent_at: Time,
+    /// Length of the payload.
+    pub(crate) bytes: u64,
     pub(crate) first_received_at: Option<Time>,
     /// End of the delay or of the lease; the time of the last one for a ready message.
     pub(crate) due: Time,
@@ -75,6 +77,7 @@ impl Head {
         writer.number(u64::from(self.receives_before));
         writer.number(u64::from(self.failures));
         writer.number(u64::from(self.stalls));
+        writer.number(self.bytes);
         if let Some(at) = self.first_received_at {
             writer.time(at);
         }
@@ -106,6 +109,7 @@ impl Head {
             receives_before: reader.small()?,
             failures: reader.small()?,
             stalls: reader.small()?,
+            bytes: reader.number()?,
             first_received_at: if flags & HAS_RECEIVED == 0 { None } else { Some(reader.time()?) },
             lane: if flags & HAS_LANE == 0 { None } else { Some(Lane(reader.fixed()?)) },
             source: if flags & HAS_SOURCE == 0 { None } else { Some(reader.text()?.into()) },

@@ -15,12 +15,22 @@ const WHAT: &str = "a queue's configuration";
 const COUNTERS_VERSION: u8 = 1;
 const COUNTERS_WHAT: &str = "a queue's counters";
 
+/// What a receive asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Messages at most.
+    pub(crate) messages: u32,
+    /// Bytes of their payloads at most; the first message comes whatever its length.
+    pub(crate) bytes: u64,
+    /// Length of the leases; `None` for the queue's.
+    pub(crate) visibility_ms: Option<u64>,
+}
+
 /// A receive that waits for messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
     pub(crate) token: Token,
-    pub(crate) max: u32,
-    pub(crate) visibility_ms: Option<u64>,
+    pub(crate) wanted: Wanted,
     pub(crate) deadline: Time,
 }
 

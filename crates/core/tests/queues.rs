@@ -23,6 +23,39 @@ fn messages_come_out_in_the_order_in_which_they_were_sent() {
 }
 
 #[test]
+fn a_receive_takes_no_more_bytes_than_it_asks_for_and_always_one_message() {
+    let mut world = World::new();
+    let queue = world.create("a", Config::default());
+    for text in ["one", "three", "four", "a long one", "6"] {
+        world.send(queue, message(text)).unwrap();
+    }
+    assert_eq!(world.texts_within(queue, 11), ["one", "three"]);
+    assert_eq!(world.texts_within(queue, 0), ["four"]);
+    assert_eq!(world.texts_within(queue, 9), ["a long one"]);
+    assert_eq!(world.texts_within(queue, 9), ["6"]);
+    assert_eq!(world.counts(queue), [0, 0, 5]);
+}
+
+#[test]
+fn bytes_bound_a_receive_from_a_fifo_queue_within_a_group_and_between_groups() {
+    let mut world = World::cold();
+    let queue = world.create("a.fifo", Config::default());
+    for text in ["x1", "x2", "x3", "x4"] {
+        world.send(queue, grouped(text, 1)).unwrap();
+    }
+    world.send(queue, grouped("y1", 2)).unwrap();
+    world.send(queue, grouped("z1", 3)).unwrap();
+    let handles = world.receive_within(queue, 5);
+    assert_eq!(handles.iter().map(|got| got.text.as_str()).collect::<Vec<_>>(), ["x1", "x2"]);
+    assert_eq!(world.texts_within(queue, 3), ["y1"], "the next group finds no room");
+    assert_eq!(world.texts_within(queue, 3), ["z1"], "and stands where it stood");
+    for got in handles {
+        world.delete(queue, got.handle).unwrap();
+    }
+    assert_eq!(world.texts_within(queue, 4), ["x3", "x4"]);
+}
+
+#[test]
 fn an_urgent_message_overtakes_the_bulk() {
     let mut world = World::new();
     let queue = world.create("a", Config::default());

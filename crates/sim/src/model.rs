@@ -65,6 +65,8 @@ pub struct Message {
     pub priority: u32,
     /// When it was sent.
     pub sent: u64,
+    /// Length of its payload.
+    pub bytes: u64,
     /// What holds it.
     pub hold: Hold,
     /// When that lets it go.

@@ -54,6 +54,7 @@ impl Clients {
             1 => Command::Receive {
                 queue: id,
                 max: *rng.pick(&[1, 1, 2, 5, 10]).unwrap_or(&1),
+                bytes_max: *rng.pick(&[u64::MAX, u64::MAX, 2_000, 100, 0]).unwrap_or(&u64::MAX),
                 visibility_ms: *rng.pick(&[None, Some(0), Some(500), Some(5_000), Some(60_000)]).unwrap_or(&None),
                 wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
             },

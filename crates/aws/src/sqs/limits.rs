@@ -64,6 +64,9 @@ impl Limits {
     }
 }
 
+/// Most bytes of payload that one receive is given, unless its first message alone is longer: ours. A message of the
+/// longest permitted length fits with its attributes, and so does AWS's largest answer, ten messages of 1 MiB.
+pub const RECEIVE_BYTES_MAX: u64 = 17 << 20;
 /// Default of the attribute `MaximumMessageSize`.
 pub(crate) const MESSAGE_SIZE_DEFAULT: u64 = 1 << 20;
 /// Least value of the attribute `MaximumMessageSize`.

@@ -36,7 +36,7 @@ impl Engine {
                 return Ok(());
             }
             let Some(waiter) = queue.waiters.front().cloned() else { return Ok(()) };
-            match self.lease_messages(state, id, waiter.max as usize, waiter.visibility_ms) {
+            match self.lease_messages(state, id, waiter.wanted) {
                 Ok(deliveries) if deliveries.is_empty() => return Ok(()),
                 Ok(deliveries) => {
                     if let Some(queue) = self.queues.get_mut(&id) {

@@ -14,25 +14,24 @@ use crate::gaps::{Gaps, Position, following};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{KeyBuf, Need, State, View};
-use crate::queue::QueueState;
+use crate::queue::{QueueState, Wanted};
 
 impl Engine {
-    /// Leases up to `max` messages of a queue, those that may run, in order. Messages delivered often enough already go
-    /// to the dead-letter queue instead.
+    /// Leases messages of a queue, those that may run, in order, as many as are wanted. Messages delivered often enough
+    /// already go to the dead-letter queue instead.
     pub(super) fn lease_messages<S: State>(
         &mut self,
         state: &mut S,
         id: QueueId,
-        max: usize,
-        visibility_ms: Option<u64>,
+        wanted: Wanted,
     ) -> Result<Vec<Delivery>, Stop> {
         let mut deliveries = Vec::new();
         loop {
             let Some(queue) = self.queues.get(&id) else { return Ok(deliveries) };
-            let visibility_ms = visibility_ms.unwrap_or(queue.config().visibility_ms);
+            let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
             let (picked, last) = match queue.public.kind {
-                Kind::Standard => pick_ready(state, queue, max),
-                Kind::Fifo => self.pick_lanes(state, queue, max),
+                Kind::Standard => pick_ready(state, queue, Room::of(wanted)),
+                Kind::Fifo => self.pick_lanes(state, queue, Room::of(wanted)),
             }?;
             if picked.is_empty() {
                 return Ok(deliveries);
@@ -86,23 +85,25 @@ impl Engine {
 
     /// Messages of a FIFO queue that may run, lane by lane, as many of each as there is room for; and the position of
     /// the last lane among the runnable ones.
-    fn pick_lanes<S: View>(&self, state: &S, queue: &QueueState, max: usize) -> Result<(Picked, Position), Stop> {
+    fn pick_lanes<S: View>(&self, state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
         let mut lanes: SmallVec<[(Position, Lane); 2]> = SmallVec::new();
         let walked = walk(state, queue, &queue.head_gaps, keys::LANE_HEAD, &mut |key, at| {
             let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
             lanes.extend(lane.map(|lane| (at, Lane(lane))));
-            lanes.len() < max
+            lanes.len() < room.messages
         });
         let mut picked = Picked::new();
         let mut last = (0, 0);
         for (at, lane) in lanes {
-            match self.pick_lane(state, queue, lane, max - picked.len()) {
+            match self.pick_lane(state, queue, lane, &mut room) {
+                // The lane stays where it stands: its first message finds no room.
+                Ok(messages) if messages.is_empty() => return Ok((picked, last)),
                 Ok(messages) => picked.extend(messages),
                 Err(stop) if picked.is_empty() => return Err(stop),
                 Err(_) => return Ok((picked, last)),
             }
             last = at;
-            if picked.len() >= max {
+            if room.messages == 0 {
                 return Ok((picked, last));
             }
         }
@@ -112,16 +113,18 @@ impl Engine {
         }
     }
 
-    fn pick_lane<S: View>(&self, state: &S, queue: &QueueState, lane: Lane, max: usize) -> Result<Picked, Stop> {
+    fn pick_lane<S: View>(&self, state: &S, queue: &QueueState, lane: Lane, room: &mut Room) -> Result<Picked, Stop> {
         // One more than may be taken: it becomes the lane's head if those before it move away as dead letters.
-        let (_, front) = lanes::prepare(state, queue.space, lane, max + 1)?;
-        let ready = front.into_iter().take(max).take_while(|(_, head)| head.state == Standing::Ready);
+        let (_, front) = lanes::prepare(state, queue.space, lane, room.messages + 1)?;
+        let mut left = *room;
+        let ready = front.into_iter().take_while(|(_, head)| head.state == Standing::Ready && left.take(head));
         let picked: Picked = ready.collect();
         for (_, head) in &picked {
             if let Some(target) = self.dead_letter_queue(queue, head).and_then(|id| self.queues.get(&id)) {
                 lanes::prepare(state, target.space, lane, 2)?;
             }
         }
+        *room = left;
         Ok(picked)
     }
 
@@ -166,18 +169,49 @@ impl Engine {
     }
 }
 
+/// What a receive still has room for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    messages: usize,
+    bytes: u64,
+    is_untouched: bool,
+}
+
+impl Room {
+    fn of(wanted: Wanted) -> Self {
+        Self { messages: wanted.messages.max(1) as usize, bytes: wanted.bytes, is_untouched: true }
+    }
+
+    /// Takes a message in, if there is room: for the first one there always is.
+    fn take(&mut self, head: &Head) -> bool {
+        if self.messages == 0 || head.bytes > self.bytes && !self.is_untouched {
+            return false;
+        }
+        self.messages -= 1;
+        self.bytes = self.bytes.saturating_sub(head.bytes);
+        self.is_untouched = false;
+        true
+    }
+}
+
 /// The first ready messages of a standard queue, and the position of the last one.
-fn pick_ready<S: View>(state: &S, queue: &QueueState, max: usize) -> Result<(Picked, Position), Stop> {
+fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
     let mut rows: SmallVec<[Position; 10]> = SmallVec::new();
     let walked = walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
         rows.push(at);
-        rows.len() < max
+        rows.len() < room.messages
     });
     let mut picked = Picked::new();
     let mut last = (0, 0);
     for &at in &rows {
         match state.get(&queue.space.message(at.1), SLICE_ROWS) {
-            Ok(Some(bytes)) => picked.push((at.1, Head::read(bytes)?)),
+            Ok(Some(bytes)) => {
+                let head = Head::read(bytes)?;
+                if !room.take(&head) {
+                    return Ok((picked, last));
+                }
+                picked.push((at.1, head));
+            }
             Ok(None) => {
                 return Err(Unreadable::Damaged { what: "the order of ready messages: a message is missing" }.into());
             }

@@ -28,7 +28,7 @@ use crate::api::{Command, Counters, Error, Namespace, Output, Queue, QueueId, Re
 use crate::codec::{Unreadable, Writer};
 use crate::keys::{self, Space};
 use crate::kv::{Need, State};
-use crate::queue::{Dispatch, QueueState};
+use crate::queue::{Dispatch, QueueState, Wanted};
 use crate::time::Time;
 
 use due::DueIndex;
@@ -139,8 +139,9 @@ impl Engine {
             Command::Send { queue, version, messages } => self.send(state, *queue, *version, messages)?,
             Command::Delete { queue, handles } => self.delete(state, *queue, handles)?,
             Command::ChangeVisibility { queue, changes } => self.change_visibility(state, *queue, changes)?,
-            Command::Receive { queue, max, visibility_ms, wait_ms } => {
-                self.receive(state, token, *queue, *max, *visibility_ms, *wait_ms, out)?;
+            Command::Receive { queue, max, bytes_max, visibility_ms, wait_ms } => {
+                let wanted = Wanted { messages: *max, bytes: *bytes_max, visibility_ms: *visibility_ms };
+                self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }
             Command::Cancel { receive } => {

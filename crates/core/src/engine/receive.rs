@@ -6,28 +6,26 @@ use super::send::within;
 use super::{Engine, Stop};
 use crate::api::{BATCH_MAX, Error, Output, QueueId, Reply, Token};
 use crate::kv::State;
-use crate::queue::{Dispatch, Waiter};
+use crate::queue::{Dispatch, Waiter, Wanted};
 use crate::time::Time;
 
 impl Engine {
-    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
     pub(super) fn receive<S: State>(
         &mut self,
         state: &mut S,
         token: Token,
         id: QueueId,
-        max: u32,
-        visibility_ms: Option<u64>,
+        wanted: Wanted,
         wait_ms: u64,
         out: &mut Output,
     ) -> Result<(), Stop> {
         let deadline = if wait_ms == 0 { self.now } else { self.now.after(Duration::from_millis(wait_ms)) };
-        let refusal = within("messages of a receive", BATCH_MAX as u64, u64::from(max)).err();
+        let refusal = within("messages of a receive", BATCH_MAX as u64, u64::from(wanted.messages)).err();
         let Some(queue) = self.queues.get_mut(&id).filter(|_| refusal.is_none()) else {
             out.replies.push((token, Err(refusal.unwrap_or(Error::QueueNotFound))));
             return Ok(());
         };
-        queue.waiters.push_back(Waiter { token, max: max.max(1), visibility_ms, deadline });
+        queue.waiters.push_back(Waiter { token, wanted, deadline });
         if queue.dispatch != Dispatch::Stalled {
             self.dispatch_queue(state, id, out)?;
         }

@@ -84,6 +84,7 @@ impl Engine {
             failures: 0,
             stalls: 0,
             sent_at: now,
+            bytes: message.payload.len() as u64,
             first_received_at: None,
             due,
             lane: message.lane,

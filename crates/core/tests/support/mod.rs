@@ -295,8 +295,18 @@ impl World {
         self.got(token).expect("an answer at once")
     }
 
+    /// Receives up to ten messages, of no more than so many bytes.
+    pub fn receive_within(&mut self, queue: QueueId, bytes_max: u64) -> Vec<Got> {
+        let token = self.give(Command::Receive { queue, max: 10, bytes_max, visibility_ms: None, wait_ms: 0 });
+        self.got(token).expect("an answer at once")
+    }
+
+    pub fn texts_within(&mut self, queue: QueueId, bytes_max: u64) -> Vec<String> {
+        self.receive_within(queue, bytes_max).into_iter().map(|got| got.text).collect()
+    }
+
     pub fn wait(&mut self, queue: QueueId, max: u32, wait_ms: u64) -> Token {
-        self.give(Command::Receive { queue, max, visibility_ms: None, wait_ms })
+        self.give(Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms: None, wait_ms })
     }
 
     /// What a receive got, if it was answered.

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use weir_aws::Fault;
 use weir_aws::sqs::received::{ReceivedMessage, Selection};
 use weir_aws::sqs::request::ReceiveMessage;
-use weir_aws::sqs::{json, visibility_ms, wait_ms};
+use weir_aws::sqs::{RECEIVE_BYTES_MAX, json, visibility_ms, wait_ms};
 use weir_core::api::{Command, Delivery, Queue, Reply};
 use weir_shard::Answered;
 
@@ -23,7 +23,7 @@ impl<E: Engine> Door<'_, E> {
             None => queue.config.receive_wait_ms,
         };
         let max = max(request.messages_max, limits.batch_max)?;
-        let command = Command::Receive { queue: queue.id, max, visibility_ms, wait_ms };
+        let command = Command::Receive { queue: queue.id, max, bytes_max: RECEIVE_BYTES_MAX, visibility_ms, wait_ms };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
         let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
         Ok(self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection))

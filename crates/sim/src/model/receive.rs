@@ -8,7 +8,7 @@ use super::{Checked, Effect, Hold, Message, Model};
 
 impl Model {
     pub(super) fn received(&mut self, effect: &Effect, queue: QueueId, deliveries: &[Delivery]) -> Checked {
-        let Command::Receive { max, visibility_ms, wait_ms, .. } = effect.command else {
+        let Command::Receive { max, bytes_max, visibility_ms, wait_ms, .. } = effect.command else {
             return Err("deliveries for another command".to_owned());
         };
         if deliveries.is_empty() {
@@ -33,6 +33,10 @@ impl Model {
         let distinct: BTreeSet<usize> = batch.iter().map(|(number, _)| *number).collect();
         if distinct.len() != batch.len() {
             return Err("one receive brought a message twice".to_owned());
+        }
+        let bytes = batch.iter().filter_map(|(number, _)| self.messages.get(number)).map(|message| message.bytes).sum();
+        if batch.len() > 1 && bytes_max < bytes {
+            return Err(format!("{bytes} bytes came where {bytes_max} were asked for"));
         }
         self.check_order(queue, &batch, effect.at)?;
         for (number, delivery) in batch {

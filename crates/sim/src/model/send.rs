@@ -98,6 +98,7 @@ impl Model {
                 lane: message.lane,
                 priority: message.priority,
                 sent: at,
+                bytes: message.payload.len() as u64,
                 hold,
                 free,
                 receives: 0,
