@@ -72,9 +72,12 @@ pub(crate) struct Http {
     /// Connections that ask at once.
     #[arg(long, default_value_t = 256)]
     pub(crate) connections: usize,
-    /// Messages to receive and delete.
-    #[arg(long, default_value_t = 500_000)]
+    /// Messages to receive and delete; when none is left, as many are sent again, which does not count.
+    #[arg(long, default_value_t = 100_000)]
     pub(crate) filled: usize,
+    /// How often each pair of servers is driven; the medians are reported.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
 }
 
 #[derive(Clone, Debug, Args)]

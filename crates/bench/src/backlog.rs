@@ -136,7 +136,8 @@ async fn load(address: SocketAddr, body_bytes: usize, backlog: &Backlog, count: 
 /// Asks again for as long as the server is too busy; fails if one entry was refused.
 async fn patient(connection: &mut Connection, request: &[u8]) -> anyhow::Result<()> {
     loop {
-        let answer = connection.exchange(request).await?;
+        let heading = connection.exchange(request).await?;
+        let answer = connection.answer(heading);
         let refused = crate::wire::find(answer.body, b"\"SenderFault\"").is_some();
         match answer.status {
             200 if !refused => return Ok(()),

@@ -18,94 +18,152 @@ pub(crate) fn run(common: &Common, http: &Http) -> anyhow::Result<()> {
     let dir = work_dir::fresh(&common.dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        send(common, http, dir.path(), 1).await?;
-        send(common, http, dir.path(), 10).await?;
-        receive_and_delete(common, http, dir.path()).await
+        for workload in [Workload::Send, Workload::SendTen, Workload::ReceiveAndDelete] {
+            compare(common, http, dir.path(), workload).await?;
+        }
+        Ok(())
     })
 }
 
-/// `SendMessage`, or `SendMessageBatch` where `messages` is above 1.
-async fn send(common: &Common, http: &Http, dir: &Path, messages: usize) -> anyhow::Result<()> {
-    let (server, url) = serve(common, dir, &format!("send-{messages}")).await?;
-    let body = "x".repeat(common.body);
-    let (operation, content) = if messages == 1 {
-        ("SendMessage", serde_json::json!({ "QueueUrl": url, "MessageBody": body }))
-    } else {
-        let entries: Vec<_> =
-            (0..messages).map(|n| serde_json::json!({ "Id": format!("e{n}"), "MessageBody": body })).collect();
-        ("SendMessageBatch", serde_json::json!({ "QueueUrl": url, "Entries": entries }))
-    };
-    let plan = Plan::Same(request(operation, &content.to_string()));
-    let name = format!("http {operation} of {messages}");
-    compare(http, dir, &name, messages, server, &plan).await
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+enum Workload {
+    Send,
+    SendTen,
+    ReceiveAndDelete,
 }
 
-/// `ReceiveMessage` of one message and `DeleteMessage` of it.
-async fn receive_and_delete(common: &Common, http: &Http, dir: &Path) -> anyhow::Result<()> {
-    let (server, url) = serve(common, dir, "receive").await?;
-    fill(server.address, &url, common.body, http.filled).await?;
-    let plan = Plan::ReceiveAndDelete { url };
-    compare(http, dir, "http ReceiveMessage + DeleteMessage", 1, server, &plan).await
+impl Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Workload::Send => "http SendMessage",
+            Workload::SendTen => "http SendMessageBatch of 10",
+            Workload::ReceiveAndDelete => "http ReceiveMessage + DeleteMessage",
+        }
+    }
+
+    /// Messages that a request sends.
+    fn messages(self) -> u32 {
+        if matches!(self, Workload::SendTen) { 10 } else { 1 }
+    }
+
+    /// What each connection does on the queue at `url`, with bodies of `body_bytes`.
+    fn plan(self, url: String, body_bytes: usize) -> Plan {
+        let body = "x".repeat(body_bytes);
+        match self {
+            Workload::Send => {
+                let content = serde_json::json!({ "QueueUrl": url, "MessageBody": body });
+                Plan::Same(request("SendMessage", &content.to_string()))
+            }
+            Workload::SendTen => {
+                let entries: Vec<_> = (0..self.messages())
+                    .map(|n| serde_json::json!({ "Id": format!("e{n}"), "MessageBody": body }))
+                    .collect();
+                let content = serde_json::json!({ "QueueUrl": url, "Entries": entries });
+                Plan::Same(request("SendMessageBatch", &content.to_string()))
+            }
+            Workload::ReceiveAndDelete => Plan::ReceiveAndDelete { url },
+        }
+    }
 }
 
-async fn serve(common: &Common, dir: &Path, name: &str) -> anyhow::Result<(Server, String)> {
-    let server = Server::weir(&common.weir, &dir.join(name))?;
-    let mut connection = Connection::open(server.address).await?;
-    let url = create_queue(&mut connection, "bench", &[("VisibilityTimeout", "600")]).await?;
-    Ok((server, url))
-}
-
-/// Drives `server` and then, with the answers that it gave, a bare one.
-async fn compare(
-    http: &Http,
-    dir: &Path,
-    name: &str,
-    messages: usize,
-    server: Server,
-    plan: &Plan,
-) -> anyhow::Result<()> {
-    let answers = dir.join(format!("{}.answers", name.replace(' ', "-")));
-    plan.record(server.address, &answers).await?;
-    let duration = Duration::from_secs(http.seconds);
-    let mut weir = drive(&server, plan, http.connections, duration).await?;
-    server.kill()?;
-    let bare = bare::start(&answers)?;
-    let mut bare = drive(&bare, plan, http.connections, duration).await?;
-
-    let mut report = Report::new(name);
+/// Drives Weir and then, with the answers that it gave, a bare server; so in each round.
+async fn compare(common: &Common, http: &Http, dir: &Path, workload: Workload) -> anyhow::Result<()> {
+    let (mut weirs, mut bares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..http.rounds {
+        let dir = dir.join(format!("{workload:?}-{round}"));
+        std::fs::create_dir_all(&dir)?;
+        let (weir, plan) = drive_weir(common, http, &dir, workload).await?;
+        let bare = bare::start(&dir.join("answers"))?;
+        let bare = drive(&bare, &plan, http.connections, Duration::from_secs(http.seconds)).await?;
+        ratios.push(rate(weir.requests, weir.took) / rate(bare.requests, bare.took));
+        weirs.push(weir);
+        bares.push(bare);
+        std::fs::remove_dir_all(&dir)?;
+    }
+    let mut report = Report::new(workload.name());
     report.value("connections", http.connections, "").value("seconds each", http.seconds, "s");
-    figures(&mut report, "weir", &mut weir, messages);
-    figures(&mut report, "bare axum", &mut bare, messages);
-    report.ratio("weir to bare axum", rate(weir.requests, weir.took) / rate(bare.requests, bare.took));
+    report.value("rounds, of which medians", http.rounds, "");
+    figures(&mut report, "weir", &mut weirs, workload.messages());
+    figures(&mut report, "bare axum", &mut bares, workload.messages());
+    report.ratio("weir to bare axum", median(ratios.into_iter()));
     report.print()
 }
 
-fn figures(report: &mut Report, who: &str, driven: &mut Driven, messages: usize) {
-    report.rate(&format!("{who}, requests"), driven.requests, driven.took, "/s");
-    if messages > 1 {
-        report.rate(&format!("{who}, messages"), driven.requests * messages as u64, driven.took, "/s");
+/// Drives Weir. What is received was sent before: in portions, whose sending does not count.
+async fn drive_weir(common: &Common, http: &Http, dir: &Path, workload: Workload) -> anyhow::Result<(Driven, Plan)> {
+    let server = Server::weir(&common.weir, &dir.join("data"))?;
+    let mut connection = Connection::open(server.address).await?;
+    let url = create_queue(&mut connection, "bench", &[("VisibilityTimeout", "600")]).await?;
+    let plan = workload.plan(url.clone(), common.body);
+    let mut left = Duration::from_secs(http.seconds);
+    let mut driven = Driven::default();
+    while !left.is_zero() {
+        if let Workload::ReceiveAndDelete = workload {
+            fill(&mut connection, &url, common.body, http.filled).await?;
+        }
+        if driven.requests == 0 {
+            plan.record(server.address, &dir.join("answers")).await?;
+        }
+        let portion = drive(&server, &plan, http.connections, left).await?;
+        anyhow::ensure!(portion.requests > 0, "nothing was done in {left:?}");
+        left = left.saturating_sub(portion.took);
+        driven.then(portion);
     }
-    report.millis(&format!("{who}, p50"), driven.samples.percentile(50.0));
-    report.millis(&format!("{who}, p99"), driven.samples.percentile(99.0));
-    let per_request = 1e6 / rate(driven.requests, driven.processor_time);
-    report.value(&format!("{who}, processor time a request"), per_request.round(), "us");
+    server.kill()?;
+    Ok((driven, plan))
 }
 
-/// Puts `count` messages into a queue, in large batches.
-pub(crate) async fn fill(
-    address: std::net::SocketAddr,
-    url: &str,
-    body_bytes: usize,
-    count: usize,
-) -> anyhow::Result<()> {
+fn figures(report: &mut Report, who: &str, driven: &mut [Driven], messages: u32) {
+    let requests = median(driven.iter().map(|driven| rate(driven.requests, driven.took)));
+    report.value(&format!("{who}, requests"), requests.round(), "/s");
+    if messages > 1 {
+        report.value(&format!("{who}, messages"), (requests * f64::from(messages)).round(), "/s");
+    }
+    for percent in [50.0, 99.0] {
+        let took = median(driven.iter_mut().map(|driven| driven.samples.percentile(percent).as_secs_f64()));
+        report.millis(&format!("{who}, p{percent:.0}"), Duration::from_secs_f64(took));
+    }
+    let per_request = median(driven.iter().map(|driven| 1e6 / rate(driven.requests, driven.processor_time)));
+    report.value(&format!("{who}, processor time a request"), (per_request * 10.0).round() / 10.0, "us");
+    let told_to_wait: u64 = driven.iter().map(|driven| driven.told_to_wait).sum();
+    report.value(&format!("{who}, answers to come back later, in all"), told_to_wait, "");
+}
+
+/// The middle one, or the lower of two.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+}
+
+/// Puts `count` messages into a queue, in large batches, waiting whenever the server says so.
+async fn fill(connection: &mut Connection, url: &str, body_bytes: usize, count: usize) -> anyhow::Result<()> {
     const BATCH: usize = 500;
     let body = "x".repeat(body_bytes);
-    let mut connection = Connection::open(address).await?;
-    for _ in 0..count.div_ceil(BATCH) {
-        let entries: Vec<_> =
-            (0..BATCH).map(|n| serde_json::json!({ "Id": n.to_string(), "MessageBody": body })).collect();
-        let content = serde_json::json!({ "QueueUrl": url, "Entries": entries }).to_string();
-        connection.ask(&request("SendMessageBatch", &content)).await?;
+    let entries: Vec<_> = (0..BATCH).map(|n| serde_json::json!({ "Id": n.to_string(), "MessageBody": body })).collect();
+    let content = serde_json::json!({ "QueueUrl": url, "Entries": entries }).to_string();
+    let batch = request("SendMessageBatch", &content);
+    let mut filled = 0;
+    while filled < count {
+        let heading = connection.exchange(&batch).await?;
+        if let (503, Some(after)) = (heading.status, heading.retry_after) {
+            tokio::time::sleep(after).await;
+            continue;
+        }
+        connection.success(heading)?;
+        filled += BATCH;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_one_of_its_values() {
+        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 1.0].into_iter()) - 1.0).abs() < f64::EPSILON);
+    }
 }

@@ -1,6 +1,7 @@
 //! HTTP/1.1 as lean as it can be: fixed requests over kept connections, answers told apart by their length.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +31,16 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// Where the answer lies that a connection read last, and what it says of itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Heading {
+    pub(crate) status: u16,
+    /// When to ask again.
+    pub(crate) retry_after: Option<Duration>,
+    head_end: usize,
+    end: usize,
+}
+
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
@@ -38,7 +49,7 @@ impl Connection {
     }
 
     /// Sends `request` and reads the answer to it.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Heading> {
         self.stream.write_all(request).await?;
         self.filled = 0;
         let (head_end, length) = loop {
@@ -46,9 +57,10 @@ impl Connection {
             let got = self.buffer.get(..self.filled).unwrap_or_default();
             if let Some(end) = find(got, b"\r\n\r\n") {
                 let head = got.get(..end).unwrap_or_default();
-                break (end + 4, content_length(head)?);
+                break (end + 4, number(head, "content-length")?.context("an answer without a length")?);
             }
         };
+        let length = usize::try_from(length)?;
         let end = head_end + length;
         if self.buffer.len() < end {
             self.buffer.resize(end, 0);
@@ -61,20 +73,33 @@ impl Connection {
         }
         let head = self.buffer.get(..head_end).unwrap_or_default();
         let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        Ok(Answer {
-            status: status.context("an answer without a status")?,
-            head,
-            body: self.buffer.get(head_end..end).unwrap_or_default(),
-        })
+        let status: u16 = status.context("an answer without a status")?;
+        let retry_after = if status == 200 { None } else { number(head, "retry-after")?.map(Duration::from_secs) };
+        Ok(Heading { status, retry_after, head_end, end })
     }
 
-    /// [`Connection::exchange`] that takes nothing but 200.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
-        let answer = self.exchange(request).await?;
+    /// The answer that was read last.
+    pub(crate) fn answer(&self, heading: Heading) -> Answer<'_> {
+        Answer {
+            status: heading.status,
+            head: self.buffer.get(..heading.head_end).unwrap_or_default(),
+            body: self.buffer.get(heading.head_end..heading.end).unwrap_or_default(),
+        }
+    }
+
+    /// The answer that was read last, which must be a success.
+    pub(crate) fn success(&self, heading: Heading) -> anyhow::Result<Answer<'_>> {
+        let answer = self.answer(heading);
         if answer.status != 200 {
             bail!("answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
         }
         Ok(answer)
+    }
+
+    /// [`Connection::exchange`] that takes nothing but 200.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        let heading = self.exchange(request).await?;
+        self.success(heading)
     }
 
     async fn read(&mut self) -> anyhow::Result<()> {
@@ -90,13 +115,12 @@ impl Connection {
     }
 }
 
-fn content_length(head: &[u8]) -> anyhow::Result<usize> {
+/// The number in the header `name`, if there is one.
+fn number(head: &[u8], name: &str) -> anyhow::Result<Option<u64>> {
     let head = std::str::from_utf8(head).context("an answer's head is not text")?;
-    let length = head.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-    });
-    length.context("an answer without a length")
+    let mut headers = head.split("\r\n").filter_map(|line| line.split_once(':'));
+    let value = headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+    value.map(|value| value.parse().with_context(|| format!("{name}: {value} is no number"))).transpose()
 }
 
 /// Where `needle` starts in `bytes`.
@@ -131,9 +155,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_length_of_an_answer_is_read_whatever_the_case_of_its_name() {
-        assert_eq!(content_length(b"HTTP/1.1 200 OK\r\nContent-LENGTH: 12").unwrap(), 12);
-        assert!(content_length(b"HTTP/1.1 200 OK").is_err());
+    fn a_number_in_a_header_is_read_whatever_the_case_of_its_name() {
+        let head = b"HTTP/1.1 503 Service Unavailable\r\nContent-LENGTH: 12\r\nRetry-After:3";
+        assert_eq!(number(head, "content-length").unwrap(), Some(12));
+        assert_eq!(number(head, "retry-after").unwrap(), Some(3));
+        assert_eq!(number(head, "age").unwrap(), None);
+        assert!(number(b"HTTP/1.1 503\r\nRetry-After: soon", "retry-after").is_err());
     }
 
     #[test]

@@ -24,20 +24,19 @@ impl Workload {
 struct Scale {
     engine_seconds: u64,
     seconds: u64,
-    filled: usize,
+    rounds: u32,
     backlog: u64,
     groups: u64,
 }
 
-const QUICK: Scale = Scale { engine_seconds: 5, seconds: 5, filled: 200_000, backlog: 200_000, groups: 20_000 };
-const RECORD: Scale =
-    Scale { engine_seconds: 600, seconds: 20, filled: 1_000_000, backlog: 10_000_000, groups: 1_000_000 };
+const QUICK: Scale = Scale { engine_seconds: 5, seconds: 5, rounds: 1, backlog: 200_000, groups: 20_000 };
+const RECORD: Scale = Scale { engine_seconds: 600, seconds: 20, rounds: 3, backlog: 10_000_000, groups: 1_000_000 };
 
 fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     for queues in [1, 1000] {
         engine::run(common, &Engine { seconds: scale.engine_seconds, queues, at_once: 128, backlog: 0 })?;
     }
-    http::run(common, &Http { seconds: scale.seconds, connections: 256, filled: scale.filled })?;
+    http::run(common, &Http { seconds: scale.seconds, connections: 256, filled: 100_000, rounds: scale.rounds })?;
     latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
     for resting in [Resting::Ready, Resting::Delayed, Resting::Fifo] {
         let backlog = Backlog {

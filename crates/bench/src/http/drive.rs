@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::child::Server;
 use crate::samples::Samples;
-use crate::wire::{Connection, request, text_member};
+use crate::wire::{Answer, Connection, request, text_member};
 
 /// What one connection does over and over.
 #[derive(Clone)]
@@ -27,11 +27,31 @@ pub(crate) enum Plan {
 /// What came of it.
 #[derive(Default)]
 pub(crate) struct Driven {
+    /// Requests that succeeded.
     pub(crate) requests: u64,
+    /// How often the server said: too busy, come back later.
+    pub(crate) told_to_wait: u64,
     pub(crate) took: Duration,
+    /// From each request to its answer, if that was a success.
     pub(crate) samples: Samples,
     /// Processor time of the server.
     pub(crate) processor_time: Duration,
+}
+
+impl Driven {
+    /// Adds what came of a later part, which did not overlap with this one.
+    pub(crate) fn then(&mut self, later: Driven) {
+        self.took += later.took;
+        self.processor_time += later.processor_time;
+        self.beside(later);
+    }
+
+    /// Adds what another connection did in the same time.
+    fn beside(&mut self, other: Driven) {
+        self.requests += other.requests;
+        self.told_to_wait += other.told_to_wait;
+        self.samples.extend(other.samples);
+    }
 }
 
 impl Plan {
@@ -57,32 +77,55 @@ impl Plan {
         }
         Ok(())
     }
+}
 
-    /// One step; how many requests it was, or `None` when there is nothing left to do.
-    async fn step(
-        &self,
-        connection: &mut Connection,
-        receive: &[u8],
-        samples: &mut Samples,
-    ) -> anyhow::Result<Option<u64>> {
-        let began = Instant::now();
-        match self {
-            Plan::Same(request) => {
-                connection.ask(request).await?;
-                samples.push(began.elapsed());
-                Ok(Some(1))
+/// A connection at its plan.
+struct Worker {
+    connection: Connection,
+    driven: Driven,
+    /// When nothing new is asked any more.
+    until: Instant,
+}
+
+impl Worker {
+    /// Asks until it is answered, waiting as long as the server says whenever that has too much to do. `None` when the
+    /// time is over.
+    async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Option<Answer<'_>>> {
+        loop {
+            let began = Instant::now();
+            if began >= self.until {
+                return Ok(None);
             }
+            let heading = self.connection.exchange(request).await?;
+            if let (503, Some(after)) = (heading.status, heading.retry_after) {
+                self.driven.told_to_wait += 1;
+                tokio::time::sleep_until((Instant::now() + after).min(self.until).into()).await;
+                continue;
+            }
+            self.driven.samples.push(began.elapsed());
+            self.driven.requests += 1;
+            return self.connection.success(heading).map(Some);
+        }
+    }
+
+    /// Follows `plan` until the time is over or nothing is left to do.
+    async fn follow(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        match plan {
+            Plan::Same(request) => while self.ask(request).await?.is_some() {},
             Plan::ReceiveAndDelete { url } => {
-                let answer = connection.ask(receive).await?;
-                samples.push(began.elapsed());
-                let Some(handle) = text_member(answer.body, "ReceiptHandle") else { return Ok(None) };
-                let delete = delete(url, handle);
-                let began = Instant::now();
-                connection.ask(&delete).await?;
-                samples.push(began.elapsed());
-                Ok(Some(2))
+                let receive = receive(url);
+                while let Some(answer) = self.ask(&receive).await? {
+                    let Some(handle) = text_member(answer.body, "ReceiptHandle") else {
+                        // An empty answer is the end of the plan and none of its steps.
+                        self.driven.requests -= 1;
+                        break;
+                    };
+                    let delete = delete(url, handle);
+                    self.ask(&delete).await?;
+                }
             }
         }
+        Ok(())
     }
 }
 
@@ -101,27 +144,17 @@ pub(crate) async fn drive(
     for _ in 0..connections {
         let plan = Arc::clone(&plan);
         tasks.spawn(async move {
-            let mut connection = Connection::open(address).await?;
-            let receive = match &*plan {
-                Plan::Same(_) => Vec::new(),
-                Plan::ReceiveAndDelete { url } => receive(url),
-            };
-            let mut driven = Driven::default();
-            while began.elapsed() < duration {
-                let Some(requests) = plan.step(&mut connection, &receive, &mut driven.samples).await? else { break };
-                driven.requests += requests;
-            }
-            driven.took = began.elapsed();
-            anyhow::Ok(driven)
+            let connection = Connection::open(address).await?;
+            let mut worker = Worker { connection, driven: Driven::default(), until: began + duration };
+            worker.follow(&plan).await?;
+            anyhow::Ok(worker.driven)
         });
     }
     let mut all = Driven::default();
     while let Some(driven) = tasks.join_next().await {
-        let driven = driven??;
-        all.requests += driven.requests;
-        all.samples.extend(driven.samples);
-        all.took = all.took.max(driven.took);
+        all.beside(driven??);
     }
+    all.took = began.elapsed();
     all.processor_time = server.processor_time()?.saturating_sub(processor_before);
     Ok(all)
 }
@@ -132,4 +165,51 @@ fn receive(url: &str) -> Vec<u8> {
 
 fn delete(url: &str, handle: &str) -> Vec<u8> {
     request("DeleteMessage", &serde_json::json!({ "QueueUrl": url, "ReceiptHandle": handle }).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A worker on a connection whose other end gives `answers`, one to each request.
+    async fn worker(answers: &'static [&'static str]) -> Worker {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for answer in answers {
+                stream.read_u8().await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let connection = Connection::open(address).await.unwrap();
+        Worker { connection, driven: Driven::default(), until: Instant::now() + Duration::from_mins(1) }
+    }
+
+    #[tokio::test]
+    async fn who_is_told_to_wait_waits_and_asks_again() {
+        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
+        let mut worker = worker(&[BUSY, BUSY, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"]).await;
+        let answer = worker.ask(b"?").await.unwrap().unwrap();
+        assert_eq!(answer.body, b"{}");
+        assert_eq!((worker.driven.requests, worker.driven.told_to_wait), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn who_is_told_to_wait_beyond_the_end_asks_no_more() {
+        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n";
+        let mut worker = worker(&[BUSY]).await;
+        worker.until = Instant::now() + Duration::from_millis(200);
+        assert!(worker.ask(b"?").await.unwrap().is_none());
+        assert_eq!(worker.driven.requests, 0);
+    }
+
+    #[tokio::test]
+    async fn another_refusal_is_an_error() {
+        let mut worker = worker(&["HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"]).await;
+        assert!(worker.ask(b"?").await.is_err());
+    }
 }
