@@ -1,5 +1,6 @@
 //! Amazon SQS, API version 2012-11-05.
 
+mod attempt;
 pub mod attributes;
 mod digest;
 mod group;
@@ -7,20 +8,26 @@ pub mod json;
 mod limits;
 pub mod message;
 mod message_attributes;
+pub mod move_task;
 pub mod name;
 mod operation;
 mod page;
 pub mod payload;
+pub mod policy;
 pub mod receipt;
 pub mod received;
+mod redrive_allow;
 pub mod request;
 mod settle;
 pub mod tags;
 mod text;
+mod uuid;
 
+pub use attempt::attempt;
 pub use digest::Md5Hex;
-pub use group::{Deduplication, content_hash, id_hash, lane};
+pub use group::{Deduplication, attempt_hash, content_hash, id_hash, in_group, lane};
 pub use limits::{Limits, RECEIVE_BYTES_MAX};
 pub use operation::Operation;
 pub use page::Page;
+pub use redrive_allow::RedriveAllow;
 pub use settle::{batch_ids, check_batch, visibility_ms, wait_ms};

@@ -1,40 +1,50 @@
 //! The attributes of a queue: read into its configuration, and written out of it.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use weir_core::api::{Config, Counters, Kind, Queue, Redrive};
+use weir_core::api::{Config, Counters, Kind, Namespace, Queue, Redrive};
 
 use super::limits::{Limits, MESSAGE_SIZE_MIN, NOTE_BYTES_MAX, RECEIVES_MAX, RETENTION_S_MIN};
+use super::redrive_allow::{self, RedriveAllow};
 use super::request::{Pairs, Text};
-use super::text;
+use super::{policy, tags, text};
 use crate::arn::Arn;
 use crate::fault::{Code, Fault};
 
 /// What attributes are read against.
 pub struct Context<'a> {
-    /// The kind of the queue.
+    /// Where the queue is.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: &'a str,
+    /// Its kind.
     pub kind: Kind,
     /// Its limits.
     pub limits: &'a Limits,
-    /// The kind of another queue of the namespace, by name.
-    pub find: &'a (dyn Fn(&str) -> Option<Kind> + Sync),
+    /// Another queue of the namespace, by name.
+    pub find: &'a (dyn Fn(&str) -> Option<Arc<Queue>> + Sync),
     /// Whether the queue is being created: its kind can be named only then.
     pub creating: bool,
 }
 
-/// Attributes that are kept as they stand, without meaning to the engine yet: name, default, and whether only FIFO
+/// Attributes that are kept as they stand, without meaning to the engine: name, default, and whether only FIFO
 /// queues have them. One at its default is not kept, so that naming the default changes nothing.
 const KEPT: [(&str, &str, bool); 7] = [
-    ("DeduplicationScope", "queue", true),
-    ("FifoThroughputLimit", "perQueue", true),
-    ("KmsDataKeyReusePeriodSeconds", "300", false),
-    ("KmsMasterKeyId", "", false),
+    (SCOPE, "queue", true),
+    (THROUGHPUT, "perQueue", true),
+    (KMS_REUSE, "300", false),
+    (KMS_KEY, "", false),
     ("Policy", "", false),
-    ("RedriveAllowPolicy", "", false),
-    ("SqsManagedSseEnabled", "true", false),
+    (redrive_allow::NAME, "", false),
+    (MANAGED_SSE, "true", false),
 ];
+
+const SCOPE: &str = "DeduplicationScope";
+const THROUGHPUT: &str = "FifoThroughputLimit";
+const KMS_REUSE: &str = "KmsDataKeyReusePeriodSeconds";
+const KMS_KEY: &str = "KmsMasterKeyId";
+const MANAGED_SSE: &str = "SqsManagedSseEnabled";
 
 /// Applies `attributes` to `config`.
 ///
@@ -44,7 +54,38 @@ pub fn apply(config: &mut Config, attributes: &Pairs<'_, Text<'_>>, context: &Co
     for (name, value) in &attributes.0 {
         apply_one(config, name, value, context)?;
     }
+    let names = |name: &str| attributes.0.iter().find(|(asked, _)| asked == name).map(|(_, value)| value.as_ref());
+    encryption(config, names(KMS_KEY), names(MANAGED_SSE))?;
+    // Whichever of the two was named: a queue never has the one without the other.
+    if note(config, THROUGHPUT) == Some("perMessageGroupId") && note(config, SCOPE) != Some("messageGroup") {
+        let reason = format!("it is allowed only if the value of the parameter {SCOPE} is messageGroup");
+        return Err(bad_value(THROUGHPUT, "perMessageGroupId", &reason));
+    }
     Ok(())
+}
+
+/// Whether messages are told from duplicates within their group only.
+pub fn deduplicates_in_groups(config: &Config) -> bool {
+    note(config, SCOPE) == Some("messageGroup")
+}
+
+/// A queue has one kind of encryption: naming a key ends that with the service's own keys.
+fn encryption(config: &mut Config, key: Option<&str>, managed: Option<&str>) -> Result<(), Fault> {
+    let turned_on = managed.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if key.is_some_and(|key| !key.is_empty()) {
+        if turned_on {
+            let reason = format!("a queue is encrypted with a key of its own ({KMS_KEY}) or with the service's");
+            return Err(bad_value(MANAGED_SSE, "true", &reason));
+        }
+        keep(config, MANAGED_SSE, "false", "true")?;
+    } else if turned_on {
+        keep(config, KMS_KEY, "", "")?;
+    }
+    Ok(())
+}
+
+fn note<'a>(config: &'a Config, name: &str) -> Option<&'a str> {
+    config.notes.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_str())
 }
 
 fn apply_one(config: &mut Config, name: &str, value: &str, context: &Context<'_>) -> Result<(), Fault> {
@@ -104,20 +145,26 @@ fn bad_value(name: &str, value: &str, reason: &str) -> Fault {
 }
 
 fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(), Fault> {
+    // Said in one way, so that the same value never counts as another one.
+    let value = match name {
+        MANAGED_SSE if boolean(name, value)? => "true",
+        MANAGED_SSE => "false",
+        _ => value,
+    };
     let of = |allowed: &[&str]| {
         let known = allowed.contains(&value);
         known.then_some(()).ok_or_else(|| bad_value(name, value, &format!("must be one of {}", allowed.join(", "))))
     };
     match name {
-        "DeduplicationScope" => of(&["queue", "messageGroup"])?,
-        "FifoThroughputLimit" => of(&["perQueue", "perMessageGroupId"])?,
-        "SqsManagedSseEnabled" => of(&["true", "false"])?,
-        "KmsDataKeyReusePeriodSeconds" => drop(number(name, value, 60, 86_400)?),
+        SCOPE => of(&["queue", "messageGroup"])?,
+        THROUGHPUT => of(&["perQueue", "perMessageGroupId"])?,
+        KMS_REUSE => drop(number(name, value, 60, 86_400)?),
         _ if value.len() > NOTE_BYTES_MAX => {
             return Err(bad_value(name, value, &format!("must be at most {NOTE_BYTES_MAX} bytes long")));
         }
-        "Policy" | "RedriveAllowPolicy" if !value.is_empty() => {
-            serde_json::from_str::<Object>(value).map_err(|error| bad_value(name, value, &error.to_string()))?;
+        "Policy" if !value.is_empty() => policy::check(value).map_err(|reason| bad_value(name, value, &reason))?,
+        redrive_allow::NAME if !value.is_empty() => {
+            RedriveAllow::parse(value).map_err(|reason| bad_value(name, value, &reason))?;
         }
         _ => {}
     }
@@ -127,30 +174,6 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
         config.notes.sort_unstable();
     }
     Ok(())
-}
-
-/// Any JSON object, whatever it holds.
-struct Object;
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Object)
-    }
 }
 
 #[derive(serde::Deserialize)]
@@ -193,13 +216,15 @@ fn redrive(value: &str, context: &Context<'_>) -> Result<Option<Redrive>, Fault>
         ))
     })?;
     let arn = Arn::parse(&target).ok_or_else(|| invalid("Invalid value for deadLetterTargetArn."))?;
-    match (context.find)(arn.name) {
-        None => Err(invalid("Dead letter target does not exist.")),
-        Some(kind) if kind != context.kind => {
-            Err(invalid("Dead-letter queue must be same type of queue as the source."))
-        }
-        Some(_) => Ok(Some(Redrive { target: arn.name.to_owned(), receives_max })),
+    let target = (context.find)(arn.name).filter(|target| target.namespace == arn.namespace);
+    let Some(target) = target else { return Err(invalid("Dead letter target does not exist.")) };
+    if target.kind != context.kind {
+        return Err(invalid("Dead-letter queue must be same type of queue as the source."));
     }
+    if !RedriveAllow::of(&target.config).permits(context.namespace, context.name) {
+        return Err(invalid("Queue does not have permission to redrive to the dead letter target."));
+    }
+    Ok(Some(Redrive { target: target.name.clone(), receives_max }))
 }
 
 /// The first attribute in which `ours` differs from `theirs`, by its name.
@@ -215,7 +240,8 @@ pub fn first_difference(ours: &Config, theirs: &Config) -> Option<String> {
     ];
     let differs = fields.into_iter().find(|&(_, differs)| differs).map(|(name, _)| name.to_owned());
     differs.or_else(|| {
-        let missing = |from: &Config, note: &&(String, String)| !from.notes.contains(note);
+        // Tags are no attributes: a queue is the same one with others.
+        let missing = |from: &Config, note: &&(String, String)| !tags::is_tag(&note.0) && !from.notes.contains(note);
         let note = ours.notes.iter().find(|note| missing(theirs, note));
         note.or_else(|| theirs.notes.iter().find(|note| missing(ours, note))).map(|(name, _)| name.clone())
     })
@@ -307,9 +333,10 @@ pub fn list(queue: &Queue, counters: Counters, region: &str, wanted: &Wanted<'_>
         attributes.extend(value.map(|value| (name, value)));
     }
     for (name, default, only_fifo) in KEPT.into_iter().filter(|(name, _, _)| wanted.takes(name)) {
-        let kept = config.notes.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.clone());
+        let kept = note(config, name).map(str::to_owned);
         // What has no meaning without a key is not shown at its default, as on AWS.
-        let shown = !default.is_empty() && name != "KmsDataKeyReusePeriodSeconds" && (fifo || !only_fifo);
+        let has_key = note(config, KMS_KEY).is_some();
+        let shown = !default.is_empty() && (name != KMS_REUSE || has_key) && (fifo || !only_fifo);
         let value = kept.or_else(|| shown.then(|| default.to_owned()));
         attributes.extend(value.map(|value| (name, value)));
     }

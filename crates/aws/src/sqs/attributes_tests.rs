@@ -3,19 +3,40 @@ use weir_core::api::{Namespace, QueueId};
 
 use super::*;
 
-fn find(name: &str) -> Option<Kind> {
-    match name {
-        "dead" => Some(Kind::Standard),
-        "dead.fifo" => Some(Kind::Fifo),
-        _ => None,
+fn find(name: &str) -> Option<Arc<Queue>> {
+    let (kind, allow) = match name {
+        "dead" => (Kind::Standard, None),
+        "dead.fifo" => (Kind::Fifo, None),
+        "closed" => (Kind::Standard, Some(r#"{"redrivePermission":"denyAll"}"#)),
+        _ => return None,
+    };
+    let notes = allow.map(|policy| ("RedriveAllowPolicy".to_owned(), policy.to_owned()));
+    let config = Config { notes: notes.into_iter().collect(), ..Config::default() };
+    Some(Arc::new(Queue { name: name.to_owned(), kind, config, ..orders() }))
+}
+
+fn orders() -> Queue {
+    Queue {
+        id: QueueId(1),
+        namespace: Namespace(7),
+        name: "orders".to_owned(),
+        kind: Kind::Standard,
+        config: Config::default(),
+        version: 1,
+        created_at: Time(1_700_000_000_999),
+        modified_at: Time(1_700_000_001_000),
     }
 }
 
 fn applied(kind: Kind, limits: &Limits, pairs: &[(&'static str, &str)]) -> Result<Config, Fault> {
     let mut config = Config::default();
+    applied_to(&mut config, kind, limits, pairs).map(|()| config)
+}
+
+fn applied_to(config: &mut Config, kind: Kind, limits: &Limits, pairs: &[(&'static str, &str)]) -> Result<(), Fault> {
     let pairs = pairs.iter().map(|&(name, value)| (name.into(), value.to_owned().into())).collect();
-    let context = Context { kind, limits, find: &find, creating: true };
-    apply(&mut config, &Pairs(pairs), &context).map(|()| config)
+    let context = Context { namespace: Namespace(7), name: "orders", kind, limits, find: &find, creating: true };
+    apply(config, &Pairs(pairs), &context)
 }
 
 fn standard(name: &'static str, value: &str) -> Result<Config, Code> {
@@ -23,16 +44,7 @@ fn standard(name: &'static str, value: &str) -> Result<Config, Code> {
 }
 
 fn shown(config: Config, kind: Kind, names: &[&'static str]) -> Vec<(&'static str, String)> {
-    let queue = Queue {
-        id: QueueId(1),
-        namespace: Namespace(7),
-        name: "orders".to_owned(),
-        kind,
-        config,
-        version: 1,
-        created_at: Time(1_700_000_000_999),
-        modified_at: Time(1_700_000_001_000),
-    };
+    let queue = Queue { kind, config, ..orders() };
     let names: Vec<Text<'_>> = names.iter().map(|&name| name.into()).collect();
     let counters = Counters { ready: 1, delayed: 2, leased: 3 };
     list(&queue, counters, "eu-west-1", &Wanted::of(&names).unwrap())
@@ -84,6 +96,7 @@ fn what_is_set_is_shown() {
         ("RedrivePolicy", policy),
         ("Policy", "{}"),
         ("RedriveAllowPolicy", r#"{"redrivePermission":"allowAll"}"#),
+        ("RedriveAllowPolicy", r#"{"redrivePermission":"denyAll"}"#),
         ("SqsManagedSseEnabled", "false"),
         ("KmsMasterKeyId", "alias/key"),
         ("KmsDataKeyReusePeriodSeconds", "60"),
@@ -139,7 +152,7 @@ fn values_that_are_none_are_refused() {
 #[test]
 fn a_redrive_policy_names_a_queue_of_the_same_kind_and_a_count() {
     let policy = |target: &str, count: &str| {
-        format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:{target}","maxReceiveCount":{count}}}"#)
+        format!(r#"{{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000007:{target}","maxReceiveCount":{count}}}"#)
     };
     for count in ["3", "\"3\""] {
         let config = standard("RedrivePolicy", &policy("dead", count)).unwrap();
@@ -148,6 +161,8 @@ fn a_redrive_policy_names_a_queue_of_the_same_kind_and_a_count() {
     for value in [
         policy("nowhere", "3"),
         policy("dead.fifo", "3"),
+        policy("closed", "3"),
+        policy("dead", "3").replace("000000000007", "000000000008"),
         policy("dead", "0"),
         policy("dead", "1001"),
         policy("dead", "-1"),
@@ -194,4 +209,41 @@ fn only_attributes_that_exist_can_be_asked_for() {
     assert_eq!(code("All"), Ok(()));
     assert_eq!(code("Policy"), Ok(()));
     assert_eq!(code("Colour"), Err(Code::InvalidAttributeName));
+}
+
+#[test]
+fn tags_make_no_difference() {
+    let mut tagged = Config::default();
+    tagged.notes.push(("tag:team".to_owned(), "mail".to_owned()));
+    assert_eq!(first_difference(&tagged, &Config::default()), None);
+}
+
+#[test]
+fn a_queue_is_encrypted_in_one_way() {
+    let both = [("KmsMasterKeyId", "alias/key"), ("SqsManagedSseEnabled", "TRUE")];
+    assert_eq!(applied(Kind::Standard, &Limits::AWS, &both).unwrap_err().code, Code::InvalidAttributeValue);
+    let names = ["SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"];
+    let show = |config: &Config| shown(config.clone(), Kind::Standard, &names);
+    let pairs = |pairs: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+        pairs.iter().map(|&(name, value)| (name, value.to_owned())).collect()
+    };
+    let mut config = standard("KmsMasterKeyId", "alias/key").unwrap();
+    let with_key =
+        [("KmsDataKeyReusePeriodSeconds", "300"), ("KmsMasterKeyId", "alias/key"), ("SqsManagedSseEnabled", "false")];
+    assert_eq!(show(&config), pairs(&with_key));
+    applied_to(&mut config, Kind::Standard, &Limits::AWS, &[("SqsManagedSseEnabled", "True")]).unwrap();
+    assert_eq!(show(&config), pairs(&[("SqsManagedSseEnabled", "true")]));
+}
+
+#[test]
+fn throughput_per_group_needs_deduplication_per_group() {
+    let fifo = |pairs: &[(&'static str, &str)]| applied(Kind::Fifo, &Limits::AWS, pairs);
+    let (group, limit) = (("DeduplicationScope", "messageGroup"), ("FifoThroughputLimit", "perMessageGroupId"));
+    let fault = fifo(&[limit]).unwrap_err();
+    assert_eq!(fault.code, Code::InvalidAttributeValue);
+    assert!(fault.message.contains("DeduplicationScope"));
+    let mut config = fifo(&[limit, group]).unwrap();
+    assert!(deduplicates_in_groups(&config));
+    assert!(applied_to(&mut config, Kind::Fifo, &Limits::AWS, &[("DeduplicationScope", "queue")]).is_err());
+    assert!(!deduplicates_in_groups(&fifo(&[]).unwrap()));
 }

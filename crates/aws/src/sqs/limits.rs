@@ -23,6 +23,14 @@ pub struct Limits {
     pub delay_per_fifo_message: bool,
     /// Whether a body may hold any UTF-8. AWS: only the characters of XML 1.0.
     pub any_utf8: bool,
+    /// Most messages that a move task moves in a second, where it says how many. AWS: 500.
+    pub move_rate_max: i64,
+    /// Most messages of a queue under a lease; a receive that does not wait is refused beyond. AWS: 120 000.
+    pub in_flight_max: Option<u64>,
+    /// How long after a purge a queue cannot be purged again, in seconds. AWS: 60.
+    pub purge_interval_s: u64,
+    /// How long after its deletion the name of a queue cannot be taken again, in seconds. AWS: 60.
+    pub recreate_after_s: u64,
 }
 
 /// A thousand years: what "no limit" means, so that sums of times stay far from overflow.
@@ -41,6 +49,10 @@ impl Limits {
         retention_s_max: UNLIMITED_S,
         delay_per_fifo_message: true,
         any_utf8: true,
+        move_rate_max: 1_000_000,
+        in_flight_max: None,
+        purge_interval_s: 0,
+        recreate_after_s: 0,
     };
 
     /// Those of AWS (`compat.enforce = aws`).
@@ -55,6 +67,10 @@ impl Limits {
         retention_s_max: 1_209_600,
         delay_per_fifo_message: false,
         any_utf8: false,
+        move_rate_max: 500,
+        in_flight_max: Some(120_000),
+        purge_interval_s: 60,
+        recreate_after_s: 60,
     };
 
     /// How long a message may be on a queue whose attribute `MaximumMessageSize` is `queue`. A queue that still has
@@ -87,6 +103,26 @@ pub(crate) const RECEIVES_MAX: u64 = 1_000;
 pub(crate) const LIST_MAX: i64 = 1_000;
 /// Longest attribute that is only kept, in bytes.
 pub(crate) const NOTE_BYTES_MAX: usize = 8_192;
+/// Most tags of a queue.
+pub(crate) const TAGS_MAX: usize = 50;
+/// Longest key of a tag, in characters.
+pub(crate) const TAG_KEY_MAX: usize = 128;
+/// Longest value of a tag, in characters.
+pub(crate) const TAG_VALUE_MAX: usize = 256;
+/// Longest label of a permission, in bytes.
+pub(crate) const LABEL_MAX: usize = 80;
+/// Most actions of one permission.
+pub(crate) const PERMISSION_ACTIONS_MAX: usize = 7;
+/// Most statements of a policy.
+pub(crate) const STATEMENTS_MAX: usize = 20;
+/// Most principals of a policy.
+pub(crate) const PRINCIPALS_MAX: usize = 50;
+/// Most conditions of a policy.
+pub(crate) const CONDITIONS_MAX: usize = 10;
+/// Most source queues that a redrive allow policy names.
+pub(crate) const ALLOWED_SOURCES_MAX: usize = 10;
+/// Most message move tasks that one list shows.
+pub(crate) const MOVE_TASKS_MAX: i64 = 10;
 /// Longest trace header (a message system attribute), in bytes: ours.
 pub(crate) const TRACE_HEADER_MAX: usize = 4_096;
 

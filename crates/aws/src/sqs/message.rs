@@ -2,8 +2,9 @@
 
 use weir_core::api::{Kind, NewMessage, Queue};
 
+use super::attributes::deduplicates_in_groups;
 use super::digest::Md5Hex;
-use super::group::{Deduplication, content_hash, id_hash, lane};
+use super::group::{Deduplication, content_hash, id_hash, in_group, lane};
 use super::limits::{GROUP_ID_MAX, Limits};
 use super::message_attributes as attributes;
 use super::payload::Payload;
@@ -87,17 +88,16 @@ pub fn prepare(
         attributes::Value::Binary(_) => None,
     });
     let payload = Payload { uuid, group_id, deduplication, trace_header, attributes, body };
-    let message = NewMessage {
-        uuid,
-        payload: payload.encode(),
-        delay_ms,
-        priority,
-        lane: group_id.map(lane),
-        dedup: deduplication.map(|deduplication| match deduplication {
-            Deduplication::Id(id) => id_hash(id),
-            Deduplication::Content => content_hash(body.as_bytes()),
-        }),
+    let lane = group_id.map(lane);
+    let dedup = deduplication.map(|deduplication| match deduplication {
+        Deduplication::Id(id) => id_hash(id),
+        Deduplication::Content => content_hash(body.as_bytes()),
+    });
+    let dedup = match lane {
+        Some(lane) if deduplicates_in_groups(&queue.config) => dedup.map(|of| in_group(lane, of)),
+        _ => dedup,
     };
+    let message = NewMessage { uuid, payload: payload.encode(), delay_ms, priority, lane, dedup };
     Ok(Prepared { message, digests, bytes })
 }
 
@@ -147,7 +147,7 @@ fn deduplication<'a>(message: &'a Message<'_>, queue: &Queue) -> Result<Option<D
     }
 }
 
-fn check_id<'a>(parameter: &str, id: &'a str) -> Result<&'a str, Fault> {
+pub(super) fn check_id<'a>(parameter: &str, id: &'a str) -> Result<&'a str, Fault> {
     if id.is_empty() || id.len() > GROUP_ID_MAX || !text::is_graphic(id) {
         let reason = format!(
             "{parameter} can only include alphanumeric and punctuation characters. 1 to {GROUP_ID_MAX} in length."

@@ -1,10 +1,10 @@
-//! Pages of `ListQueues`.
+//! Pages of `ListQueues` and `ListDeadLetterSourceQueues`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::limits::LIST_MAX;
-use super::request::ListQueues;
+use super::request::{ListDeadLetterSourceQueues, ListQueues, Text};
 use super::text;
 use crate::fault::Fault;
 
@@ -24,13 +24,22 @@ pub struct Page<'a> {
 impl<'a> Page<'a> {
     /// The page that `request` asks for.
     pub fn of(request: &'a ListQueues<'a>) -> Result<Self, Fault> {
-        let max = request.results_max.unwrap_or(LIST_MAX);
+        let prefix = request.prefix.as_deref().unwrap_or_default();
+        Self::new(prefix, request.next_token.as_ref(), request.results_max)
+    }
+
+    /// The page of source queues that `request` asks for.
+    pub fn of_sources(request: &ListDeadLetterSourceQueues<'_>) -> Result<Self, Fault> {
+        Self::new("", request.next_token.as_ref(), request.results_max)
+    }
+
+    fn new(prefix: &'a str, token: Option<&Text<'_>>, results_max: Option<i64>) -> Result<Self, Fault> {
+        let max = results_max.unwrap_or(LIST_MAX);
         let checked = usize::try_from(max).ok().filter(|_| (1..=LIST_MAX).contains(&max)).ok_or_else(|| {
             Fault::invalid("MaxResults", &max, &format!("MaxResults must be between 1 and {LIST_MAX}."))
         })?;
-        let after = request.next_token.as_deref().map(name_of).transpose()?;
-        let prefix = request.prefix.as_deref().unwrap_or_default();
-        Ok(Self { prefix, after, max: checked, continues: request.results_max.is_some() })
+        let after = token.map(|token| name_of(token)).transpose()?;
+        Ok(Self { prefix, after, max: checked, continues: results_max.is_some() })
     }
 
     /// The token of the page after one that ends with `name`.
@@ -59,6 +68,17 @@ mod tests {
         };
         let page = Page { prefix: "o", after: Some("orders".to_owned()), max: 2, continues: true };
         assert_eq!(Page::of(&request), Ok(page));
+    }
+
+    #[test]
+    fn source_queues_come_in_the_same_pages() {
+        let request = ListDeadLetterSourceQueues {
+            next_token: Some(Page::token("orders").into()),
+            results_max: Some(2),
+            ..Default::default()
+        };
+        let page = Page { prefix: "", after: Some("orders".to_owned()), max: 2, continues: true };
+        assert_eq!(Page::of_sources(&request), Ok(page));
     }
 
     #[test]

@@ -17,6 +17,15 @@ pub(crate) fn is_word(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
+/// Whether `text` is of the characters that a tag may have: letters, digits and spaces of any script, and some signs.
+pub(crate) fn is_tag(text: &str) -> bool {
+    text.chars().all(|c| {
+        c.is_alphanumeric()
+            || c.is_whitespace() && !c.is_control()
+            || matches!(c, '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@')
+    })
+}
+
 /// At most the first `bytes_max` bytes of `text`, cut at a character: what a message to the caller quotes.
 pub(crate) fn quote(text: &str, bytes_max: usize) -> &str {
     let end = (0..=bytes_max.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);

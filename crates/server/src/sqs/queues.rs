@@ -28,7 +28,8 @@ impl<E: Engine> Door<'_, E> {
             return Err(Fault::new(weir_aws::Code::InvalidParameterValue, message).into());
         }
         let find = self.finder(namespace);
-        let context = Context { kind, limits: &self.app.config.limits, find: &find, creating: true };
+        let limits = &self.app.config.limits;
+        let context = Context { namespace, name, kind, limits, find: &find, creating: true };
         let mut config = Config::default();
         attributes::apply(&mut config, &asked, &context)?;
         tags::apply(&mut config, &request.tags.unwrap_or_default())?;
@@ -99,7 +100,14 @@ impl<E: Engine> Door<'_, E> {
             let queue = self.queue(request.queue_url.as_ref())?;
             let asked = request.attributes.as_ref().ok_or_else(|| Fault::missing("Attributes"))?;
             let find = self.finder(queue.namespace);
-            let context = Context { kind: queue.kind, limits: &self.app.config.limits, find: &find, creating: false };
+            let context = Context {
+                namespace: queue.namespace,
+                name: &queue.name,
+                kind: queue.kind,
+                limits: &self.app.config.limits,
+                find: &find,
+                creating: false,
+            };
             let mut config = queue.config.clone();
             attributes::apply(&mut config, asked, &context)?;
             if config == queue.config {
@@ -127,9 +135,9 @@ impl<E: Engine> Door<'_, E> {
         Ok(NOTHING)
     }
 
-    /// Looks up the kind of a queue by its name.
-    fn finder(&self, namespace: Namespace) -> impl Fn(&str) -> Option<Kind> {
-        move |name| self.app.engine.find(namespace, name).map(|queue| queue.kind)
+    /// Looks up a queue by its name.
+    fn finder(&self, namespace: Namespace) -> impl Fn(&str) -> Option<Arc<Queue>> {
+        move |name| self.app.engine.find(namespace, name)
     }
 
     fn url(&self, queue: &Arc<Queue>) -> Vec<u8> {
