@@ -270,6 +270,7 @@ fn create_queues(shard: &Shard<Taker>, count: usize) -> anyhow::Result<Vec<Queue
                 name: format!("bench-{n}"),
                 kind: Kind::Standard,
                 config: Config::default(),
+                tags: weir_core::api::Tags::new(),
                 seed: [9; 16],
             };
             match ask(shard, command)? {

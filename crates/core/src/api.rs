@@ -3,6 +3,7 @@
 //! A door authenticates, decodes, hashes and validates what only concerns its protocol; a command carries plain values
 //! and refers to a queue by its id. Nothing here is ever stored: the stored forms are in `head`, `queue` and `keys`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -45,6 +46,32 @@ pub struct Redrive {
     pub receives_max: u32,
 }
 
+/// Which queues may name a queue as their dead-letter queue. Asked when such a rule is set, not later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RedriveAllow {
+    /// Every queue of the namespace.
+    #[default]
+    All,
+    /// None.
+    None,
+    /// Those of these names.
+    Queues(Vec<String>),
+}
+
+impl RedriveAllow {
+    /// Whether the queue called `name` may send its dead letters.
+    pub fn allows(&self, name: &str) -> bool {
+        match self {
+            RedriveAllow::All => true,
+            RedriveAllow::None => false,
+            RedriveAllow::Queues(names) => names.iter().any(|allowed| allowed == name),
+        }
+    }
+}
+
+/// What a door keeps to group and find queues by: stored and returned, without meaning to the engine.
+pub type Tags = BTreeMap<String, String>;
+
 /// A queue's configuration. Every change counts up [`Queue::version`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -60,6 +87,8 @@ pub struct Config {
     pub visibility_ms: u64,
     /// Dead letters.
     pub redrive: Option<Redrive>,
+    /// Whose dead letters it takes.
+    pub redrive_allow: RedriveAllow,
     /// Whether a message without a deduplication id is identified by its content. The doors hash.
     pub content_deduplication: bool,
     /// What else a door keeps with the queue, by name: stored and returned, without meaning to the engine.
@@ -75,6 +104,7 @@ impl Default for Config {
             receive_wait_ms: 0,
             visibility_ms: 30_000,
             redrive: None,
+            redrive_allow: RedriveAllow::All,
             content_deduplication: false,
             notes: Vec::new(),
         }
@@ -100,6 +130,8 @@ pub struct Queue {
     pub created_at: Time,
     /// When its configuration was last changed.
     pub modified_at: Time,
+    /// Its tags. They change without a new version.
+    pub tags: Tags,
 }
 
 /// A queue's exact counters.
@@ -147,7 +179,7 @@ pub struct Handle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Creates a queue, or finds the queue of this name where its kind and configuration are the same.
-    /// Answer: [`Reply::Queue`]. Errors: `QueueExists`, `TooMany`.
+    /// Answer: [`Reply::Queue`]. Errors: `QueueExists`, `RedriveNotAllowed`, `LimitExceeded`.
     CreateQueue {
         /// Where.
         namespace: Namespace,
@@ -157,10 +189,13 @@ pub enum Command {
         kind: Kind,
         /// Its configuration.
         config: Config,
+        /// The tags of a new queue. A queue that is found keeps its own.
+        tags: Tags,
         /// Random bits: the key of the queue's handle proofs.
         seed: [u8; 16],
     },
-    /// Replaces a queue's configuration. Answer: [`Reply::Queue`]. Errors: `QueueNotFound`, `Stale`.
+    /// Replaces a queue's configuration. Answer: [`Reply::Queue`]. Errors: `QueueNotFound`, `Stale`,
+    /// `RedriveNotAllowed`.
     ConfigureQueue {
         /// The queue.
         queue: QueueId,
@@ -168,6 +203,28 @@ pub enum Command {
         version: u64,
         /// The new configuration.
         config: Config,
+    },
+    /// Adds tags to a queue, each in the place of one of the same key, and takes others away. Needs no version: changes
+    /// that meet all take effect. Answer: [`Reply::Queue`]. Errors: `QueueNotFound`; `LimitExceeded` where the queue
+    /// would have more than `max`.
+    TagQueue {
+        /// The queue.
+        queue: QueueId,
+        /// The keys to take away, before anything is added.
+        remove: Vec<String>,
+        /// The tags to add.
+        add: Tags,
+        /// How many tags the door allows.
+        max: u64,
+    },
+    /// The queues whose dead letters go to this one, by name. Answer: [`Reply::Queues`].
+    DeadLetterSources {
+        /// The dead-letter queue.
+        queue: QueueId,
+        /// The name after which to go on; `None` for the first page.
+        after: Option<String>,
+        /// How many at most: 1 to [`BATCH_MAX`].
+        max: u32,
     },
     /// Deletes a queue with its messages; its waiting receivers are told `QueueNotFound`. Answer: [`Reply::Done`].
     DeleteQueue {
@@ -284,6 +341,13 @@ pub enum Reply {
         /// Whether it is new.
         created: bool,
     },
+    /// A page of queues.
+    Queues {
+        /// The queues, in the order of their names.
+        queues: Vec<Arc<Queue>>,
+        /// Whether there are more behind the last one.
+        more: bool,
+    },
     /// A queue with its counters.
     Stats {
         /// The queue.
@@ -329,6 +393,14 @@ pub enum Error {
         /// The version in force.
         version: u64,
     },
+    /// `redrive.not_allowed`: the dead-letter queue takes no dead letters of this queue.
+    #[error("queue {target} does not allow queue {source_queue} to send it dead letters")]
+    RedriveNotAllowed {
+        /// The dead-letter queue.
+        target: String,
+        /// The queue that was to name it.
+        source_queue: String,
+    },
     /// `message.group_required`: a message on a FIFO queue names no group.
     #[error("a message on a FIFO queue needs a message group")]
     LaneRequired,
@@ -363,6 +435,7 @@ impl Error {
             Error::QueueNotFound => "queue.not_found",
             Error::QueueExists { .. } => "queue.exists",
             Error::Stale { .. } => "queue.stale",
+            Error::RedriveNotAllowed { .. } => "redrive.not_allowed",
             Error::LaneRequired => "message.group_required",
             Error::HandleInvalid => "lease.invalid",
             Error::LeaseExpired => "lease.expired",

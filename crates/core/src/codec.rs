@@ -73,6 +73,7 @@ impl Writer {
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     what: &'static str,
+    version: u8,
     rest: &'a [u8],
 }
 
@@ -80,10 +81,15 @@ impl<'a> Reader<'a> {
     /// Reads a value of the form `what`, whose versions are 1 to `known`.
     pub(crate) fn new(what: &'static str, bytes: &'a [u8], known: u8) -> Result<Self, Unreadable> {
         match bytes.split_first() {
-            Some((&version, rest)) if (1..=known).contains(&version) => Ok(Self { what, rest }),
+            Some((&version, rest)) if (1..=known).contains(&version) => Ok(Self { what, version, rest }),
             Some((&found, _)) if found > known => Err(Unreadable::Version { what, found, known }),
             _ => Err(Unreadable::Damaged { what }),
         }
+    }
+
+    /// The version that the value was written in.
+    pub(crate) fn version(&self) -> u8 {
+        self.version
     }
 
     pub(crate) fn damaged(&self) -> Unreadable {

@@ -4,13 +4,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::api::{Config, Counters, Kind, Namespace, Queue, QueueId, Redrive, Token};
+use crate::api::{Config, Counters, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::gaps::Gaps;
 use crate::keys::Space;
 use crate::time::Time;
 
-const VERSION: u8 = 1;
+/// Version 2 added whose dead letters are taken, and tags.
+const VERSION: u8 = 2;
 const WHAT: &str = "a queue's configuration";
 const COUNTERS_VERSION: u8 = 1;
 const COUNTERS_WHAT: &str = "a queue's counters";
@@ -108,7 +109,7 @@ impl QueueState {
     }
 
     pub(crate) fn write(&self) -> Writer {
-        let Queue { name, kind, config, version, created_at, modified_at, .. } = &*self.public;
+        let Queue { name, kind, config, version, created_at, modified_at, tags, .. } = &*self.public;
         let mut writer = Writer::new(VERSION);
         writer.number(self.space.id);
         writer.fixed(&self.secret);
@@ -138,6 +139,12 @@ impl QueueState {
             writer.bytes(name.as_bytes());
             writer.bytes(value.as_bytes());
         }
+        write_allow(&mut writer, &config.redrive_allow);
+        writer.number(tags.len() as u64);
+        for (key, value) in tags {
+            writer.bytes(key.as_bytes());
+            writer.bytes(value.as_bytes());
+        }
         writer
     }
 
@@ -162,6 +169,7 @@ impl QueueState {
             visibility_ms: reader.number()?,
             content_deduplication: reader.byte()? != 0,
             redrive: None,
+            redrive_allow: RedriveAllow::All,
             notes: Vec::new(),
         };
         let receives_max = reader.small()?;
@@ -171,8 +179,15 @@ impl QueueState {
         for _ in 0..reader.number()? {
             config.notes.push((reader.text()?.to_owned(), reader.text()?.to_owned()));
         }
+        let mut tags = Tags::new();
+        if reader.version() >= 2 {
+            config.redrive_allow = read_allow(&mut reader)?;
+            for _ in 0..reader.number()? {
+                tags.insert(reader.text()?.to_owned(), reader.text()?.to_owned());
+            }
+        }
         reader.end()?;
-        let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at };
+        let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at, tags };
         Ok(QueueState { dirty: false, ..QueueState::new(Arc::new(public), space, secret) })
     }
 
@@ -199,5 +214,34 @@ impl QueueState {
             _ => Some((reader.number()?, reader.number()?)),
         };
         reader.end()
+    }
+}
+
+fn write_allow(writer: &mut Writer, allow: &RedriveAllow) {
+    match allow {
+        RedriveAllow::All => writer.byte(0),
+        RedriveAllow::None => writer.byte(1),
+        RedriveAllow::Queues(names) => {
+            writer.byte(2);
+            writer.number(names.len() as u64);
+            for name in names {
+                writer.bytes(name.as_bytes());
+            }
+        }
+    }
+}
+
+fn read_allow(reader: &mut Reader<'_>) -> Result<RedriveAllow, Unreadable> {
+    match reader.byte()? {
+        0 => Ok(RedriveAllow::All),
+        1 => Ok(RedriveAllow::None),
+        2 => {
+            let mut names = Vec::new();
+            for _ in 0..reader.number()? {
+                names.push(reader.text()?.to_owned());
+            }
+            Ok(RedriveAllow::Queues(names))
+        }
+        _ => Err(reader.damaged()),
     }
 }

@@ -404,6 +404,7 @@ fn creating_a_queue_again_finds_it_or_names_what_differs() {
         name: "a".into(),
         kind: Kind::Standard,
         config: Config { delay_ms: 1, ..Config::default() },
+        tags: Tags::new(),
         seed: [0; 16],
     };
     assert_eq!(world.ask(other), Err(Error::QueueExists { field: "delay".into() }));

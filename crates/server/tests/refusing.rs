@@ -59,6 +59,7 @@ impl Engine for Fake {
                 version: self.version.load(Ordering::SeqCst),
                 created_at: Time(0),
                 modified_at: Time(0),
+                tags: weir_core::api::Tags::new(),
             })
         })
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use weir_core::Time;
-use weir_core::api::{Command, Config, Kind, Namespace, NewMessage, QueueId, Reply, Token};
+use weir_core::api::{Command, Config, Kind, Namespace, NewMessage, QueueId, Reply, Tags, Token};
 use weir_shard::{Answer, Driver, Respond, Work};
 use weir_store::{LogWriter, MemoryDisk, Options};
 
@@ -84,6 +84,7 @@ fn create(world: &mut World) -> QueueId {
         name: "a".into(),
         kind: Kind::Standard,
         config: Config::default(),
+        tags: Tags::new(),
         seed: [1; 16],
     });
     match world.commit().pop() {

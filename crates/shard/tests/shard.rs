@@ -35,6 +35,7 @@ impl Client {
             name: name.into(),
             kind: Kind::Standard,
             config: Config::default(),
+            tags: Tags::new(),
             seed: [1; 16],
         };
         match self.ask(command).expect("a queue").reply {

@@ -1,7 +1,7 @@
 //! What clients do.
 
 use smallvec::SmallVec;
-use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Redrive};
+use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Redrive, Tags};
 
 use crate::model::payload_of;
 use crate::profile::Profile;
@@ -176,6 +176,7 @@ fn create(rng: &mut Rng, profile: &Profile) -> Command {
         name: name.to_owned(),
         kind,
         config: config(rng, profile, kind),
+        tags: Tags::new(),
         seed: uuid(rng),
     }
 }

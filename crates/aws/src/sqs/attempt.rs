@@ -42,6 +42,7 @@ mod tests {
             version: 1,
             created_at: Time(0),
             modified_at: Time(0),
+            tags: weir_core::api::Tags::new(),
         };
         let of = |id: Option<&str>, kind| {
             let request = ReceiveMessage { attempt_id: id.map(|id| id.to_owned().into()), ..Default::default() };

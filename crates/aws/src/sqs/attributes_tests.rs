@@ -25,6 +25,7 @@ fn orders() -> Queue {
         version: 1,
         created_at: Time(1_700_000_000_999),
         modified_at: Time(1_700_000_001_000),
+        tags: weir_core::api::Tags::new(),
     }
 }
 

@@ -15,6 +15,7 @@ fn queue(kind: Kind) -> Queue {
         version: 1,
         created_at: Time(0),
         modified_at: Time(0),
+        tags: weir_core::api::Tags::new(),
     }
 }
 

@@ -15,7 +15,9 @@ mod open;
 mod queues;
 mod receive;
 mod reclaim;
+mod redrive;
 mod send;
+mod tags;
 mod visibility;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -86,6 +88,8 @@ pub struct Engine {
     names: BTreeMap<Namespace, FxHashMap<String, QueueId>>,
     /// Which queue lives in which space.
     spaces: FxHashMap<u64, QueueId>,
+    /// Which queues send their dead letters where.
+    sources: redrive::Sources,
     due: DueIndex,
     /// Queues whose counters are to be written.
     dirty: Vec<QueueId>,
@@ -127,11 +131,15 @@ impl Engine {
     ) -> Result<(), Stop> {
         self.advance(now);
         let reply = match command {
-            Command::CreateQueue { namespace, name, kind, config, seed } => {
-                self.create_queue(state, *namespace, name, *kind, config, *seed, out)
+            Command::CreateQueue { namespace, name, kind, config, tags, seed } => {
+                self.create_queue(state, *namespace, name, *kind, config, tags, *seed, out)
             }
             Command::ConfigureQueue { queue, version, config } => {
                 self.configure_queue(state, *queue, *version, config, out)
+            }
+            Command::TagQueue { queue, remove, add, max } => self.tag_queue(state, *queue, remove, add, *max, out),
+            Command::DeadLetterSources { queue, after, max } => {
+                self.dead_letter_sources(*queue, after.as_deref(), *max)
             }
             Command::DeleteQueue { queue } => self.delete_queue(state, *queue, out),
             Command::PurgeQueue { queue } => self.purge_queue(state, *queue),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::send::within;
 use super::{Answer, Engine, Stop};
-use crate::api::{Config, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply};
+use crate::api::{Config, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply, Tags};
 use crate::head::Head;
 use crate::keys::{self, Space};
 use crate::kv::State;
@@ -24,6 +24,7 @@ impl Engine {
         name: &str,
         kind: Kind,
         config: &Config,
+        tags: &Tags,
         seed: [u8; 16],
         out: &mut Output,
     ) -> Answer {
@@ -36,6 +37,7 @@ impl Engine {
         }
         within("bytes of a queue's name", NAME_BYTES_MAX as u64, name.len() as u64)?;
         within("queues of a shard", QUEUES_MAX, self.queues.len() as u64 + 1)?;
+        self.allowed(namespace, name, None, config)?;
         let id = QueueId(self.new_id());
         let space = Space { namespace, id: self.new_id() };
         let public = Arc::new(Queue {
@@ -47,6 +49,7 @@ impl Engine {
             version: 1,
             created_at: self.now,
             modified_at: self.now,
+            tags: tags.clone(),
         });
         let queue = QueueState::new(Arc::clone(&public), space, seed);
         state.insert(&keys::queue(namespace, id.0), queue.write().finish());
@@ -61,6 +64,7 @@ impl Engine {
         let (id, space) = (queue.id(), queue.space);
         self.names.entry(space.namespace).or_default().insert(queue.public.name.clone(), id);
         self.spaces.insert(space.id, id);
+        self.sources.add(&queue.public);
         self.queues.insert(id, queue);
     }
 
@@ -73,13 +77,17 @@ impl Engine {
         out: &mut Output,
     ) -> Answer {
         let now = self.now;
-        let queue = self.queues.get_mut(&id).ok_or(Error::QueueNotFound)?;
+        let queue = self.queue(id)?;
         if queue.public.version != version {
             return Err(Error::Stale { version: queue.public.version });
         }
+        self.allowed(queue.space.namespace, &queue.public.name, queue.config().redrive.as_ref(), config)?;
+        let queue = self.queues.get_mut(&id).ok_or(Error::QueueNotFound)?;
+        self.sources.remove(&queue.public);
         let public =
             Queue { config: config.clone(), version: version + 1, modified_at: now, ..(*queue.public).clone() };
         queue.public = Arc::new(public);
+        self.sources.add(&queue.public);
         state.put(&keys::queue(queue.space.namespace, id.0), queue.write().finish());
         let public = Arc::clone(&queue.public);
         // A shorter retention applies to the messages that are there already.
@@ -107,6 +115,7 @@ impl Engine {
         if let Some(names) = self.names.get_mut(&space.namespace) {
             names.remove(&queue.public.name);
         }
+        self.sources.remove(&queue.public);
         state.delete(&keys::queue(space.namespace, id.0));
         state.delete(&keys::counters(space.namespace, id.0));
         if let Some(at) = queue.chores_at {
@@ -175,6 +184,8 @@ fn difference(queue: &Queue, kind: Kind, config: &Config) -> Option<String> {
         "receive wait time"
     } else if have.redrive != config.redrive {
         "redrive policy"
+    } else if have.redrive_allow != config.redrive_allow {
+        "redrive allow policy"
     } else if have.content_deduplication != config.content_deduplication {
         "content-based deduplication"
     } else if have.notes != config.notes {

@@ -1,5 +1,6 @@
 //! A world in memory for the engine: rows that can be cold, time that is set, messages known by their text.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(unreachable_pub, reason = "a module of tests has no public")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the names of FIFO queues are case-sensitive")]
@@ -265,7 +266,14 @@ impl World {
 
     pub fn create(&mut self, name: &str, config: Config) -> QueueId {
         let kind = if name.ends_with(".fifo") { Kind::Fifo } else { Kind::Standard };
-        let command = Command::CreateQueue { namespace: Namespace(0), name: name.into(), kind, config, seed: [7; 16] };
+        let command = Command::CreateQueue {
+            namespace: Namespace(0),
+            name: name.into(),
+            kind,
+            config,
+            tags: Tags::new(),
+            seed: [7; 16],
+        };
         match self.ask(command).unwrap() {
             Reply::Queue { queue, .. } => {
                 self.queues.insert(name.into(), queue.id);
