@@ -1,6 +1,7 @@
 //! A copy of a store that is being served.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use weir_core::kv::{Key, family};
@@ -12,6 +13,7 @@ use crate::format;
 use crate::log::Segments;
 use crate::note;
 use crate::options::Options;
+use crate::packing;
 use crate::shared::tables_file;
 use crate::store::Store;
 use crate::tables::{Families, Snapshot, Tables};
@@ -65,15 +67,17 @@ fn copy<T: Disk>(snapshot: &Snapshot, target: &T, options: &Options) -> Result<B
     let tables = Tables::open(target, &tables_file(folder), options.table_cache_bytes, None)?;
     let mut copied = BackedUp { sequence: mark.sequence, rows: 0, bytes: 0 };
     tables.write(mark, &Families::new(), &mut |rows, touched: &mut BTreeSet<Key>| {
+        let mut end = rows.upper_bound_mut(Bound::<&[u8]>::Unbounded).map_err(StoreError::tables)?;
         snapshot.each(|key, value| {
-            rows.insert(key, value).map_err(StoreError::tables)?;
+            packing::push(&mut end, key, value)?;
             if copied.rows == 0 {
                 touched.insert(Key::from_slice(family(key)));
             }
             copied.rows += 1;
             copied.bytes += (key.len() + value.len()) as u64;
             Ok(())
-        })
+        })?;
+        end.close().map_err(StoreError::tables)
     })?;
     drop(tables);
     let segments = Segments::new(target.clone(), options, options.salt);

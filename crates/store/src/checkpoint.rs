@@ -11,6 +11,7 @@ use crate::body::BodyLoad;
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::layer::{Entry, Layer};
+use crate::packing;
 use crate::shared::Shared;
 use crate::tables::{BULK, INLINE, Mark, Snapshot};
 
@@ -76,7 +77,6 @@ impl<D: Disk> Checkpoint<D> {
             Some(digest) => digest,
             None => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
         };
-        let mut value = Vec::new();
         let families = self.shared.tables.write_over(&self.base, mark, &mut |rows, touched| {
             for (from, to) in self.layer.masks.iter() {
                 let inside = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
@@ -86,39 +86,40 @@ impl<D: Disk> Checkpoint<D> {
                 }
                 rows.retain_in::<&[u8], _>(inside, |_, _| false).map_err(StoreError::tables)?;
             }
-            for (key, entry) in &self.layer.map {
+            for key in self.layer.map.keys() {
                 touch(touched, key);
-                value.clear();
-                match entry {
-                    Entry::Tombstone => {
-                        rows.remove(key.as_slice()).map_err(StoreError::tables)?;
-                        continue;
-                    }
-                    Entry::Inline(inline, _) => {
-                        value.push(INLINE);
-                        value.extend_from_slice(inline);
-                    }
-                    Entry::Short(body, _) => {
-                        value.push(BULK);
-                        value.extend_from_slice(body);
-                    }
-                    Entry::Bulk(position, _) => {
-                        value.push(BULK);
-                        let body = match self.shared.recent.body(*position) {
-                            Some(body) => body,
-                            None => BodyLoad::from_log(&self.shared.segments, *position)
-                                .run()?
-                                .expect("a body in the log is there or cannot be read"),
-                        };
-                        value.extend_from_slice(&body);
-                    }
-                }
-                rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
             }
-            Ok(())
+            packing::apply(rows, self.layer.map.iter(), &mut |entry, value| self.value(entry, value))
         })?;
         let snapshot = self.shared.tables.snapshot(Some(families))?;
         Ok(CheckpointDone { snapshot })
+    }
+
+    /// What the tables are to hold for an entry; `false` where that is nothing.
+    fn value(&self, entry: &Entry, value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        value.clear();
+        match entry {
+            Entry::Tombstone => return Ok(false),
+            Entry::Inline(inline, _) => {
+                value.push(INLINE);
+                value.extend_from_slice(inline);
+            }
+            Entry::Short(body, _) => {
+                value.push(BULK);
+                value.extend_from_slice(body);
+            }
+            Entry::Bulk(position, _) => {
+                value.push(BULK);
+                let body = match self.shared.recent.body(*position) {
+                    Some(body) => body,
+                    None => BodyLoad::from_log(&self.shared.segments, *position)
+                        .run()?
+                        .expect("a body in the log is there or cannot be read"),
+                };
+                value.extend_from_slice(&body);
+            }
+        }
+        Ok(true)
     }
 }
 

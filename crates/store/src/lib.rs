@@ -23,6 +23,7 @@ mod memory_disk;
 mod note;
 mod open;
 mod options;
+mod packing;
 mod pages;
 mod poison;
 mod ranges;

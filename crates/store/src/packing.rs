@@ -1,0 +1,119 @@
+//! Writing entries to the tables so that their pages are full.
+//!
+//! A page into which one row too many is inserted is cut in the middle, so rows that come in ascending order, as those
+//! of new messages do, leave half of every page empty for good. A run of new rows between two rows that are there is
+//! therefore written through a cursor, which packs it into whole pages.
+
+use std::iter::Peekable;
+use std::ops::Bound;
+
+use redb::{CursorError, CursorMut, ReadableTable, Table};
+use weir_core::kv::Key;
+
+use crate::error::StoreError;
+use crate::layer::Entry;
+
+type Rows<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
+
+/// Makes the value of an entry; says `false` where there is none, because the key is gone.
+type Render<'a> = &'a mut dyn FnMut(&Entry, &mut Vec<u8>) -> Result<bool, StoreError>;
+
+/// Applies entries, which come in the order of their keys.
+pub(crate) fn apply<'a>(
+    rows: &mut Rows<'_>,
+    entries: impl Iterator<Item = (&'a Key, &'a Entry)>,
+    render: Render<'_>,
+) -> Result<(), StoreError> {
+    let mut entries = entries.peekable();
+    let mut value = Vec::new();
+    while let Some((key, entry)) = entries.peek() {
+        let next = first_from(rows, key)?;
+        if next.as_ref() == Some(key) {
+            if render(entry, &mut value)? {
+                rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
+            } else {
+                rows.remove(key.as_slice()).map_err(StoreError::tables)?;
+            }
+            entries.next();
+        } else {
+            fill_gap(rows, &mut entries, next.as_ref(), render)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first row from `key` on.
+fn first_from(rows: &Rows<'_>, key: &Key) -> Result<Option<Key>, StoreError> {
+    let from = (Bound::Included(key.as_slice()), Bound::Unbounded);
+    let row = rows.range::<&[u8]>(from).map_err(StoreError::tables)?.next();
+    Ok(row.transpose().map_err(StoreError::tables)?.map(|(key, _)| Key::from_slice(key.value())))
+}
+
+/// Writes the entries before the row `next`, none of which has a row.
+fn fill_gap<'a>(
+    rows: &mut Rows<'_>,
+    entries: &mut Peekable<impl Iterator<Item = (&'a Key, &'a Entry)>>,
+    next: Option<&Key>,
+    render: Render<'_>,
+) -> Result<(), StoreError> {
+    let Some((first, _)) = entries.peek() else { return Ok(()) };
+    let mut cursor = rows.lower_bound_mut(Bound::Included(first.as_slice())).map_err(StoreError::tables)?;
+    let mut value = Vec::new();
+    while let Some((key, entry)) = entries.next_if(|(key, _)| next.is_none_or(|next| *key < next)) {
+        if render(entry, &mut value)? {
+            push(&mut cursor, key, &value)?;
+        }
+    }
+    cursor.close().map_err(StoreError::tables)
+}
+
+/// Inserts a row at a cursor, behind all that were inserted there.
+pub(crate) fn push(
+    cursor: &mut CursorMut<'_, &'static [u8], &'static [u8]>,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    cursor.insert_before(key, value).map_err(|error| match error {
+        CursorError::Storage(error) => StoreError::tables(error),
+        other => StoreError::broken(other.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, ReadableTableMetadata, TableDefinition};
+
+    use super::*;
+    use crate::layer::Value;
+
+    #[test]
+    fn rows_that_come_in_order_in_several_families_fill_their_pages() {
+        let db = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let txn = db.begin_write().unwrap();
+        let mut rows = txn.open_table(TableDefinition::<&[u8], &[u8]>::new("rows")).unwrap();
+        let key = |family: u8, n: u32| Key::from_slice(&[&[family][..], &n.to_be_bytes()].concat());
+        let mut bytes = 0;
+        for round in 0..5 {
+            let mut entries = BTreeMap::new();
+            for n in round * 1000..(round + 1) * 1000 {
+                for (family, len) in [(1, 50), (2, 0), (3, 260)] {
+                    bytes += 13 + len;
+                    entries.insert(key(family, n), Entry::Inline(Value::from_elem(7, len), true));
+                }
+            }
+            // What is deleted here was never in the tables.
+            entries.insert(key(2, 1_000_000), Entry::Tombstone);
+            apply(&mut rows, entries.iter(), &mut |entry, value| {
+                value.clear();
+                Ok(entry.seen().map(|seen| value.extend_from_slice(seen)).is_some())
+            })
+            .unwrap();
+        }
+        assert_eq!(rows.len().unwrap(), 15_000);
+        let (pages, full) = (rows.stats().unwrap().leaf_pages(), bytes as u64 / 4096);
+        assert!(pages * 100 < full * 115, "{pages} pages for the content of {full}");
+    }
+}
