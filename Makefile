@@ -18,12 +18,12 @@ export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
 export WEIR_CRASH_ROUNDS
 export WEIR_SIM_SEEDS
 
-.PHONY: run test bench lint fmt unit doc sim release e2e crash compiler clean
+.PHONY: run test bench lint fmt unit doc sim release e2e crash fuzz compiler clean
 
 run: release
 	$(WEIR_BIN) serve --data-dir $(WEIR_DATA)
 
-test: lint unit doc sim e2e crash
+test: lint unit doc sim fuzz e2e crash
 
 lint: compiler
 	$(CARGO) fmt --all --check
@@ -40,6 +40,11 @@ doc: compiler
 
 sim: compiler
 	$(CARGO) test --release --locked -p weir-sim -- --show-output
+
+# Every decoder, for a few seconds each; WEIR_FUZZ_SECONDS says how many.
+fuzz: compiler
+	@tests/setup cplusplus
+	fuzz/run
 
 release: compiler
 	$(CARGO) build --release --locked -p weir
