@@ -9,8 +9,13 @@ use weir_core::api::Namespace;
 /// Configuration of the server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen. Without keys only loopback addresses are accepted. Default `127.0.0.1:9324`.
+    /// Where to listen. Without keys only loopback addresses are accepted, unless `insecure` is set. Default
+    /// `127.0.0.1:9324`.
     pub listen: SocketAddr,
+    /// Whether to listen where others can reach it although nothing tells who may. Default no.
+    pub insecure: bool,
+    /// Scheme and host of the queue URLs that are handed out. Default: plain HTTP, and the host that was asked.
+    pub public_url: Option<PublicUrl>,
     /// Longest body of a request in bytes. Default 17 MiB: the longest message and what JSON adds to it.
     pub body_bytes_max: usize,
     /// Most bytes that all unfinished bodies together may take. Default 256 MiB.
@@ -37,10 +42,21 @@ pub struct Config {
     pub namespace: Namespace,
 }
 
+/// Scheme and host of the URLs by which others reach the server, such as those of a proxy before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host, with the port if there is one.
+    pub host: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9324)),
+            insecure: false,
+            public_url: None,
             body_bytes_max: 17 << 20,
             bodies_bytes_max: 256 << 20,
             header_bytes_max: 64 << 10,
@@ -60,7 +76,7 @@ impl Default for Config {
 /// `server.unsafe_listen`: an address that others can reach, without keys to tell who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "will not listen on {listen}: no keys are configured, so whoever reaches that address could read and delete every message; listen on a loopback address such as 127.0.0.1:{} instead",
+    "will not listen on {listen}: no keys are configured, so whoever reaches that address could read and delete every message; configure keys, listen on a loopback address such as 127.0.0.1:{}, or say --insecure if that is what you want",
     listen.port()
 )]
 pub struct Unsafe {
@@ -69,10 +85,10 @@ pub struct Unsafe {
 }
 
 impl Config {
-    /// Refuses addresses that others can reach.
+    /// Refuses addresses that others can reach, unless that is asked for.
     pub fn check_listen(&self) -> Result<(), Unsafe> {
         let ip = self.listen.ip().to_canonical();
-        if ip.is_loopback() { Ok(()) } else { Err(Unsafe { listen: self.listen }) }
+        if ip.is_loopback() || self.insecure { Ok(()) } else { Err(Unsafe { listen: self.listen }) }
     }
 }
 
@@ -93,6 +109,7 @@ mod tests {
         ] {
             let config = Config { listen: address.parse().unwrap(), ..Config::default() };
             assert_eq!(config.check_listen().is_ok(), safe, "{address}");
+            assert!(Config { insecure: true, ..config }.check_listen().is_ok(), "{address}");
         }
         let text = Unsafe { listen: "0.0.0.0:80".parse().unwrap() }.to_string();
         assert!(text.contains("no keys") && text.contains("0.0.0.0:80") && text.contains("127.0.0.1:80"));

@@ -14,6 +14,6 @@ mod metrics;
 mod server;
 mod sqs;
 
-pub use config::{Config, Unsafe};
+pub use config::{Config, PublicUrl, Unsafe};
 pub use engine::{BackupError, Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};

@@ -2,15 +2,21 @@
 
 use std::io::IsTerminal;
 
+use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log. `WEIR_LOG` filters it (`info` by default), `WEIR_LOG_FORMAT=json` makes each line an object.
-pub(crate) fn start() {
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+use crate::config::{LogFormat, LogSettings};
+
+/// Starts the log.
+pub(crate) fn start(settings: &LogSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.level.0).context("log.level")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if std::env::var("WEIR_LOG_FORMAT").is_ok_and(|format| format == "json") {
-        log.json().init();
-    } else {
-        log.with_ansi(std::io::stderr().is_terminal()).init();
+    match settings.format {
+        LogFormat::Json => log.json().init(),
+        LogFormat::Text => {
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            log.with_ansi(std::io::stderr().is_terminal() && !plain).init();
+        }
     }
+    Ok(())
 }

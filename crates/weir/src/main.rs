@@ -1,8 +1,12 @@
 //! The program: a server and its tools.
 
 mod backup;
+mod config;
 mod exit;
+#[cfg(test)]
+mod generated;
 mod log;
+mod output;
 mod serve;
 mod store;
 
@@ -21,23 +25,26 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves queues over HTTP until it is told to end (SIGTERM or SIGINT).
-    Serve(serve::Arguments),
+    Serve(config::Flags),
     /// Looks after a data directory.
     #[command(subcommand)]
     Store(store::Command),
+    /// Checks, shows and explains the configuration of a server.
+    #[command(subcommand)]
+    Config(config::command::Command),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log::start();
     let outcome = match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Store(command) => store::run(command),
+        Command::Config(command) => config::command::run(command),
     };
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            exit::say(&error);
             exit::code(&error)
         }
     }

@@ -144,11 +144,16 @@ impl<E: Engine> Door<'_, E> {
         json::queue_url(&self.push_url(queue))
     }
 
-    /// The URL of a queue, as the caller sees this server.
+    /// The URL of a queue, as configured or as the caller sees this server.
     fn push_url(&self, queue: &Queue) -> Vec<u8> {
-        let listen = self.app.config.listen.to_string();
-        let host = self.host.filter(|host| is_host(host)).unwrap_or(&listen);
+        let config = &self.app.config;
         let mut url = Vec::with_capacity(128);
+        if let Some(public) = &config.public_url {
+            name::push_url(&mut url, &public.scheme, &public.host, queue.namespace, &queue.name);
+            return url;
+        }
+        let listen = config.listen.to_string();
+        let host = self.host.filter(|host| is_host(host)).unwrap_or(&listen);
         name::push_url(&mut url, "http", host, queue.namespace, &queue.name);
         url
     }

@@ -1,0 +1,196 @@
+//! From flags, environment, file and defaults to the settings that hold.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::file::{self, Repeated};
+use super::flags::Flags;
+use super::key::{Key, Range};
+use super::kind::{self, Setting};
+use super::origin::Origin;
+use super::problem::{Problem, Problems};
+use super::tree::{Settings, keys};
+
+/// The file that is read when none is named.
+pub(crate) const FILE: &str = "weir.toml";
+
+/// A value and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+    pub(crate) key: &'static Key,
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+/// The value of every key of a table, or of all tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Values(BTreeMap<&'static str, Value>);
+
+impl Values {
+    /// The defaults of `keys`.
+    pub(crate) fn defaults(keys: impl Iterator<Item = &'static Key>) -> Self {
+        let value = |key: &'static Key| Value { key, text: key.default.to_owned(), origin: Origin::Default };
+        Self(keys.map(|key| (key.path, value(key))).collect())
+    }
+
+    /// Replaces a value.
+    pub(crate) fn set(&mut self, key: &'static Key, text: String, origin: Origin) {
+        self.0.insert(key.path, Value { key, text, origin });
+    }
+
+    /// Reads the value of a key.
+    pub(crate) fn read<T: Setting>(&self, path: &str, range: &Range) -> Result<T, Problem> {
+        let (text, origin) =
+            self.0.get(path).map_or(("", Origin::Default), |value| (value.text.as_str(), value.origin.clone()));
+        kind::read(text, range).map_err(|reason| Problem::new(origin, format!("{path} {reason}")))
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, path: &str) -> Option<&Value> {
+        self.0.get(path)
+    }
+}
+
+/// The configuration that holds.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// Its settings.
+    pub(crate) settings: Settings,
+    /// Every value with its origin.
+    pub(crate) values: Values,
+    /// The tables that may be there several times.
+    pub(crate) repeated: Vec<Values>,
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// What is probably not meant so.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Finds out what holds. Reads the file, and nothing else from outside.
+pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, Problems> {
+    let mut problems = Vec::new();
+    let mut values = Values::defaults(keys());
+    let mut repeated = Vec::new();
+    let file = find_file(flags, environment);
+    if let Some((path, origin)) = &file {
+        match read_file(path) {
+            Ok(text) => {
+                let contents = file::parse(path, &text);
+                problems.extend(contents.problems);
+                for (key, text, origin) in contents.values {
+                    values.set(key, text, origin);
+                }
+                repeated.extend(contents.repeated.into_iter().map(complete));
+            }
+            Err(reason) => problems.push(Problem::new(origin.clone(), reason)),
+        }
+    }
+    for (key, text, origin) in environment.values().chain(flags.values()) {
+        match (key.check)(&text) {
+            Ok(()) => values.set(key, text, origin),
+            Err(reason) => problems.push(Problem::new(origin, format!("{} {reason}", key.path))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    let settings = Settings::read(&values).map_err(|problem| Problems(vec![problem]))?;
+    let file = file.map(|(path, _)| path);
+    Ok(Resolved { settings, values, repeated, file, warnings: environment.warnings() })
+}
+
+/// A table with the defaults of the keys that it does not name.
+fn complete(found: Repeated) -> Values {
+    let section = super::tree::SECTIONS.into_iter().find(|section| section.table == found.table);
+    let mut values = Values::defaults(section.into_iter().flat_map(|section| section.keys));
+    for value in values.0.values_mut() {
+        // What the table lacks is missed where the table starts.
+        value.origin = found.origin.clone();
+    }
+    for (key, text, origin) in found.values {
+        values.set(key, text, origin);
+    }
+    values
+}
+
+fn find_file(flags: &Flags, environment: &Environment) -> Option<(PathBuf, Origin)> {
+    if let Some(path) = &flags.file {
+        return Some((path.clone(), Origin::Flag("--config".to_owned())));
+    }
+    if let Some(path) = environment.file() {
+        return Some((path, Origin::Environment("WEIR_CONFIG".to_owned())));
+    }
+    Path::new(FILE).is_file().then(|| (PathBuf::from(FILE), Origin::Default))
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let cannot = |reason: &dyn std::fmt::Display| format!("cannot read {}: {reason}", path.display());
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    file.take(file::BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| cannot(&error))?;
+    if text.len() as u64 > file::BYTES_MAX {
+        return Err(cannot(&format!("it is longer than {} bytes", file::BYTES_MAX)));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        Environment::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weir.toml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file_and_that_over_defaults() {
+        let (_folder, path) = file("region = \"file\"\n[http]\nbody_timeout = \"1s\"\nstop_timeout = \"1s\"\n");
+        let flags = Flags::of(Some(path), &[("http.body_timeout", "3s")]);
+        let environment = environment(&[("WEIR_HTTP_BODY_TIMEOUT", "2s"), ("WEIR_HTTP_STOP_TIMEOUT", "2s")]);
+        let resolved = resolve(&flags, &environment).unwrap();
+        let http = &resolved.settings.http;
+        assert_eq!(http.body_timeout, Duration::from_secs(3));
+        assert_eq!(http.stop_timeout, Duration::from_secs(2));
+        assert_eq!(resolved.settings.general.region, "file");
+        assert_eq!(http.header_timeout, Duration::from_mins(1));
+        let origin = |path: &str| resolved.values.get(path).unwrap().origin.to_string();
+        assert_eq!(origin("http.body_timeout"), "--http-body-timeout");
+        assert_eq!(origin("http.stop_timeout"), "WEIR_HTTP_STOP_TIMEOUT");
+        assert!(origin("region").ends_with("weir.toml:1"));
+        assert_eq!(origin("http.header_timeout"), "default");
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_where_it_stands() {
+        let error = resolve(&Flags::of(None, &[]), &environment(&[("WEIR_STORAGE_OVERLAY", "lots")])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "WEIR_STORAGE_OVERLAY: storage.overlay must be a size such as 256MiB, found \"lots\""
+        );
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let error = resolve(&Flags::of(Some("/nowhere/weir.toml".into()), &[]), &environment(&[])).unwrap_err();
+        assert!(error.to_string().starts_with("--config: cannot read /nowhere/weir.toml: "), "{error}");
+    }
+
+    #[test]
+    fn a_variable_that_is_nearly_a_setting_is_warned_of() {
+        let environment = environment(&[("WEIR_LISTNE", "x"), ("WEIR_BIN", "x"), ("WEIR_URL", "x"), ("HOME", "x")]);
+        let resolved = resolve(&Flags::of(None, &[]), &environment).unwrap();
+        assert_eq!(resolved.warnings, ["WEIR_LISTNE is not a setting; did you mean WEIR_LISTEN?"]);
+    }
+}
