@@ -1,6 +1,6 @@
 //! The wire protocols of AWS: bytes to typed requests, typed results to bytes.
 //!
-//! [`sqs`] is Amazon SQS. A request is decoded ([`sqs::json`]) to the plain types of [`sqs::request`], checked against a
+//! [`sqs`] is Amazon SQS. A request is decoded ([`sqs::json`], [`sqs::query`]) to the plain types of [`sqs::request`], checked against a
 //! [`sqs::Limits`] profile, and turned into what `weir-core` understands; results go the other way. Errors are
 //! [`Fault`]s: an AWS error code and a sentence.
 //!

@@ -1,5 +1,7 @@
 //! Amazon SQS, API version 2012-11-05.
 
+mod answer;
+mod any_request;
 mod attempt;
 pub mod attributes;
 mod digest;
@@ -14,6 +16,8 @@ mod operation;
 mod page;
 pub mod payload;
 pub mod policy;
+mod protocol;
+pub mod query;
 pub mod receipt;
 pub mod received;
 mod redrive_allow;
@@ -23,11 +27,14 @@ pub mod tags;
 mod text;
 mod uuid;
 
+pub use answer::{Answer, Outcome};
+pub use any_request::AnyRequest;
 pub use attempt::attempt;
 pub use digest::Md5Hex;
 pub use group::{Deduplication, attempt_hash, content_hash, id_hash, in_group, lane};
 pub use limits::{Limits, RECEIVE_BYTES_MAX};
 pub use operation::Operation;
 pub use page::Page;
+pub use protocol::Protocol;
 pub use redrive_allow::RedriveAllow;
 pub use settle::{batch_ids, check_batch, visibility_ms, wait_ms};

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use crate::fault::Fault;
+use crate::sqs::answer::Outcome;
 use crate::sqs::digest::Md5Hex;
 use crate::sqs::message::Digests;
 use crate::sqs::message_attributes::Value;
 use crate::sqs::received::{ReceivedMessage, sequence_number};
+use crate::sqs::uuid;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use weir_core::api::Sent;
@@ -33,9 +35,6 @@ pub fn send(sent: &Sent, digests: &Digests, fifo: bool) -> Vec<u8> {
     object.close();
     out
 }
-
-/// What became of an entry of a batch, by the entry's id.
-pub type Outcome<'a, T> = (&'a str, Result<T, Fault>);
 
 /// The answer of `SendMessageBatch`: what became of each entry, by its id.
 pub fn send_batch(entries: &[Outcome<'_, (Sent, Digests)>], fifo: bool) -> Vec<u8> {
@@ -181,19 +180,19 @@ fn received_message(out: &mut Vec<u8>, message: &ReceivedMessage<'_>) {
 }
 
 /// A JSON object being written.
-struct Object<'a> {
+pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
 }
 
 impl<'a> Object<'a> {
-    fn open(out: &'a mut Vec<u8>) -> Self {
+    pub(super) fn open(out: &'a mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
     }
 
     /// Writes a key of ASCII that needs no escape; its value is to be written next, to what this returns.
-    fn key(&mut self, key: &str) -> &mut Vec<u8> {
+    pub(super) fn key(&mut self, key: &str) -> &mut Vec<u8> {
         if !self.empty {
             self.out.push(b',');
         }
@@ -204,7 +203,7 @@ impl<'a> Object<'a> {
         self.out
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         push_text(self.key(key), value);
     }
 
@@ -216,12 +215,12 @@ impl<'a> Object<'a> {
         out.push(b'"');
     }
 
-    fn close(self) {
+    pub(super) fn close(self) {
         self.out.push(b'}');
     }
 }
 
-fn list<T>(out: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+pub(super) fn list<T>(out: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
     out.push(b'[');
     for (at, value) in values.iter().enumerate() {
         if at > 0 {
@@ -232,7 +231,7 @@ fn list<T>(out: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
     out.push(b']');
 }
 
-fn push_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
     let mut serializer = serde_json::Serializer::new(out);
     text.serialize(&mut serializer).expect("writing a text to memory cannot fail");
 }
@@ -245,16 +244,8 @@ fn push_digest(out: &mut Vec<u8>, digest: &Md5Hex) {
 
 /// Writes a UUID: 8-4-4-4-12 hexadecimal digits.
 fn push_uuid(out: &mut Vec<u8>, uuid: &[u8; 16]) {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
     out.push(b'"');
-    for (at, &byte) in uuid.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 15));
-    }
+    uuid::push(out, uuid);
     out.push(b'"');
 }
 
