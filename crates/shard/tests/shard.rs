@@ -3,9 +3,9 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use weir_core::api::*;
-use weir_shard::{Answer, Answered, Refused, Shard};
+use weir_shard::{Answer, Answered, OpenShardError, Refused, Shard};
 use weir_store::disk::Disk;
-use weir_store::{FileDisk, MemoryDisk, Options};
+use weir_store::{FileDisk, MemoryDisk, OpenError, Options};
 
 type Responder = Box<dyn FnOnce(Answer) + Send>;
 
@@ -187,4 +187,18 @@ fn a_backup_made_while_serving_opens_with_all_that_was_acknowledged() {
     assert_eq!(texts, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
     assert!(copied.receive(queue, 1).is_empty());
     copied.shard.close();
+}
+
+#[test]
+fn a_copy_that_outlives_its_shard_keeps_the_directory_locked() {
+    let disk = MemoryDisk::new();
+    let client = Client::open(disk.clone(), tiny());
+    client.create("a");
+    let backup = client.shard.backup().expect("a backup");
+    client.shard.close();
+    let again = Shard::<Responder>::open(disk.clone(), tiny());
+    let error = again.expect_err("refused");
+    assert!(matches!(error, OpenShardError::Store(OpenError::Locked)), "{error}");
+    drop(backup);
+    Client::open(disk, tiny()).shard.close();
 }

@@ -60,6 +60,7 @@ impl<D: Disk> Store<D> {
         let file = tables_file(&options.folder);
         let ballast = ballast::keep(&disk, &options);
         let tables = Tables::open(&disk, &file, options.table_cache_bytes, ballast)?;
+        tables.keep_lock(lock);
         let snapshot = tables.snapshot(None)?;
         let mark = snapshot.mark;
 
@@ -81,7 +82,6 @@ impl<D: Disk> Store<D> {
             tables_full: AtomicBool::new(false),
             poison: poison.clone(),
             checkpoint_failed: AtomicBool::new(false),
-            _lock: lock,
         });
         let mut store = Store {
             shared,

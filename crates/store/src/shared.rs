@@ -1,6 +1,5 @@
 //! What the parts of a store share: the engine's side, the log writer, checkpoints and readers.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -19,7 +18,6 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) tables_full: AtomicBool,
     pub(crate) poison: Poison,
     pub(crate) checkpoint_failed: AtomicBool,
-    pub(crate) _lock: Box<dyn Debug + Send + Sync>,
 }
 
 pub(crate) fn tables_file(folder: &str) -> String {

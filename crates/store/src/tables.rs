@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use smallvec::SmallVec;
@@ -39,12 +39,16 @@ pub(crate) struct Mark {
     pub(crate) digest: u32,
 }
 
+type Lock = Box<dyn std::fmt::Debug + Send + Sync>;
+
 /// The tables of a shard.
 pub(crate) struct Tables {
     /// Held for as long as a transaction writes. `None` only if the tables could not be opened again after a failure.
     db: Mutex<Option<Database>>,
     open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
     file: String,
+    /// The directory's lock. Last, and here: a B-tree still writes as it is dropped, and a copy may outlive its store.
+    lock: OnceLock<Lock>,
 }
 
 impl std::fmt::Debug for Tables {
@@ -55,9 +59,9 @@ impl std::fmt::Debug for Tables {
 
 /// The tables as they were at one checkpoint.
 pub(crate) struct Snapshot {
-    tables: Arc<Tables>,
-    /// Replaced when the tables were opened again, with the same content.
+    /// Replaced when the tables were opened again, with the same content. Before the tables, which have the lock.
     rows: RwLock<Arc<Rows>>,
+    tables: Arc<Tables>,
     pub(crate) mark: Mark,
     pub(crate) families: Arc<Families>,
 }
@@ -104,7 +108,12 @@ impl Tables {
             builder.create_with_backend(Pages::open(&disk, &name, ballast)?).map_err(StoreError::tables)
         };
         let db = Mutex::new(Some(open()?));
-        Ok(Arc::new(Self { db, open: Box::new(open), file: file.to_owned() }))
+        Ok(Arc::new(Self { db, open: Box::new(open), file: file.to_owned(), lock: OnceLock::new() }))
+    }
+
+    /// Keeps the directory locked for as long as anybody has these tables.
+    pub(crate) fn keep_lock(&self, lock: Lock) {
+        self.lock.get_or_init(|| lock);
     }
 
     fn db(&self) -> MutexGuard<'_, Option<Database>> {
