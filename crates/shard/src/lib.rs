@@ -11,6 +11,7 @@ mod metrics;
 mod shard;
 
 pub use answer::{Answer, Answered, Refused, Respond};
+pub use clock::EngineTime;
 pub use directory::Directory;
 pub use driver::{BodyWork, Done, Driver, Figures, LoadWork, OpenShardError, Work};
 pub use metrics::{BUCKETS_US, Histogram, Metrics};
