@@ -70,6 +70,8 @@ coverage! {
     refused_overloaded,
     /// Shards stopped by a failed write or sync.
     poisonings,
+    /// Shards stopped after a read had failed.
+    poisonings_by_reads,
     /// Writes and syncs that were made to fail.
     failed_calls,
     /// Unsynced writes torn by a loss of power.
@@ -92,6 +94,20 @@ coverage! {
     visibility_changes,
     /// Deletions by a handle that was not the newest or not one at all.
     odd_deletes,
+    /// Reads that were made to fail.
+    failed_reads,
+    /// Times when the wall clock was set forward.
+    clock_set_forward,
+    /// Times when the wall clock was set back.
+    clock_set_back,
+    /// Readings of an engine time that drifts towards wall time, or has.
+    readings_slewed,
+    /// Shards opened when wall time was before the latest time stored.
+    openings_behind_the_log,
+    /// Copies made while serving, each compared in full.
+    copies,
+    /// Copies given up because the disk failed.
+    copies_failed,
     /// Full comparisons with the model.
     comparisons,
 }

@@ -20,6 +20,8 @@ pub struct Faults {
     pub writes: u64,
     /// Syncs that fail; what they should have made durable may be durable or never will be.
     pub syncs: u64,
+    /// Reads that fail.
+    pub reads: u64,
 }
 
 /// What the disk was asked for so far.
@@ -31,6 +33,8 @@ pub struct DiskStats {
     pub failed_writes: u64,
     /// Syncs that were made to fail.
     pub failed_syncs: u64,
+    /// Reads that were made to fail.
+    pub failed_reads: u64,
     /// Calls refused because the disk was full.
     pub full: u64,
     /// Unsynced writes that a crash kept whole.
@@ -100,6 +104,7 @@ struct Inner {
     calls_left: Option<u64>,
     stats: DiskStats,
     lies: bool,
+    blind: bool,
     last_synced: Option<(u64, u64, usize)>,
 }
 
@@ -166,6 +171,11 @@ impl SimDisk {
     /// Whether syncs say that they were done and do nothing: a fault for checkers to find.
     pub fn lie_about_syncs(&self, lies: bool) {
         self.inner.lock().lies = lies;
+    }
+
+    /// Whether reads that fail say that they were done and read zeros: a fault for checkers to find.
+    pub fn lie_about_reads(&self, lies: bool) {
+        self.inner.lock().blind = lies;
     }
 
     /// Wipes out what was last written and synced to a file whose name contains `of`: a fault for checkers to find.
@@ -431,11 +441,20 @@ impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut inner = self.disk.inner.lock();
         inner.alive(self.disk.life)?;
+        let failing = inner.faults.reads;
+        let fails = inner.fails(failing);
+        if fails && !inner.blind {
+            inner.stats.failed_reads += 1;
+            return Err(io::Error::other("simulated failure of a read"));
+        }
         let content = inner.content(self.file);
         let tail = content.seen.get(offset as usize..).unwrap_or_default();
         let len = tail.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..len), tail.get(..len)) {
             to.copy_from_slice(from);
+            if fails {
+                to.fill(0);
+            }
         }
         Ok(len)
     }

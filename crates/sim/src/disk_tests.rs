@@ -79,7 +79,7 @@ fn what_a_failed_sync_did_not_write_is_not_written_by_the_next() {
         let file = disk.open("f", true).unwrap();
         disk.sync_names("").unwrap();
         file.write_at(b"x", 0).unwrap();
-        disk.set_faults(Faults { syncs: 1_000_000, writes: 0 });
+        disk.set_faults(Faults { syncs: 1_000_000, ..Faults::default() });
         assert!(file.sync().is_err());
         disk.set_faults(Faults::default());
         file.sync().unwrap();

@@ -12,6 +12,7 @@ pub mod mutation;
 pub mod rng;
 pub mod run;
 
+mod clocks;
 mod inbox;
 mod profile;
 mod quiet;

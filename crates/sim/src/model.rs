@@ -134,6 +134,8 @@ pub struct Model {
     pub handles: BTreeSet<(u64, u64, u32, u64)>,
     /// Everything due until then has certainly been dealt with.
     pub settled_until: u64,
+    /// When something was last stored.
+    pub written_until: u64,
 }
 
 impl Model {

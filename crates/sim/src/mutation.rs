@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use weir_core::api::{Command, Config, Counters, Error, Lane, Reply};
+use weir_shard::{Answer, Answered, Refused};
 
 use crate::coverage::Coverage;
 
@@ -45,11 +46,23 @@ pub enum Mutation {
     PayloadChanged,
     /// Giving a message back counts as a receive.
     ReturnThatCounts,
+    /// Engine time is wall time.
+    TimeThatFollowsTheWall,
+    /// A shard that is opened does not look at the latest time stored.
+    TimeThatStartsOver,
+    /// A read that fails says that it read zeros.
+    ReadThatFailsSilently,
+    /// A receive that is refused by a shard that stopped looks like an empty one.
+    RefusalThatLooksEmpty,
+    /// A copy does not wait for the checkpoint that it needs.
+    CopyOfTheLastCheckpoint,
+    /// A copy lacks the messages of a queue.
+    CopyWithoutAQueuesMessages,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 18] = [
+    pub const ALL: [Mutation; 24] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -68,6 +81,12 @@ impl Mutation {
         Mutation::RetentionTooShort,
         Mutation::PayloadChanged,
         Mutation::ReturnThatCounts,
+        Mutation::TimeThatFollowsTheWall,
+        Mutation::TimeThatStartsOver,
+        Mutation::ReadThatFailsSilently,
+        Mutation::RefusalThatLooksEmpty,
+        Mutation::CopyOfTheLastCheckpoint,
+        Mutation::CopyWithoutAQueuesMessages,
     ];
 
     /// Changes a command on its way to the shard.
@@ -173,6 +192,15 @@ impl Mutation {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Changes what a client is answered.
+    pub(crate) fn alter_answer(self, command: &Command, answer: &mut Answer) {
+        if let (Mutation::RefusalThatLooksEmpty, Command::Receive { .. }, Err(Refused::Poisoned { .. })) =
+            (self, command, &answer)
+        {
+            *answer = Ok(Answered { reply: Reply::Received(Vec::new()), payloads: Vec::new() });
         }
     }
 

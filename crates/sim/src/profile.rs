@@ -28,6 +28,10 @@ pub(crate) struct Profile {
     pub(crate) batch_max: u64,
     /// Distinct message groups.
     pub(crate) lanes: u64,
+    /// Once in how many steps somebody sets the wall clock; 0 for never.
+    pub(crate) set_clock_every: u64,
+    /// Once in how many steps a copy is asked for; 0 for never.
+    pub(crate) copy_every: u64,
 }
 
 impl Profile {
@@ -53,11 +57,15 @@ impl Profile {
             salt,
             ..Options::default()
         };
-        let faults = match rng.below(4) {
-            0 => Faults { writes: rng.between(200, 5_000), syncs: 0 },
-            1 => Faults { writes: 0, syncs: rng.between(200, 10_000) },
+        let mut machine = Rng::new(salt, "settings of the machine");
+        let mut faults = match rng.below(4) {
+            0 => Faults { writes: rng.between(200, 5_000), ..Faults::default() },
+            1 => Faults { syncs: rng.between(200, 10_000), ..Faults::default() },
             _ => Faults::default(),
         };
+        if machine.chance(1, 3) {
+            faults.reads = machine.between(500, 50_000);
+        }
         let mut weights = [30, 26, 18, 8, 3, 1, 1, 2, 3, 3, 2, 6];
         // Each run prefers some commands and neglects others, so that queues get long in some and stay empty in others.
         for weight in &mut weights {
@@ -75,6 +83,8 @@ impl Profile {
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
+            set_clock_every: *machine.pick(&[0, 0, 40, 150]).unwrap_or(&40),
+            copy_every: *machine.pick(&[0, 0, 0, 100]).unwrap_or(&100),
         }
     }
 }

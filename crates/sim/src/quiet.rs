@@ -95,7 +95,7 @@ impl Run {
             self.settle()?;
         }
         // Leases and delays end; what is shorter kept than that may go.
-        self.now += 700_000;
+        self.pass(700_000)?;
         self.settle()?;
         for _ in 0..20_000 {
             if !self.drain()? {
@@ -157,7 +157,7 @@ impl Run {
     /// In an empty shard nothing is stored but the queues themselves.
     fn check_leftovers(&mut self) -> Checked {
         for _ in 0..4 {
-            self.now += 2 * crate::model::DEDUP_MS;
+            self.pass(2 * crate::model::DEDUP_MS)?;
             self.settle()?;
         }
         self.end_life();

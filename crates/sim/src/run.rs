@@ -1,6 +1,7 @@
 //! One run: a seed, played to its end.
 
 mod client;
+mod copy;
 mod life;
 mod power;
 mod step;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 
 use weir_core::api::{Command, Error, QueueId, Reply, Token};
 
+use crate::clocks::{Clocks, START};
 use crate::coverage::Coverage;
 use crate::disk::SimDisk;
 use crate::inbox::Inbox;
@@ -18,10 +20,8 @@ use crate::profile::Profile;
 use crate::rng::Rng;
 use crate::workload::Clients;
 
+use copy::Copying;
 pub(crate) use life::Life;
-
-/// When every run starts: some moment of 2023.
-const START: u64 = 1_700_000_000_000;
 
 /// What was wrong, and where.
 #[derive(Clone, Debug)]
@@ -62,11 +62,16 @@ pub(crate) struct Made {
 }
 
 pub(crate) struct Run {
+    seed: u64,
     profile: Profile,
     workload: Rng,
     schedule: Rng,
     pub(crate) power: Rng,
+    /// What happens to the machine but for its power, and to copies.
+    machine: Rng,
     pub(crate) disk: SimDisk,
+    pub(crate) clocks: Clocks,
+    /// Engine time, as the shard is told it.
     pub(crate) now: u64,
     step: u64,
     pub(crate) life: Option<Life>,
@@ -85,7 +90,10 @@ pub(crate) struct Run {
     pub(crate) is_full: bool,
     /// Whether the disk was made to fail since the shard was opened.
     failed_before: u64,
+    /// How many reads had failed by then.
+    reads_failed_before: u64,
     closed: bool,
+    copying: Copying,
     pub(crate) coverage: Coverage,
     digest: u64,
     pub(crate) mutation: Option<Mutation>,
@@ -132,12 +140,16 @@ impl Run {
         let profile = Profile::draw(&mut Rng::new(seed, "profile"), seed);
         let disk = SimDisk::new(Rng::new(seed, "faults"));
         disk.lie_about_syncs(mutation == Some(Mutation::SyncThatDoesNothing));
+        disk.lie_about_reads(mutation == Some(Mutation::ReadThatFailsSilently));
         Self {
+            seed,
             profile,
             workload: Rng::new(seed, "workload"),
             schedule: Rng::new(seed, "schedule"),
             power: Rng::new(seed, "power"),
+            machine: Rng::new(seed, "machine"),
             disk,
+            clocks: Clocks::new(mutation),
             now: START,
             step: 0,
             life: None,
@@ -152,7 +164,9 @@ impl Run {
             acknowledged: 0,
             is_full: false,
             failed_before: 0,
+            reads_failed_before: 0,
             closed: false,
+            copying: Copying::default(),
             coverage: Coverage::default(),
             digest: 0,
             mutation,
@@ -176,7 +190,7 @@ impl Run {
     }
 
     pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
-        let (now, step) = (self.now - START, self.step);
+        let (now, step) = (self.now.cast_signed() - START.cast_signed(), self.step);
         if let Some(trace) = &mut self.trace {
             trace(format!("{step:>4} {now:>9} {}", line()));
         }

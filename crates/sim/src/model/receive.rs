@@ -39,6 +39,7 @@ impl Model {
             return Err(format!("{bytes} bytes came where {bytes_max} were asked for"));
         }
         self.check_order(queue, &batch, effect.at)?;
+        self.written_until = self.written_until.max(effect.at);
         for (number, delivery) in batch {
             self.lease(queue, number, delivery)?;
         }

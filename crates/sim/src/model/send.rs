@@ -87,6 +87,7 @@ impl Model {
         {
             return Err(format!("message {number} got the id {}, which is not above {last}", sent.id));
         }
+        self.written_until = self.written_until.max(at);
         self.by_id.insert(sent.id, number);
         let (hold, free) = if delay == 0 { (Hold::Free, 0) } else { (Hold::Delay, at.saturating_add(delay)) };
         self.messages.insert(

@@ -56,7 +56,7 @@ impl Run {
     }
 
     /// A client has its answer.
-    pub(super) fn answered(&mut self, token: Token, answer: Answer) -> Checked {
+    pub(super) fn answered(&mut self, token: Token, mut answer: Answer) -> Checked {
         let Some(pending) = self.pending.get(&token).cloned() else {
             return Err(format!("command {} was answered twice", token.0));
         };
@@ -67,6 +67,9 @@ impl Run {
             pending.command,
             Command::Send { .. } | Command::CreateQueue { .. } | Command::ConfigureQueue { .. }
         );
+        if let Some(mutation) = self.mutation {
+            mutation.alter_answer(&pending.command, &mut answer);
+        }
         match answer {
             Err(Refused::Poisoned { .. }) => return Ok(()),
             Err(Refused::DiskFull | Refused::Overloaded { .. }) if pending.made.is_none() && producer => {

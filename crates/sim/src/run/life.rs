@@ -2,7 +2,7 @@
 
 use weir_core::Time;
 use weir_shard::{Done, Driver, Work};
-use weir_store::LogWriter;
+use weir_store::{Backup, LogWriter};
 
 use crate::disk::SimDisk;
 use crate::inbox::Responder;
@@ -17,15 +17,18 @@ pub(crate) struct Life {
     pub(crate) done: Vec<Done>,
     /// Loads that are not finished.
     pub(crate) loads: usize,
+    /// The copy that was asked for.
+    pub(crate) copy: Option<Backup>,
 }
 
 impl Life {
     pub(crate) fn new(driver: Driver<SimDisk, Responder>, writer: LogWriter<SimDisk>) -> Self {
-        Self { driver, writer, work: Vec::new(), done: Vec::new(), loads: 0 }
+        Self { driver, writer, work: Vec::new(), done: Vec::new(), loads: 0, copy: None }
     }
 
     /// Takes all the work that there is.
     pub(crate) fn gather(&mut self, now: u64) {
+        self.copy = self.driver.take_backup().or(self.copy.take());
         while let Some(work) = self.driver.poll_work(Time(now)) {
             self.loads += usize::from(matches!(work, Work::Load(_)));
             self.work.push(work);

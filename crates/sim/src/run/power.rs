@@ -3,7 +3,7 @@
 use weir_core::Time;
 use weir_shard::Driver;
 
-use super::{Life, Run};
+use super::{Copying, Life, Run};
 use crate::disk::Faults;
 use crate::model::Checked;
 use crate::mutation::Mutation;
@@ -18,6 +18,9 @@ impl Run {
         if self.profile.crash_every > 0 && self.power.chance(1, self.profile.crash_every) {
             self.disk.die_after(Some(self.power.between(1, 12)));
         }
+        if self.profile.set_clock_every > 0 && self.machine.chance(1, self.profile.set_clock_every) {
+            self.set_clock();
+        }
         if self.profile.full_every > 0 && !self.is_full && self.power.chance(1, self.profile.full_every) {
             self.is_full = true;
             let room = if self.power.chance(1, 2) { 0 } else { self.power.below(64 << 10) };
@@ -30,8 +33,19 @@ impl Run {
         }
     }
 
+    fn set_clock(&mut self) {
+        let forward = self.clocks.set(&mut self.machine);
+        *(if forward { &mut self.coverage.clock_set_forward } else { &mut self.coverage.clock_set_back }) += 1;
+        let clocks = format!("{:?}", self.clocks);
+        self.say(|| format!("the wall clock is set: {clocks}"));
+    }
+
     /// Opens the shard, losing power now and then while doing so.
     pub(crate) fn open(&mut self) -> Checked {
+        self.copying = Copying::Idle;
+        if self.machine.chance(1, 8) {
+            self.clocks.stand(self.machine.below(200_000));
+        }
         for attempt in 0.. {
             self.closed &= attempt == 0;
             if attempt < 3 && self.step > 0 && self.power.chance(1, 8) {
@@ -48,6 +62,9 @@ impl Run {
                     }
                     self.closed = false;
                     self.failed_before = failures;
+                    self.reads_failed_before = self.disk.stats().failed_reads;
+                    self.coverage.openings_behind_the_log += u64::from(self.clocks.open(recovery.last_time.0));
+                    self.now = self.clocks.now();
                     self.life = Some(Life::new(driver, writer));
                     return self.recovered(recovery.sequence);
                 }
@@ -73,9 +90,9 @@ impl Run {
         Ok(())
     }
 
-    fn failures(&self) -> u64 {
+    pub(super) fn failures(&self) -> u64 {
         let stats = self.disk.stats();
-        stats.failed_writes + stats.failed_syncs
+        stats.failed_writes + stats.failed_syncs + stats.failed_reads
     }
 
     /// The shard came back in the state with this sequence: what took effect later never happened.
@@ -92,6 +109,9 @@ impl Run {
             } else {
                 self.coverage.undone += 1;
             }
+        }
+        if self.now < model.written_until {
+            return Err(format!("it is {} and something was stored at {}", self.now, model.written_until));
         }
         self.base = model.clone();
         self.model = model;
@@ -148,6 +168,8 @@ impl Run {
         }
         self.say(|| format!("the shard stopped: {reason}"));
         self.coverage.poisonings += 1;
+        let reads_failed = self.disk.stats().failed_reads - self.reads_failed_before;
+        self.coverage.poisonings_by_reads += u64::from(reads_failed > 0);
         self.disk.set_faults(Faults::default());
         self.crash()
     }
@@ -185,7 +207,10 @@ impl Run {
             return Err(format!("command {} was never answered", token.0));
         }
         self.end_life();
-        let Some(life) = self.life.take() else { return Ok(()) };
+        let Some(mut life) = self.life.take() else { return Ok(()) };
+        // Who has a copy has the directory's lock.
+        life.copy = None;
+        self.copying = Copying::Idle;
         life.driver.into_store().close().map_err(|error| format!("the store does not close: {error}"))?;
         self.coverage.closes += 1;
         self.closed = true;
@@ -206,6 +231,7 @@ impl Run {
         coverage.bodies_loaded += stats.body_loads;
         let disk = self.disk.stats();
         coverage.failed_calls = disk.failed_writes + disk.failed_syncs;
+        coverage.failed_reads = disk.failed_reads;
         coverage.writes_torn = disk.torn;
     }
 }

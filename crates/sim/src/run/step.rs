@@ -22,11 +22,12 @@ impl Run {
             self.network.push(command);
         }
         self.deliver()?;
-        self.pass_time();
+        self.pass_time()?;
         if self.schedule.chance(7, 10) {
             self.tick()?;
         }
         self.work()?;
+        self.copy()?;
         if self.disk.is_dead() {
             self.coverage.crashes_inside_calls += 1;
             return self.crash();
@@ -104,8 +105,8 @@ impl Run {
         self.listen()
     }
 
-    fn pass_time(&mut self) {
-        self.now += match self.schedule.below(20) {
+    fn pass_time(&mut self) -> Checked {
+        let passed = match self.schedule.below(20) {
             0..=7 => 0,
             8..=13 => self.schedule.below(50),
             14..=17 => self.schedule.below(3_000),
@@ -113,6 +114,16 @@ impl Run {
             _ if self.schedule.chance(1, 4) => self.schedule.below(400_000),
             _ => self.schedule.below(10_000),
         };
+        self.pass(passed)
+    }
+
+    /// Milliseconds pass on the monotonic clock.
+    pub(crate) fn pass(&mut self, passed: u64) -> Checked {
+        self.clocks.pass(passed);
+        self.clocks.check()?;
+        self.coverage.readings_slewed += u64::from(self.clocks.is_slewed());
+        self.now = self.clocks.now();
+        Ok(())
     }
 
     pub(crate) fn tick(&mut self) -> Checked {
