@@ -2,10 +2,10 @@
 
 mod admin;
 mod body;
-mod connection;
+mod content;
 mod reply;
 mod route;
 
-pub(crate) use connection::Connection;
+pub(crate) use content::Content;
 pub(crate) use reply::Reply;
 pub(crate) use route::respond;

@@ -21,7 +21,7 @@ use weir_shard::Refused;
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::http::{self, Connection};
+use crate::http;
 use crate::metrics::Metrics;
 
 /// A server that listens.
@@ -124,11 +124,9 @@ fn refuse(stream: &TcpStream) {
 async fn serve<E: Engine>(app: Arc<App<E>>, stream: TcpStream, _permit: OwnedSemaphorePermit) {
     // Answers are written whole, and the next request waits for them.
     let _ = stream.set_nodelay(true);
-    let connection = Arc::new(Connection::default());
     let service = service_fn(|request| {
         let app = Arc::clone(&app);
-        let connection = Arc::clone(&connection);
-        async move { Ok::<_, Infallible>(http::respond(&app, &connection, request).await) }
+        async move { Ok::<_, Infallible>(http::respond(&app, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -145,22 +143,19 @@ async fn serve<E: Engine>(app: Arc<App<E>>, stream: TcpStream, _permit: OwnedSem
         .keep_alive_interval(app.config.header_timeout)
         .keep_alive_timeout(app.config.header_timeout);
     let mut stopping = app.stopping.clone();
-    {
-        let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let result = tokio::select! {
-            result = served.as_mut() => Some(result),
-            _ = stopping.wait_for(|stopping| *stopping) => None,
-        };
-        let result = if let Some(result) = result {
-            result
-        } else {
-            served.as_mut().graceful_shutdown();
-            served.await
-        };
-        if let Err(error) = result {
-            tracing::debug!(%error, "a connection broke");
-        }
-        connection.end();
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = served.as_mut() => Some(result),
+        _ = stopping.wait_for(|stopping| *stopping) => None,
+    };
+    let result = if let Some(result) = result {
+        result
+    } else {
+        served.as_mut().graceful_shutdown();
+        served.await
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection broke");
     }
 }
 

@@ -19,49 +19,47 @@ use weir_core::api::{Command, Queue, Reply as EngineReply};
 
 use crate::app::App;
 use crate::engine::{Engine, call};
-use crate::http::{Connection, Reply};
+use crate::http::{Content, Reply};
 
 pub(crate) use refusal::Refusal;
 
 /// A request on its way through the door.
 struct Door<'a, E> {
     app: &'a App<E>,
-    connection: &'a Arc<Connection>,
     host: Option<&'a str>,
 }
 
 /// Carries out `operation`, whose request is `body`, and returns the body of its answer.
 pub(crate) async fn serve<E: Engine>(
     app: &App<E>,
-    connection: &Arc<Connection>,
     operation: Operation,
     host: Option<&str>,
     body: &[u8],
-) -> Result<Bytes, Refusal> {
-    let door = Door { app, connection, host };
+) -> Result<Content, Refusal> {
+    let door = Door { app, host };
     match operation {
-        Operation::SendMessage => door.send(json::decode(body)?).await.map(Bytes::from),
-        Operation::SendMessageBatch => door.send_batch(json::decode(body)?).await.map(Bytes::from),
+        Operation::SendMessage => door.send(json::decode(body)?).await.map(Content::from),
+        Operation::SendMessageBatch => door.send_batch(json::decode(body)?).await.map(Content::from),
         Operation::ReceiveMessage => door.receive(json::decode(body)?).await,
-        Operation::DeleteMessage => door.delete(json::decode(body)?).await,
-        Operation::DeleteMessageBatch => door.delete_batch(json::decode(body)?).await.map(Bytes::from),
-        Operation::ChangeMessageVisibility => door.change_visibility(json::decode(body)?).await,
+        Operation::DeleteMessage => door.delete(json::decode(body)?).await.map(Content::from),
+        Operation::DeleteMessageBatch => door.delete_batch(json::decode(body)?).await.map(Content::from),
+        Operation::ChangeMessageVisibility => door.change_visibility(json::decode(body)?).await.map(Content::from),
         Operation::ChangeMessageVisibilityBatch => {
-            door.change_visibility_batch(json::decode(body)?).await.map(Bytes::from)
+            door.change_visibility_batch(json::decode(body)?).await.map(Content::from)
         }
-        Operation::CreateQueue => door.create_queue(json::decode(body)?).await.map(Bytes::from),
-        Operation::DeleteQueue => door.delete_queue(json::decode(body)?).await,
-        Operation::GetQueueUrl => door.queue_url(&json::decode(body)?).map(Bytes::from),
-        Operation::ListQueues => door.list_queues(&json::decode(body)?).map(Bytes::from),
-        Operation::GetQueueAttributes => door.queue_attributes(json::decode(body)?).await.map(Bytes::from),
-        Operation::SetQueueAttributes => door.set_queue_attributes(json::decode(body)?).await,
-        Operation::PurgeQueue => door.purge_queue(json::decode(body)?).await,
+        Operation::CreateQueue => door.create_queue(json::decode(body)?).await.map(Content::from),
+        Operation::DeleteQueue => door.delete_queue(json::decode(body)?).await.map(Content::from),
+        Operation::GetQueueUrl => door.queue_url(&json::decode(body)?).map(Content::from),
+        Operation::ListQueues => door.list_queues(&json::decode(body)?).map(Content::from),
+        Operation::GetQueueAttributes => door.queue_attributes(json::decode(body)?).await.map(Content::from),
+        Operation::SetQueueAttributes => door.set_queue_attributes(json::decode(body)?).await.map(Content::from),
+        Operation::PurgeQueue => door.purge_queue(json::decode(body)?).await.map(Content::from),
         other => Err(Fault::unsupported(format!("{} is not served yet.", other.name())).into()),
     }
 }
 
 /// The response to a request.
-pub(crate) fn reply(outcome: Result<Bytes, Refusal>) -> Reply {
+pub(crate) fn reply(outcome: Result<Content, Refusal>) -> Reply {
     match outcome {
         Ok(body) => Reply::new(StatusCode::OK, json::CONTENT_TYPE, body),
         Err(refusal) => refusal.into_reply(),

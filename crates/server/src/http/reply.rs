@@ -1,16 +1,16 @@
 //! Responses.
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
+
+use super::content::{Content, Whole};
 
 /// A response, before it is one of HTTP.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) content_type: &'static str,
-    pub(crate) body: Bytes,
+    pub(crate) body: Content,
     /// The code that old SDK code matches on, as the header carries it.
     pub(crate) query_error: Option<String>,
     pub(crate) retry_after_s: Option<u64>,
@@ -22,7 +22,7 @@ const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 impl Reply {
-    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Content>) -> Self {
         Self { status, content_type, body: body.into(), query_error: None, retry_after_s: None, closes: false }
     }
 
@@ -30,8 +30,8 @@ impl Reply {
         Self::new(status, "text/plain; charset=utf-8", text)
     }
 
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    pub(crate) fn into_response(self) -> Response<Whole> {
+        let mut response = Response::new(Whole::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));

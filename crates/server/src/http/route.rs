@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::Authority;
@@ -13,21 +11,18 @@ use weir_aws::sqs::Operation;
 use weir_aws::{Code, Fault};
 
 use super::body::{self, Unread};
-use super::{Connection, Reply, admin};
+use super::content::Whole;
+use super::{Reply, admin};
 use crate::app::App;
 use crate::engine::Engine;
 use crate::metrics;
 use crate::sqs::{self, Refusal};
 
 /// Answers a request. Never fails: a refusal is an answer.
-pub(crate) async fn respond<E: Engine>(
-    app: &Arc<App<E>>,
-    connection: &Arc<Connection>,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incoming>) -> Response<Whole> {
     let reply = match (request.method(), request.uri().path()) {
         (&Method::POST, admin::BACKUP) => admin::backup(app, request).await,
-        (&Method::POST, _) => aws(app, connection, request).await,
+        (&Method::POST, _) => aws(app, request).await,
         (&Method::GET, "/health/live") => Reply::text(StatusCode::OK, "live\n"),
         (&Method::GET, "/health/ready") if app.is_ready() => Reply::text(StatusCode::OK, "ready\n"),
         (&Method::GET, "/health/ready") => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
@@ -39,7 +34,7 @@ pub(crate) async fn respond<E: Engine>(
 }
 
 /// Answers a request of an AWS protocol.
-async fn aws<E: Engine>(app: &App<E>, connection: &Arc<Connection>, request: Request<Incoming>) -> Reply {
+async fn aws<E: Engine>(app: &App<E>, request: Request<Incoming>) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
     let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
@@ -51,7 +46,7 @@ async fn aws<E: Engine>(app: &App<E>, connection: &Arc<Connection>, request: Req
         (Some(operation), Ok(body)) => {
             let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
             let host = host.or(head.uri.authority().map(Authority::as_str));
-            sqs::serve(app, connection, operation, host, &body).await
+            sqs::serve(app, operation, host, &body).await
         }
     };
     let reply = sqs::reply(outcome);

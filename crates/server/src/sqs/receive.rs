@@ -11,9 +11,10 @@ use weir_shard::Answered;
 
 use super::{Door, Refusal};
 use crate::engine::{Engine, Receiving};
+use crate::http::Content;
 
 impl<E: Engine> Door<'_, E> {
-    pub(super) async fn receive(&self, request: ReceiveMessage<'_>) -> Result<Bytes, Refusal> {
+    pub(super) async fn receive(&self, request: ReceiveMessage<'_>) -> Result<Content, Refusal> {
         let limits = &self.app.config.limits;
         let queue = self.queue(request.queue_url.as_ref())?;
         let selection = Selection::of(&request)?;
@@ -50,14 +51,14 @@ impl<E: Engine> Door<'_, E> {
         answer.map_err(Refusal::of)
     }
 
-    /// Encodes deliveries; they return to the queue should the connection end before they are written.
+    /// Encodes deliveries; they return to the queue unless they are written.
     fn encode_deliveries(
         &self,
         queue: &Queue,
         deliveries: &[Delivery],
         payloads: &[Bytes],
         selection: &Selection<'_>,
-    ) -> Bytes {
+    ) -> Content {
         let region = &self.app.config.region;
         let mut messages = Vec::with_capacity(deliveries.len());
         for (delivery, payload) in deliveries.iter().zip(payloads) {
@@ -75,7 +76,7 @@ impl<E: Engine> Door<'_, E> {
             return body.into();
         }
         let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
-        self.connection.delivering(body, &self.app.undelivered, queue.id, handles)
+        Content::delivering(body, &self.app.undelivered, queue.id, handles)
     }
 }
 

@@ -1,0 +1,148 @@
+//! The body of an answer, which knows whether it left.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Frame, SizeHint};
+use smallvec::SmallVec;
+use weir_core::api::{Handle, QueueId};
+
+use crate::engine::Undelivered;
+
+/// The bytes of an answer. The HTTP library takes them by [`Buf::advance`] as it writes them to the connection; should it
+/// drop them before, with the connection or with a stream of it that was reset, the messages in them return to their
+/// queue.
+#[derive(Debug)]
+pub(crate) struct Content {
+    bytes: Bytes,
+    delivery: Option<Box<Delivery>>,
+}
+
+/// Messages on their way to a receiver.
+#[derive(Debug)]
+struct Delivery {
+    undelivered: Undelivered,
+    queue: QueueId,
+    handles: SmallVec<[Handle; 1]>,
+}
+
+impl Content {
+    /// Bytes that hand messages over.
+    pub(crate) fn delivering(
+        body: Vec<u8>,
+        undelivered: &Undelivered,
+        queue: QueueId,
+        handles: SmallVec<[Handle; 1]>,
+    ) -> Self {
+        let delivery = Delivery { undelivered: undelivered.clone(), queue, handles };
+        Self { bytes: body.into(), delivery: Some(Box::new(delivery)) }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Content {
+    fn from(bytes: T) -> Self {
+        Self { bytes: bytes.into(), delivery: None }
+    }
+}
+
+impl Buf for Content {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        if !self.bytes.has_remaining()
+            && let Some(delivery) = self.delivery.take()
+        {
+            delivery.arrived();
+        }
+    }
+}
+
+impl Delivery {
+    fn arrived(mut self) {
+        self.handles.clear();
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.handles.is_empty() {
+            // Without a receiver the server has ended: leases then end by themselves.
+            let _ = self.undelivered.send((self.queue, std::mem::take(&mut self.handles)));
+        }
+    }
+}
+
+/// The content of an answer, given to the HTTP library in one piece.
+#[derive(Debug)]
+pub(crate) struct Whole(Option<Content>);
+
+impl Whole {
+    pub(crate) fn new(content: Content) -> Self {
+        Self(Some(content).filter(Content::has_remaining))
+    }
+}
+
+impl Body for Whole {
+    type Data = Content;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Content>, Infallible>>> {
+        Poll::Ready(self.get_mut().0.take().map(|content| Ok(Frame::data(content))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |content| content.remaining() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn delivering(undelivered: &Undelivered) -> Content {
+        let handle = Handle { space: 1, message: 2, grant: 3, proof: 4 };
+        Content::delivering(b"body".to_vec(), undelivered, QueueId(7), smallvec![handle])
+    }
+
+    #[test]
+    fn messages_return_unless_every_byte_of_them_left() {
+        for (written, returned) in [(0, true), (3, true), (4, false)] {
+            let (undelivered, mut returns) = mpsc::unbounded_channel();
+            let mut content = delivering(&undelivered);
+            content.advance(written);
+            drop(content);
+            assert_eq!(returns.try_recv().is_ok(), returned, "{written} bytes written");
+        }
+    }
+
+    #[test]
+    fn messages_return_from_a_body_that_nobody_asked_for() {
+        let (undelivered, mut returns) = mpsc::unbounded_channel();
+        drop(Whole::new(delivering(&undelivered)));
+        let (queue, handles) = returns.try_recv().unwrap();
+        assert_eq!((queue, handles.len()), (QueueId(7), 1));
+        assert!(returns.try_recv().is_err(), "they return once");
+    }
+
+    #[test]
+    fn an_empty_answer_has_no_frames() {
+        assert!(Whole::new(Content::from("")).is_end_stream());
+        assert_eq!(Whole::new(Content::from("ab")).size_hint().exact(), Some(2));
+    }
+}
