@@ -25,8 +25,10 @@ run: release
 
 test: lint unit doc sim fuzz e2e crash
 
-lint: compiler
+lint: compiler $(VENV)/installed
 	$(CARGO) fmt --all --check
+	$(VENV)/bin/typos
+	$(VENV)/bin/python tests/check_dependencies.py
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 fmt:

@@ -18,7 +18,7 @@ from weir_process import Weir, eventually
 
 ROUNDS = int(os.environ.get("WEIR_CRASH_ROUNDS", "50"))
 SEED = int(os.environ.get("WEIR_CRASH_SEED", "1"))
-# Both queues are emptied and compared in every so-maniest round.
+# In one round of so many both queues are emptied and compared.
 DRAIN_EVERY = 5
 SENDERS, CONSUMERS, GROUPS = 3, 2, 4
 GONE = (ConnectionError, TimeoutError, http.client.HTTPException, OSError)
