@@ -4,11 +4,14 @@
 //! [`sqs::Limits`] profile, and turned into what `weir-core` understands; results go the other way. Errors are
 //! [`Fault`]s: an AWS error code and a sentence.
 //!
-//! Deliberately absent: sockets, clocks, randomness, authentication, and any rule about what a queue does with its
+//! [`sigv4`] verifies who a request comes from, given its parts, the time and the secrets.
+//!
+//! Deliberately absent: sockets, clocks, randomness, what a key may do, and any rule about what a queue does with its
 //! messages.
 
 mod arn;
 mod fault;
+pub mod sigv4;
 pub mod sqs;
 
 pub use arn::{Arn, account_id, push_account_id};

@@ -27,6 +27,8 @@ pub mod tags;
 mod text;
 mod uuid;
 
+pub(crate) use text::quote;
+
 pub use answer::{Answer, Outcome};
 pub use any_request::AnyRequest;
 pub use attempt::attempt;
