@@ -28,9 +28,12 @@ pub(crate) fn write(disk: &MemoryDisk, notes: &Notes) -> String {
         let mut at = 0;
         for same in lines.chunk_by(|one, other| one == other) {
             if let Some(line) = same.first().filter(|line| line.iter().any(|&byte| byte != 0)) {
-                let hex: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
+                write!(text, "{at:x} ").expect("text takes what is written");
+                for byte in *line {
+                    write!(text, "{byte:02x}").expect("text takes what is written");
+                }
                 let times = if same.len() > 1 { format!(" x{}", same.len()) } else { String::new() };
-                writeln!(text, "{at:x} {hex}{times}").expect("text takes what is written");
+                writeln!(text, "{times}").expect("text takes what is written");
             }
             at += same.len() * LINE;
         }
