@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use smallvec::SmallVec;
 
-use super::Stop;
+use super::{Needs, Stop};
 use crate::api::Lane;
 use crate::codec::Unreadable;
 use crate::head::{Head, State as Standing};
@@ -19,7 +19,8 @@ use crate::queue::QueueState;
 /// The messages that wait at the front of a lane, in order.
 pub(super) type Front = SmallVec<[(u64, Head); 2]>;
 
-/// Reads the lane and its first `count` waiting messages: what [`wait`], [`unwait`], [`lease`] and [`settle`] read.
+/// Reads the lane and its first `count` waiting messages: what [`unwait`], [`lease`] and [`settle`] read; [`wait`] reads
+/// the record alone.
 pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize) -> Result<(LaneRecord, Front), Stop> {
     let record = read(state, space, lane)?;
     if record.waiting == 0 {
@@ -155,10 +156,15 @@ fn front<S: View>(state: &S, space: Space, lane: Lane, record: &LaneRecord, coun
     });
     scanned?;
     let mut front = Front::new();
+    let mut needs = Needs::new();
     for id in ids {
-        front.push((id, head(state, space, id)?));
+        match head(state, space, id) {
+            Ok(head) => front.push((id, head)),
+            Err(Stop::Need(more)) => needs.extend(more),
+            Err(stop) => return Err(stop),
+        }
     }
-    Ok(front)
+    if needs.is_empty() { Ok(front) } else { Err(Stop::Need(needs)) }
 }
 
 fn head<S: View>(state: &S, space: Space, id: u64) -> Result<Head, Stop> {

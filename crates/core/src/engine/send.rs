@@ -130,7 +130,8 @@ pub(super) fn within(what: &'static str, allowed: u64, found: u64) -> Result<(),
 
 fn prepare<S: View>(state: &S, space: Space, message: &NewMessage, now: Time) -> Result<(), Stop> {
     let duplicate = message.dedup.map_or(Ok(None), |hash| find_duplicate(state, space, hash, now));
-    let lane = message.lane.map_or(Ok(()), |lane| super::lanes::prepare(state, space, lane, 1).map(|_| ()));
+    // A message that joins a lane at its end reads the lane's record only.
+    let lane = message.lane.map_or(Ok(()), |lane| super::lanes::prepare(state, space, lane, 0).map(|_| ()));
     prepare_each([duplicate.map(|_| ()), lane].into_iter(), |prepared| prepared)
 }
 
