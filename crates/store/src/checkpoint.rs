@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::layer::{Entry, Layer};
 use crate::packing;
 use crate::shared::Shared;
+use crate::store::Garbage;
 use crate::tables::{BULK, INLINE, Mark, Snapshot};
 
 /// A frozen layer on its way into the tables.
@@ -22,7 +23,7 @@ pub struct Checkpoint<D: Disk> {
     pub(crate) layer: Arc<Layer>,
     pub(crate) mark: Mark,
     pub(crate) base: Arc<Snapshot>,
-    pub(crate) garbage: Vec<Arc<Layer>>,
+    pub(crate) garbage: Vec<Garbage>,
 }
 
 /// A checkpoint that has become durable.

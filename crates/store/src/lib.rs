@@ -25,6 +25,7 @@ mod open;
 mod options;
 mod packing;
 mod pages;
+mod points;
 mod poison;
 mod ranges;
 mod repair;

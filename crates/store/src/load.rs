@@ -7,7 +7,7 @@ use weir_core::kv::{Key, Need};
 
 use crate::disk::Disk;
 use crate::error::StoreError;
-use crate::tables::Snapshot;
+use crate::tables::{Snapshot, successor};
 use crate::windows::Row;
 
 /// Rows at most in one load.
@@ -31,13 +31,16 @@ pub struct Loaded {
     /// All rows up to here are among them.
     pub(crate) to: Key,
     pub(crate) rows: Vec<Row>,
+    /// Whether a single key was asked for by itself: a walk looks for ranges.
+    pub(crate) is_point: bool,
 }
 
 impl<D: Disk> Load<D> {
     /// Reads them. Belongs on a reader's thread.
     pub fn run(self) -> Result<Loaded, StoreError> {
         let Need { from, to, rows } = self.need;
+        let is_point = rows == 1 && to == successor(&from);
         let (rows, to) = self.snapshot.load(&from, &to, rows.min(ROWS_MAX), self.bytes_max)?;
-        Ok(Loaded { sequence: self.snapshot.mark.sequence, from, to, rows })
+        Ok(Loaded { sequence: self.snapshot.mark.sequence, from, to, rows, is_point })
     }
 }

@@ -20,6 +20,7 @@ use crate::layer::Layer;
 use crate::log::{self, Damage, End, Floor, Record, Segment, Segments, Torn, Writer, segment_name};
 use crate::note;
 use crate::options::Options;
+use crate::points::Points;
 use crate::poison::Poison;
 use crate::shared::{Shared, tables_file};
 use crate::stats::Stats;
@@ -89,6 +90,7 @@ impl<D: Disk> Store<D> {
             frozen: None,
             snapshot: Arc::new(snapshot),
             windows: Windows::default(),
+            points: Points::default(),
             batch: empty_batch(0),
             epoch: 0,
             sealed: mark.sequence,

@@ -19,7 +19,8 @@ pub struct Options {
     pub checkpoint_log_bytes: u64,
     /// A checkpoint is due when the overlay has so many bytes. Half of `overlay_bytes_max`.
     pub checkpoint_overlay_bytes: usize,
-    /// How many bytes of rows read from the tables are kept. 32 MiB.
+    /// How many bytes of rows read from the tables are kept, half of them as ranges and half as single rows. Some
+    /// thousand single rows and some dozen ranges are kept in any case. 32 MiB.
     pub window_bytes_max: usize,
     /// Length of the ballast file that is given up when the tables find the disk full, in bytes. 16 MiB.
     pub reserve_bytes: u64,

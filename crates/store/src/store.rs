@@ -18,9 +18,10 @@ use crate::group::{Group, PREFIX, VERSION};
 use crate::layer::{Entry, Layer};
 use crate::load::{Load, Loaded};
 use crate::options::Options;
+use crate::points::{Generation, Points};
 use crate::shared::Shared;
 use crate::stats::{Pressure, Stats};
-use crate::tables::{Mark, Snapshot};
+use crate::tables::{Mark, Snapshot, successor};
 use crate::upkeep::Upkeep;
 use crate::windows::Windows;
 
@@ -36,6 +37,7 @@ pub struct Store<D: Disk> {
     pub(crate) frozen: Option<Frozen>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) windows: Windows,
+    pub(crate) points: Points,
     pub(crate) batch: Batch,
     pub(crate) epoch: u64,
     /// Sequence of the last sealed group.
@@ -44,7 +46,7 @@ pub struct Store<D: Disk> {
     /// Sealed groups that are not known to be in the log: sequence and bytes.
     pub(crate) unsynced: VecDeque<(u64, usize)>,
     pub(crate) unsynced_bytes: usize,
-    pub(crate) garbage: Vec<Arc<Layer>>,
+    pub(crate) garbage: Vec<Garbage>,
     pub(crate) stats: Stats,
     pub(crate) misses: Cell<u64>,
     pub(crate) body_loads: Cell<u64>,
@@ -55,6 +57,13 @@ pub struct Store<D: Disk> {
 pub(crate) struct Frozen {
     pub(crate) layer: Arc<Layer>,
     pub(crate) mark: Mark,
+}
+
+/// What is no longer needed and takes long to free.
+#[derive(Debug)]
+pub(crate) struct Garbage {
+    _layer: Arc<Layer>,
+    _points: [Generation; 2],
 }
 
 /// A batch that starts with room for a record's prefix.
@@ -138,7 +147,13 @@ impl<D: Disk> Store<D> {
         }
         self.stats.table_loads += 1;
         self.stats.window_refills += u64::from(loaded.rows.len() > 1);
-        self.windows.insert(loaded.from, loaded.to, loaded.rows, self.options.window_bytes_max);
+        let bytes_max = self.options.window_bytes_max / 2;
+        if loaded.is_point {
+            let point = loaded.rows.into_iter().next().map(|row| row.value.unwrap_or_default());
+            self.points.insert(loaded.from, point, bytes_max);
+        } else {
+            self.windows.insert(loaded.from, loaded.to, loaded.rows, bytes_max);
+        }
     }
 
     /// Loads on this thread: for opening, when nothing is served yet.
@@ -219,11 +234,12 @@ impl<D: Disk> Store<D> {
         let Some(frozen) = self.frozen.take() else { return };
         self.snapshot = Arc::new(done.snapshot);
         self.windows.apply(&frozen.layer);
+        let points = self.points.take_all();
         self.shared.segments.retire(frozen.mark.sequence);
         self.stats.checkpoints += 1;
         self.stats.spills += frozen.layer.map.len() as u64;
         // Freeing a large tree takes long; the next step that runs elsewhere does it.
-        self.garbage.push(frozen.layer);
+        self.garbage.push(Garbage { _layer: frozen.layer, _points: points });
     }
 
     /// Work that is better done on another thread than by a commit: preparing segments, removing those too many,
@@ -266,8 +282,8 @@ impl<D: Disk> Store<D> {
             segments_retired,
             segments_ready,
             windows: self.windows.len(),
-            window_bytes: self.windows.bytes(),
-            window_evictions: self.windows.evicted,
+            window_bytes: self.windows.bytes() + self.points.bytes(),
+            window_evictions: self.windows.evicted + self.points.evicted,
             body_cache_bytes: self.shared.recent.bytes(),
             families: self.snapshot.families.len(),
             recycles: self.shared.segments.recycled.load(Ordering::Relaxed),
@@ -282,11 +298,8 @@ impl<D: Disk> Store<D> {
     pub(crate) fn need(&self, key: &[u8], ahead: usize) -> Need {
         self.misses.set(self.misses.get() + 1);
         let to = match ahead {
-            0 => crate::tables::successor(key),
-            _ => self
-                .snapshot
-                .next_rows(key)
-                .map_or_else(|| crate::tables::successor(key), |(_, max)| crate::tables::successor(max)),
+            0 => successor(key),
+            _ => self.snapshot.next_rows(key).map_or_else(|| successor(key), |(_, max)| successor(max)),
         };
         Need { from: Key::from_slice(key), to, rows: ahead + 1 }
     }

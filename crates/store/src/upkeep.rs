@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::error::StoreError;
-use crate::layer::Layer;
 use crate::shared::Shared;
+use crate::store::Garbage;
 
 /// Segments to be prepared or removed, and memory to be freed. Belongs on the thread of the checkpoints.
 #[derive(Debug)]
 pub struct Upkeep<D: Disk> {
     pub(crate) shared: Arc<Shared<D>>,
-    pub(crate) garbage: Vec<Arc<Layer>>,
+    pub(crate) garbage: Vec<Garbage>,
 }
 
 impl<D: Disk> Upkeep<D> {

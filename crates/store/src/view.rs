@@ -20,6 +20,9 @@ pub(crate) const SHORT_MAX: usize = 128;
 /// Rows asked for when a scan comes to what is not in memory.
 const SCAN_ROWS: usize = 1024;
 
+/// What the tables hold can only be told by reading them.
+struct NotInMemory;
+
 impl<D: Disk> View for Store<D> {
     fn get(&self, key: &[u8], ahead: usize) -> Result<Option<&[u8]>, Need> {
         if let Some(entry) = self.overlay(key) {
@@ -28,9 +31,9 @@ impl<D: Disk> View for Store<D> {
         if !self.snapshot.may_hold(key) {
             return Ok(None);
         }
-        match self.windows.around(key) {
-            Some(window) => Ok(window.row(key).map(Row::seen)),
-            None => Err(self.need(key, ahead)),
+        match self.known(key) {
+            Ok(row) => Ok(row),
+            Err(NotInMemory) => Err(self.need(key, ahead)),
         }
     }
 
@@ -85,6 +88,14 @@ impl<D: Disk> Store<D> {
         }
     }
 
+    /// What the tables hold for `key`, where that is in memory.
+    fn known(&self, key: &[u8]) -> Result<Option<&[u8]>, NotInMemory> {
+        match self.windows.around(key) {
+            Some(window) => Ok(window.row(key).map(Row::seen)),
+            None => self.points.get(key).map(Option::as_deref).ok_or(NotInMemory),
+        }
+    }
+
     /// How far from `at` on it is known what the tables hold that counts: nothing, or the rows of a window.
     ///
     /// # Errors
@@ -123,7 +134,7 @@ impl<D: Disk> Store<D> {
                 None => {}
             }
         }
-        self.snapshot.may_hold(key) && self.windows.around(key).is_none_or(|window| window.row(key).is_some())
+        self.snapshot.may_hold(key) && self.known(key).map_or(true, |row| row.is_some())
     }
 
     fn older_may_hold_in(&self, from: &[u8], to: &[u8]) -> bool {
