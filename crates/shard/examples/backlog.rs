@@ -66,7 +66,7 @@ impl World {
                 Work::Checkpoint(_) => ("checkpoint", None),
                 Work::Upkeep(_) => ("upkeep", None),
                 Work::Load(_) => ("load", None),
-                Work::Body(_) => ("body", None),
+                Work::Bodies(_) => ("body", None),
             };
             let began = Instant::now();
             let done = work.run(writer);
@@ -131,8 +131,7 @@ fn main() {
     let (driver, writer, _) = Driver::open(MemoryDisk::new(), Options::default()).expect("an empty store opens");
     let (sender, answers) = channel();
     let took = BTreeMap::new();
-    let mut world =
-        World { driver, writer, now: Time(1_700_000_000_000), tokens: 0, sent: 0, sender, answers, took };
+    let mut world = World { driver, writer, now: Time(1_700_000_000_000), tokens: 0, sent: 0, sender, answers, took };
     let queue = create(&mut world, kind);
     let before = world.driver.figures();
     while world.sent < messages {
@@ -181,6 +180,7 @@ fn create(world: &mut World, kind: &str) -> QueueId {
         name: "a".into(),
         kind: if fifo { Kind::Fifo } else { Kind::Standard },
         config: Config::default(),
+        tags: std::collections::BTreeMap::new(),
         seed: [1; 16],
     });
     match world.commit().pop() {

@@ -3,23 +3,24 @@
 //! The driver owns no thread, no clock and does no IO. It holds back every answer and event until the state that it
 //! speaks of is durable, and parks commands whose rows have to be loaded first.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use weir_core::api::{Command, Error, Event, Output, Reply, Token};
-use weir_core::kv::{Key, Need};
+use weir_core::kv::Need;
 use weir_core::{Engine, Stop, Time};
 use weir_store::disk::Disk;
 use weir_store::{
-    Backup, Body, BodyLoad, Checkpoint, CheckpointDone, Group, Load, Loaded, LogWriter, OpenError, Options, Pressure,
-    Recovery, Store, StoreError, Upkeep,
+    Backup, Body, BodyLoad, Checkpoint, Group, Load, LogWriter, OpenError, Options, Pressure, Recovery, Store,
+    StoreError,
 };
 
 use crate::answer::{Answer, Answered, Refused, Respond};
 use crate::directory::Directory;
+use crate::work::{BodyWork, Done, LoadWork, LoadedBody, LoadedRows, Place, Range, Work};
 
 /// When a producer that was refused for want of memory may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -30,70 +31,12 @@ const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 /// How many bytes of writes the engine may be ahead of the disk. Past that, commands wait.
 const AHEAD_BYTES_MAX: usize = 32 << 20;
 
-/// Work for the disk, to be run anywhere: one append at a time, the others in any order and number.
-#[derive(Debug)]
-pub enum Work<D: Disk> {
-    /// To be given to the [`LogWriter`].
-    Append(Group),
-    /// Brings the frozen part of the overlay into the tables.
-    Checkpoint(Checkpoint<D>),
-    /// Prepares segments and frees memory.
-    Upkeep(Upkeep<D>),
-    /// Loads rows.
-    Load(LoadWork<D>),
-    /// Loads a payload.
-    Body(BodyWork<D>),
-}
+/// How many pieces of work that load rows are given out at once. What is asked for meanwhile goes out together with the
+/// next, so that a thousand commands that wait cost a few wake-ups.
+const LOADS_MAX: usize = 2;
 
-/// The result of a piece of work.
-#[derive(Debug)]
-pub enum Done {
-    /// The group was appended, or was not.
-    Appended(Group, Result<(), StoreError>),
-    /// A checkpoint.
-    Checkpointed(Result<CheckpointDone, StoreError>),
-    /// Upkeep.
-    KeptUp(Result<(), StoreError>),
-    /// Rows.
-    Loaded(Key, Key, Result<Loaded, StoreError>),
-    /// A payload.
-    Body(u64, usize, Result<Option<Bytes>, StoreError>),
-    /// The thread that did the work came to a broken invariant.
-    Panicked(String),
-}
-
-/// Rows to be loaded.
-#[derive(Debug)]
-pub struct LoadWork<D: Disk> {
-    from: Key,
-    to: Key,
-    load: Load<D>,
-}
-
-/// A payload to be loaded.
-#[derive(Debug)]
-pub struct BodyWork<D: Disk> {
-    ticket: u64,
-    slot: usize,
-    load: BodyLoad<D>,
-}
-
-impl<D: Disk> Work<D> {
-    /// Does the work; blocks on the disk. An append is done by `writer`.
-    pub fn run(self, writer: Option<&mut LogWriter<D>>) -> Done {
-        match self {
-            Work::Append(group) => {
-                let writer = writer.expect("the caller gives the writer where it gives an append");
-                let appended = writer.append(&group);
-                Done::Appended(group, appended)
-            }
-            Work::Checkpoint(checkpoint) => Done::Checkpointed(checkpoint.run()),
-            Work::Upkeep(upkeep) => Done::KeptUp(upkeep.run()),
-            Work::Load(work) => Done::Loaded(work.from, work.to, work.load.run()),
-            Work::Body(work) => Done::Body(work.ticket, work.slot, work.load.run()),
-        }
-    }
-}
+/// Rows and payloads that one piece of work loads at most, so that several readers share what there is.
+const LOADS_TOGETHER_MAX: usize = 256;
 
 /// An answer, or an event, that waits for its state to be durable or for payloads.
 #[derive(Debug)]
@@ -149,7 +92,13 @@ pub struct Driver<D: Disk, R: Respond> {
     /// Commands that wait for rows, by ticket.
     parked: FxHashMap<u64, Parked>,
     /// What is being loaded, and the tickets of the commands that wait for it. None: the engine itself waits.
-    loading: FxHashMap<(Key, Key), Vec<u64>>,
+    loading: FxHashMap<Range, Vec<u64>>,
+    /// Loads that were not given out yet, and how many pieces of work for loads were.
+    loads: BTreeMap<Range, Load<D>>,
+    loads_out: usize,
+    /// Payloads that were not given out to be loaded yet, and whether others are.
+    bodies: VecDeque<(Place, BodyLoad<D>)>,
+    bodies_out: bool,
     held: VecDeque<(u64, Held<R>)>,
     incomplete: FxHashMap<u64, Incomplete<R>>,
     last_ticket: u64,
@@ -165,7 +114,6 @@ pub struct Driver<D: Disk, R: Respond> {
     keeping_up: bool,
     /// While the disk is full: when to try again what needs room.
     room_after: Time,
-    work: VecDeque<Work<D>>,
     directory: Arc<Directory>,
     poisoned: Option<String>,
     closing: bool,
@@ -196,6 +144,10 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             responders: FxHashMap::default(),
             parked: FxHashMap::default(),
             loading: FxHashMap::default(),
+            loads: BTreeMap::new(),
+            loads_out: 0,
+            bodies: VecDeque::new(),
+            bodies_out: false,
             held: VecDeque::new(),
             incomplete: FxHashMap::default(),
             last_ticket: 0,
@@ -207,7 +159,6 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             checkpointing: false,
             keeping_up: false,
             room_after: Time(0),
-            work: VecDeque::new(),
             directory,
             poisoned: None,
             closing: false,
@@ -290,7 +241,22 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             self.keeping_up = true;
             return Some(Work::Upkeep(upkeep));
         }
-        self.work.pop_front()
+        self.poll_loads()
+    }
+
+    /// What is to be loaded, in the order of the keys: neighbours share pages.
+    fn poll_loads(&mut self) -> Option<Work<D>> {
+        if !self.bodies.is_empty() && !self.bodies_out {
+            self.bodies_out = true;
+            let together = self.bodies.len().min(LOADS_TOGETHER_MAX);
+            return Some(Work::Bodies(BodyWork { loads: self.bodies.drain(..together).collect() }));
+        }
+        if self.loads.is_empty() || self.loads_out >= LOADS_MAX {
+            return None;
+        }
+        self.loads_out += 1;
+        let together = std::iter::from_fn(|| self.loads.pop_first());
+        Some(Work::Load(LoadWork { loads: together.take(LOADS_TOGETHER_MAX).collect() }))
     }
 
     /// Takes the result of a piece of work.
@@ -307,10 +273,9 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 self.figures.checkpoints += 1;
                 self.store.checkpointed(done);
             }
-            Done::Loaded(from, to, Ok(loaded)) => self.loaded(now, &(from, to), loaded),
-            Done::Body(ticket, slot, Ok(Some(payload))) => self.body_loaded(ticket, slot, payload),
+            Done::Loaded(Ok(loaded)) => self.loaded(now, loaded),
+            Done::Bodies(Ok(loaded)) => self.bodies_loaded(loaded),
             Done::Panicked(reason) => self.poison(reason),
-            Done::Body(_, _, Ok(None)) => self.poison("a message's payload is missing".to_owned()),
             Done::KeptUp(Ok(())) => self.keeping_up = false,
             // What needs room waits. What is stored stays as it is, and the log goes on in the segments it has.
             Done::Checkpointed(Err(StoreError::DiskFull { .. })) => {
@@ -324,8 +289,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             Done::Appended(_, Err(error))
             | Done::Checkpointed(Err(error))
             | Done::KeptUp(Err(error))
-            | Done::Loaded(_, _, Err(error))
-            | Done::Body(_, _, Err(error)) => self.poison(error.to_string()),
+            | Done::Loaded(Err(error))
+            | Done::Bodies(Err(error)) => self.poison(error.to_string()),
         }
     }
 
@@ -441,18 +406,21 @@ impl<D: Disk, R: Respond> Driver<D, R> {
 
     fn load(&mut self, need: &Need, ticket: Option<u64>) {
         let range = (need.from.clone(), need.to.clone());
-        let waiting = self.loading.entry(range);
+        let waiting = self.loading.entry(range.clone());
         if let std::collections::hash_map::Entry::Vacant(_) = waiting {
             self.figures.loads += 1;
-            let load = self.store.load(need);
-            self.work.push_back(Work::Load(LoadWork { from: need.from.clone(), to: need.to.clone(), load }));
+            self.loads.insert(range, self.store.load(need));
         }
         waiting.or_default().extend(ticket);
     }
 
-    fn loaded(&mut self, now: Time, range: &(Key, Key), loaded: Loaded) {
-        self.store.loaded(loaded);
-        let tickets = self.loading.remove(range).unwrap_or_default();
+    fn loaded(&mut self, now: Time, loaded: Vec<LoadedRows>) {
+        self.loads_out = self.loads_out.saturating_sub(1);
+        let mut tickets = Vec::new();
+        for LoadedRows { range, loaded } in loaded {
+            self.store.loaded(loaded);
+            tickets.extend(self.loading.remove(&range).unwrap_or_default());
+        }
         let resumed = self.engine.loaded(now, &mut self.store, &mut self.output);
         self.take_output(resumed);
         for ticket in tickets {
@@ -523,7 +491,17 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         let missing = loads.len();
         self.figures.body_loads += missing as u64;
         self.incomplete.insert(ticket, Incomplete { sequence, responder, reply, payloads, missing });
-        self.work.extend(loads.into_iter().map(|(slot, load)| Work::Body(BodyWork { ticket, slot, load })));
+        self.bodies.extend(loads.into_iter().map(|(slot, load)| ((ticket, slot), load)));
+    }
+
+    fn bodies_loaded(&mut self, loaded: Vec<LoadedBody>) {
+        self.bodies_out = false;
+        for LoadedBody { place: (ticket, slot), payload } in loaded {
+            match payload {
+                Some(payload) => self.body_loaded(ticket, slot, payload),
+                None => return self.poison("a message's payload is missing".to_owned()),
+            }
+        }
     }
 
     fn body_loaded(&mut self, ticket: u64, slot: usize, payload: Bytes) {
@@ -581,7 +559,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         if self.poisoned.is_some() {
             return;
         }
-        self.work.clear();
+        self.loads.clear();
+        self.bodies.clear();
         self.frozen = None;
         self.loading.clear();
         self.parked.clear();

@@ -9,10 +9,12 @@ mod directory;
 mod driver;
 mod metrics;
 mod shard;
+mod work;
 
 pub use answer::{Answer, Answered, Refused, Respond};
 pub use clock::EngineTime;
 pub use directory::Directory;
-pub use driver::{BodyWork, Done, Driver, Figures, LoadWork, OpenShardError, Work};
+pub use driver::{Driver, Figures, OpenShardError};
 pub use metrics::{BUCKETS_US, Histogram, Metrics};
 pub use shard::Shard;
+pub use work::{BodyWork, Done, LoadWork, LoadedBody, LoadedRows, Work};

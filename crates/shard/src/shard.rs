@@ -17,8 +17,9 @@ use weir_store::{Backup, LogWriter, Options, Recovery};
 use crate::answer::{Refused, Respond};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::driver::{Done, Driver, OpenShardError, Work};
+use crate::driver::{Driver, OpenShardError};
 use crate::metrics::Metrics;
+use crate::work::{Done, Work};
 
 /// How many commands may wait for the engine thread; more are refused.
 const COMMANDS_MAX: usize = 8_192;
@@ -189,7 +190,7 @@ impl<D: Disk> Threads<D> {
         let thread = match &work {
             Work::Append(_) => &self.log,
             Work::Checkpoint(_) | Work::Upkeep(_) => &self.checkpoints,
-            Work::Load(_) | Work::Body(_) => &self.reads,
+            Work::Load(_) | Work::Bodies(_) => &self.reads,
         };
         thread.send(work).expect("the thread takes work for as long as its channel lives");
     }

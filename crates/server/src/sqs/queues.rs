@@ -44,7 +44,14 @@ impl<E: Engine> Door<'_, E> {
                 };
             }
             let (name, config) = (name.to_owned(), config.clone());
-            let command = Command::CreateQueue { namespace, name, kind, config, tags: weir_core::api::Tags::new(), seed: rand::random() };
+            let command = Command::CreateQueue {
+                namespace,
+                name,
+                kind,
+                config,
+                tags: weir_core::api::Tags::new(),
+                seed: rand::random(),
+            };
             match call(&self.app.engine, command).await {
                 Ok(answered) => match answered.reply {
                     Reply::Queue { queue, .. } => return Ok(self.url(&queue)),
