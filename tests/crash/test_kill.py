@@ -1,8 +1,9 @@
 """`kill -9` of the real process under load, again and again: nothing that was acknowledged is lost or comes back.
 
-One data directory lives through all rounds. In each, clients send, receive and delete on a standard and on a FIFO queue
-until the process is killed; sometimes it is killed once more while it recovers. After the restart the counters must
-agree with what the clients know, and at times both queues are emptied and compared message by message.
+One data directory lives through all rounds. In each, clients send, receive and delete on a standard queue and on a FIFO
+queue with groups, with priorities and bodies of up to 100 KiB, until the process is killed; sometimes it is killed once
+more while it recovers. After the restart the counters must agree with what the clients know, and at times both queues
+are emptied and compared message by message.
 The number of rounds is WEIR_CRASH_ROUNDS, the seed of their times WEIR_CRASH_SEED.
 """
 
@@ -43,10 +44,23 @@ class Wire:
 
 
 def body_of(name):
-    """A body that its name determines: mostly small, sometimes too large for one frame of the log."""
+    """A body that its name determines: mostly small, sometimes of 100 KiB: too large for one frame of the log."""
     digest = hashlib.sha256(name.encode()).digest()
-    length = 100_000 if digest[0] < 2 else digest[1] * 4
+    length = 100 * 1024 if digest[0] < 8 else digest[1] * 4
     return name + "|" + (digest.hex() * (length // 64 + 1))[:length]
+
+
+def priority_of(name):
+    """Most messages have the default, the others 1 to 3. Messages of one group differ: their order must not."""
+    return max(0, hashlib.sha256(name.encode()).digest()[2] % 8 - 4)
+
+
+def request_of(name):
+    """What a message of this name is sent with, besides where to and in which group."""
+    request = {"MessageBody": body_of(name)}
+    if priority := priority_of(name):
+        request["MessageAttributes"] = {"weir.priority": {"DataType": "Number", "StringValue": str(priority)}}
+    return request
 
 
 def name_of(body):
@@ -86,6 +100,8 @@ class Ledger:
                     self.violations.append(f"{name} was never sent")
             if self.fifo:
                 self.check_order(names)
+            elif [*map(priority_of, names)] != sorted(map(priority_of, names)):
+                self.violations.append(f"{names} came in one answer and not by priority")
         return names
 
     def check_order(self, names):
@@ -118,7 +134,7 @@ def send_until_killed(ledger, port, who, rng):
                 ledger.intended.add(name)
                 if ledger.fifo:
                     ledger.unanswered[group] = name
-            status, answer = wire.call("SendMessage", QueueUrl=ledger.url, MessageBody=body_of(name), **options)
+            status, answer = wire.call("SendMessage", QueueUrl=ledger.url, **request_of(name), **options)
             if status == 503:
                 with ledger.lock:
                     ledger.unanswered.pop(options.get("MessageGroupId"), None)
@@ -198,7 +214,7 @@ def send_again(ledger, wire):
         status, answer = wire.call(
             "SendMessage",
             QueueUrl=ledger.url,
-            MessageBody=body_of(name),
+            **request_of(name),
             MessageGroupId=group,
             MessageDeduplicationId=name,
         )
