@@ -38,5 +38,4 @@ pub use limits::{Limits, RECEIVE_BYTES_MAX};
 pub use operation::Operation;
 pub use page::Page;
 pub use protocol::Protocol;
-pub use redrive_allow::RedriveAllow;
 pub use settle::{batch_ids, check_batch, visibility_ms, wait_ms};

@@ -1,6 +1,6 @@
 //! Answers as the operations give them, whichever protocol they go out by.
 
-use weir_core::api::Sent;
+use weir_core::api::{Sent, Tags};
 
 use super::message::Digests;
 use super::move_task::MoveTask;
@@ -49,7 +49,7 @@ pub enum Answer<'a> {
     /// `GetQueueAttributes`
     Attributes(&'a [(&'static str, String)]),
     /// `ListQueueTags`
-    Tags(&'a [(&'a str, &'a str)]),
+    Tags(&'a Tags),
     /// `StartMessageMoveTask`: the handle of the task.
     MoveTaskStarted(&'a str),
     /// `CancelMessageMoveTask`: how many messages it has moved.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use weir_core::api::{Config, Counters, Kind, Namespace, Queue, Redrive};
 
 use super::limits::{Limits, MESSAGE_SIZE_MIN, NOTE_BYTES_MAX, RECEIVES_MAX, RETENTION_S_MIN};
-use super::redrive_allow::{self, RedriveAllow};
 use super::request::{Pairs, Text};
-use super::{policy, tags, text};
+use super::{policy, redrive_allow, text};
 use crate::arn::Arn;
 use crate::fault::{Code, Fault};
 
@@ -16,8 +15,6 @@ use crate::fault::{Code, Fault};
 pub struct Context<'a> {
     /// Where the queue is.
     pub namespace: Namespace,
-    /// Its name.
-    pub name: &'a str,
     /// Its kind.
     pub kind: Kind,
     /// Its limits.
@@ -101,6 +98,11 @@ fn apply_one(config: &mut Config, name: &str, value: &str, context: &Context<'_>
             config.message_bytes_max = number(name, value, MESSAGE_SIZE_MIN, max)?;
         }
         "RedrivePolicy" => config.redrive = redrive(value, context)?,
+        redrive_allow::NAME => {
+            let allow = redrive_allow::parse(value, context.namespace);
+            config.redrive_allow = allow.map_err(|reason| bad_value(name, value, &reason))?;
+            keep(config, name, value, "")?;
+        }
         "ContentBasedDeduplication" if context.kind == Kind::Fifo => {
             config.content_deduplication = boolean(name, value)?;
         }
@@ -163,9 +165,6 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
             return Err(bad_value(name, value, &format!("must be at most {NOTE_BYTES_MAX} bytes long")));
         }
         "Policy" if !value.is_empty() => policy::check(value).map_err(|reason| bad_value(name, value, &reason))?,
-        redrive_allow::NAME if !value.is_empty() => {
-            RedriveAllow::parse(value).map_err(|reason| bad_value(name, value, &reason))?;
-        }
         _ => {}
     }
     config.notes.retain(|(kept, _)| kept != name);
@@ -221,10 +220,13 @@ fn redrive(value: &str, context: &Context<'_>) -> Result<Option<Redrive>, Fault>
     if target.kind != context.kind {
         return Err(invalid("Dead-letter queue must be same type of queue as the source."));
     }
-    if !RedriveAllow::of(&target.config).permits(context.namespace, context.name) {
-        return Err(invalid("Queue does not have permission to redrive to the dead letter target."));
-    }
     Ok(Some(Redrive { target: target.name.clone(), receives_max }))
+}
+
+/// The refusal of a dead-letter queue that takes no dead letters of the queue called `source`.
+pub fn redrive_not_allowed(target: &str, source: &str) -> Fault {
+    let reason = format!("Queue {source} does not have permission to redrive to the dead letter target {target}.");
+    Fault::new(Code::InvalidParameterValue, format!("Value for parameter RedrivePolicy is invalid. Reason: {reason}"))
 }
 
 /// The first attribute in which `ours` differs from `theirs`, by its name.
@@ -236,12 +238,14 @@ pub fn first_difference(ours: &Config, theirs: &Config) -> Option<String> {
         ("MessageRetentionPeriod", ours.retention_ms != theirs.retention_ms),
         ("MaximumMessageSize", ours.message_bytes_max != theirs.message_bytes_max),
         ("RedrivePolicy", ours.redrive != theirs.redrive),
+        (redrive_allow::NAME, ours.redrive_allow != theirs.redrive_allow),
         ("ContentBasedDeduplication", ours.content_deduplication != theirs.content_deduplication),
     ];
     let differs = fields.into_iter().find(|&(_, differs)| differs).map(|(name, _)| name.to_owned());
     differs.or_else(|| {
-        // Tags are no attributes: a queue is the same one with others.
-        let missing = |from: &Config, note: &&(String, String)| !tags::is_tag(&note.0) && !from.notes.contains(note);
+        // The words of this one do not matter, but what they say, which was compared before.
+        let missing =
+            |from: &Config, note: &&(String, String)| note.0 != redrive_allow::NAME && !from.notes.contains(note);
         let note = ours.notes.iter().find(|note| missing(theirs, note));
         note.or_else(|| theirs.notes.iter().find(|note| missing(ours, note))).map(|(name, _)| name.clone())
     })
@@ -333,7 +337,13 @@ pub fn list(queue: &Queue, counters: Counters, region: &str, wanted: &Wanted<'_>
         attributes.extend(value.map(|value| (name, value)));
     }
     for (name, default, only_fifo) in KEPT.into_iter().filter(|(name, _, _)| wanted.takes(name)) {
-        let kept = note(config, name).map(str::to_owned);
+        let mut kept = note(config, name).map(str::to_owned);
+        if name == redrive_allow::NAME {
+            // The words that it was told in, as long as they are still true.
+            let says =
+                |words: &String| redrive_allow::parse(words, queue.namespace).as_ref() == Ok(&config.redrive_allow);
+            kept = kept.filter(says).or_else(|| redrive_allow::written(&config.redrive_allow, queue.namespace, region));
+        }
         // What has no meaning without a key is not shown at its default, as on AWS.
         let has_key = note(config, KMS_KEY).is_some();
         let shown = !default.is_empty() && (name != KMS_REUSE || has_key) && (fifo || !only_fifo);

@@ -1,18 +1,15 @@
 use weir_core::Time;
-use weir_core::api::{Namespace, QueueId};
+use weir_core::api::{Namespace, QueueId, RedriveAllow};
 
 use super::*;
 
 fn find(name: &str) -> Option<Arc<Queue>> {
-    let (kind, allow) = match name {
-        "dead" => (Kind::Standard, None),
-        "dead.fifo" => (Kind::Fifo, None),
-        "closed" => (Kind::Standard, Some(r#"{"redrivePermission":"denyAll"}"#)),
+    let kind = match name {
+        "dead" => Kind::Standard,
+        "dead.fifo" => Kind::Fifo,
         _ => return None,
     };
-    let notes = allow.map(|policy| ("RedriveAllowPolicy".to_owned(), policy.to_owned()));
-    let config = Config { notes: notes.into_iter().collect(), ..Config::default() };
-    Some(Arc::new(Queue { name: name.to_owned(), kind, config, ..orders() }))
+    Some(Arc::new(Queue { name: name.to_owned(), kind, ..orders() }))
 }
 
 fn orders() -> Queue {
@@ -36,7 +33,7 @@ fn applied(kind: Kind, limits: &Limits, pairs: &[(&'static str, &str)]) -> Resul
 
 fn applied_to(config: &mut Config, kind: Kind, limits: &Limits, pairs: &[(&'static str, &str)]) -> Result<(), Fault> {
     let pairs = pairs.iter().map(|&(name, value)| (name.into(), value.to_owned().into())).collect();
-    let context = Context { namespace: Namespace(7), name: "orders", kind, limits, find: &find, creating: true };
+    let context = Context { namespace: Namespace(7), kind, limits, find: &find, creating: true };
     apply(config, &Pairs(pairs), &context)
 }
 
@@ -162,7 +159,6 @@ fn a_redrive_policy_names_a_queue_of_the_same_kind_and_a_count() {
     for value in [
         policy("nowhere", "3"),
         policy("dead.fifo", "3"),
-        policy("closed", "3"),
         policy("dead", "3").replace("000000000007", "000000000008"),
         policy("dead", "0"),
         policy("dead", "1001"),
@@ -213,10 +209,21 @@ fn only_attributes_that_exist_can_be_asked_for() {
 }
 
 #[test]
-fn tags_make_no_difference() {
-    let mut tagged = Config::default();
-    tagged.notes.push(("tag:team".to_owned(), "mail".to_owned()));
-    assert_eq!(first_difference(&tagged, &Config::default()), None);
+fn a_redrive_allow_policy_is_shown_in_its_own_words_while_they_are_true() {
+    let words = r#"{ "sourceQueueArns": ["arn:aws:sqs:us-east-1:000000000007:a"], "redrivePermission": "byQueue" }"#;
+    let mut config = standard("RedriveAllowPolicy", words).unwrap();
+    let show = |config: &Config| shown(config.clone(), Kind::Standard, &["RedriveAllowPolicy"]).pop();
+    assert_eq!(config.redrive_allow, RedriveAllow::Queues(vec!["a".to_owned()]));
+    assert_eq!(show(&config), Some(("RedriveAllowPolicy", words.to_owned())));
+    let other_words = words.replace(' ', "");
+    assert_eq!(first_difference(&config, &standard("RedriveAllowPolicy", &other_words).unwrap()), None);
+    config.redrive_allow = RedriveAllow::None;
+    let denied = r#"{"redrivePermission":"denyAll"}"#.to_owned();
+    assert_eq!(show(&config), Some(("RedriveAllowPolicy", denied)));
+    let other = standard("RedriveAllowPolicy", words).unwrap();
+    assert_eq!(first_difference(&config, &other).as_deref(), Some("RedriveAllowPolicy"));
+    let fault = redrive_not_allowed("dead", "orders");
+    assert!(fault.code == Code::InvalidParameterValue && fault.message.contains("RedrivePolicy"));
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub(crate) const LIST_MAX: i64 = 1_000;
 /// Longest attribute that is only kept, in bytes.
 pub(crate) const NOTE_BYTES_MAX: usize = 8_192;
 /// Most tags of a queue.
-pub(crate) const TAGS_MAX: usize = 50;
+pub const TAGS_MAX: usize = 50;
 /// Longest key of a tag, in characters.
 pub(crate) const TAG_KEY_MAX: usize = 128;
 /// Longest value of a tag, in characters.

@@ -1,53 +1,45 @@
-//! Tags of a queue: kept among its notes.
+//! Tags of a queue: checked, and as the engine keeps them.
 
-use weir_core::api::Config;
+use weir_core::api::Tags;
 
-use super::limits::{TAG_KEY_MAX, TAG_VALUE_MAX, TAGS_MAX};
+use super::limits::{TAG_KEY_MAX, TAG_VALUE_MAX};
 use super::request::{Pairs, Text};
 use super::text;
 use crate::fault::{Code, Fault};
 
-/// What the name of a note starts with that holds a tag.
-const PREFIX: &str = "tag:";
+pub use super::limits::TAGS_MAX;
 
-/// Adds `tags` to those in `config`; a key that is there takes the new value.
+/// The tags that a request names.
 ///
 /// # Errors
 /// `InvalidParameterValue` for more tags than a queue can have, or keys and values that cannot be.
-pub fn apply(config: &mut Config, tags: &Pairs<'_, Text<'_>>) -> Result<(), Fault> {
-    for (key, value) in &tags.0 {
+pub fn of(tags: &Pairs<'_, Text<'_>>) -> Result<Tags, Fault> {
+    let found = tags.0.len();
+    if found > TAGS_MAX {
+        return Err(too_many(found as u64));
+    }
+    let tags = tags.0.iter().map(|(key, value)| {
         check(key, value)?;
-        let name = format!("{PREFIX}{key}");
-        config.notes.retain(|(kept, _)| *kept != name);
-        config.notes.push((name, value.clone().into_owned()));
-        // Here and not behind the loop: what a hostile request costs is bounded by what a queue can have.
-        let count = list(config).count();
-        if count > TAGS_MAX {
-            let message = format!("Too many tags: a queue has at most {TAGS_MAX}, and would have {count}.");
-            return Err(Fault::new(Code::InvalidParameterValue, message));
-        }
+        Ok((key.clone().into_owned(), value.clone().into_owned()))
+    });
+    tags.collect()
+}
+
+/// The keys of tags to be taken away; those that are not there are passed over, as on AWS.
+///
+/// # Errors
+/// As [`of`].
+pub fn keys(keys: &[Text<'_>]) -> Result<Vec<String>, Fault> {
+    if keys.len() > TAGS_MAX {
+        return Err(too_many(keys.len() as u64));
     }
-    config.notes.sort_unstable();
-    Ok(())
+    keys.iter().map(|key| check(key, "").map(|()| key.clone().into_owned())).collect()
 }
 
-/// Takes the tags with these keys out of `config`; keys that are not there are passed over, as on AWS.
-pub fn remove(config: &mut Config, keys: &[Text<'_>]) -> Result<(), Fault> {
-    for key in keys {
-        check(key, "")?;
-        config.notes.retain(|(name, _)| name.strip_prefix(PREFIX) != Some(key));
-    }
-    Ok(())
-}
-
-/// Key and value of each tag in `config`, in the order of the keys.
-pub fn list(config: &Config) -> impl Iterator<Item = (&str, &str)> {
-    config.notes.iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value.as_str())))
-}
-
-/// Whether a note holds a tag.
-pub(super) fn is_tag(note: &str) -> bool {
-    note.starts_with(PREFIX)
+/// The refusal of more tags than a queue can have.
+pub fn too_many(found: u64) -> Fault {
+    let message = format!("Too many tags: a queue has at most {TAGS_MAX}, and this would be {found}.");
+    Fault::new(Code::InvalidParameterValue, message)
 }
 
 fn check(key: &str, value: &str) -> Result<(), Fault> {
@@ -79,21 +71,12 @@ mod tests {
         Pairs(tags.iter().map(|&(key, value)| (key.to_owned().into(), value.to_owned().into())).collect())
     }
 
-    fn listed(config: &Config) -> Vec<(&str, &str)> {
-        list(config).collect()
-    }
-
     #[test]
-    fn tags_are_added_replaced_and_removed_by_key() {
-        let mut config = Config::default();
-        config.notes.push(("Policy".to_owned(), "{}".to_owned()));
-        apply(&mut config, &pairs(&[("team", "mail"), ("env", "")])).unwrap();
-        apply(&mut config, &pairs(&[("team", "post")])).unwrap();
-        assert_eq!(listed(&config), [("env", ""), ("team", "post")]);
-        remove(&mut config, &["team".into(), "nobody's".into()]).unwrap_err();
-        remove(&mut config, &["team".into(), "absent".into()]).unwrap();
-        assert_eq!(listed(&config), [("env", "")]);
-        assert_eq!(config.notes.len(), 2);
+    fn tags_are_keys_with_values() {
+        let read = of(&pairs(&[("team", "mail"), ("env", "")])).unwrap();
+        let read: Vec<(&str, &str)> = read.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(read, [("env", ""), ("team", "mail")]);
+        assert_eq!(keys(&["team".into(), "absent".into()]), Ok(vec!["team".to_owned(), "absent".to_owned()]));
     }
 
     #[test]
@@ -103,21 +86,15 @@ mod tests {
         for bad in
             [("", "v"), (&long, "v"), ("k", &longer), ("aws:k", "v"), ("AWS:k", "v"), ("a*b", ""), ("a", "\u{7}")]
         {
-            let fault = apply(&mut Config::default(), &pairs(&[bad])).unwrap_err();
-            assert_eq!(fault.code, Code::InvalidParameterValue, "{bad:?}");
+            assert_eq!(of(&pairs(&[bad])).unwrap_err().code, Code::InvalidParameterValue, "{bad:?}");
         }
         let fine = [("Ünicode ключ", "a b/c=d+e-f@g.h:i_j"), (&long[1..], &longer[1..])];
-        apply(&mut Config::default(), &pairs(&fine)).unwrap();
-    }
-
-    #[test]
-    fn a_queue_has_at_most_fifty_tags() {
-        let mut config = Config::default();
-        for n in 0..50 {
-            apply(&mut config, &pairs(&[(&n.to_string(), "")])).unwrap();
-        }
-        apply(&mut config.clone(), &pairs(&[("0", "replaced")])).unwrap();
-        let fault = apply(&mut config, &pairs(&[("50", "")])).unwrap_err();
+        of(&pairs(&fine)).unwrap();
+        assert!(keys(&["nobody's".into()]).is_err());
+        let many: Vec<String> = (0..51).map(|n| n.to_string()).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
+        assert_eq!(of(&pairs(&many[..50])).unwrap().len(), 50);
+        let fault = of(&pairs(&many)).unwrap_err();
         assert!(fault.message.contains("50") && fault.message.contains("51"), "{}", fault.message);
     }
 }

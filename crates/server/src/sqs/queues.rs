@@ -29,10 +29,10 @@ impl<E: Engine> Door<'_, E> {
         }
         let find = self.finder(namespace);
         let limits = &self.app.config.limits;
-        let context = Context { namespace, name, kind, limits, find: &find, creating: true };
+        let context = Context { namespace, kind, limits, find: &find, creating: true };
         let mut config = Config::default();
         attributes::apply(&mut config, &asked, &context)?;
-        tags::apply(&mut config, &request.tags.unwrap_or_default())?;
+        let tags = tags::of(&request.tags.unwrap_or_default())?;
         for _ in 0..TRIES {
             if let Some(queue) = self.app.engine.find(namespace, name) {
                 // What the request does not name may have any value.
@@ -43,15 +43,8 @@ impl<E: Engine> Door<'_, E> {
                     None => Ok(self.url(&queue)),
                 };
             }
-            let (name, config) = (name.to_owned(), config.clone());
-            let command = Command::CreateQueue {
-                namespace,
-                name,
-                kind,
-                config,
-                tags: weir_core::api::Tags::new(),
-                seed: rand::random(),
-            };
+            let (name, config, tags) = (name.to_owned(), config.clone(), tags.clone());
+            let command = Command::CreateQueue { namespace, name, kind, config, tags, seed: rand::random() };
             match call(&self.app.engine, command).await {
                 Ok(answered) => match answered.reply {
                     Reply::Queue { queue, .. } => return Ok(self.url(&queue)),
@@ -109,7 +102,6 @@ impl<E: Engine> Door<'_, E> {
             let find = self.finder(queue.namespace);
             let context = Context {
                 namespace: queue.namespace,
-                name: &queue.name,
                 kind: queue.kind,
                 limits: &self.app.config.limits,
                 find: &find,

@@ -70,6 +70,9 @@ pub(super) fn engine_fault(error: &Error) -> Fault {
     match error {
         Error::QueueNotFound => Fault::no_queue(),
         Error::QueueExists { field } => weir_aws::sqs::attributes::exists(field),
+        Error::RedriveNotAllowed { target, source_queue } => {
+            weir_aws::sqs::attributes::redrive_not_allowed(target, source_queue)
+        }
         Error::LaneRequired => Fault::missing("MessageGroupId"),
         Error::LimitExceeded { .. } => Fault::new(Code::OverLimit, format!("{error}.")),
         Error::Stale { .. } => Fault::new(

@@ -1,5 +1,7 @@
 //! Answers in JSON.
 
+use weir_core::api::Tags;
+
 use super::encode::{
     Object, change_visibility_batch, list, list_queues, push_text, queue_attributes, queue_url, received, send,
     send_batch,
@@ -37,7 +39,7 @@ fn source_queues(urls: &[String], next_token: Option<&str>) -> Vec<u8> {
 }
 
 /// A queue without tags has no map of them, as on AWS.
-fn queue_tags(tags: &[(&str, &str)]) -> Vec<u8> {
+fn queue_tags(tags: &Tags) -> Vec<u8> {
     object(|object| {
         if tags.is_empty() {
             return;
@@ -104,8 +106,9 @@ mod tests {
     #[test]
     fn tags_and_source_queues_are_told_as_aws_tells_them() {
         assert_eq!(text(&Answer::Done), "{}");
-        assert_eq!(text(&Answer::Tags(&[])), "{}");
-        assert_eq!(text(&Answer::Tags(&[("a\"", "b"), ("c", "")])), r#"{"Tags":{"a\"":"b","c":""}}"#);
+        assert_eq!(text(&Answer::Tags(&Tags::new())), "{}");
+        let tags = Tags::from([("a\"", "b"), ("c", "")].map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(text(&Answer::Tags(&tags)), r#"{"Tags":{"a\"":"b","c":""}}"#);
         let urls = ["u".to_owned()];
         let sources = |urls, next_token| text(&Answer::Queues { urls, next_token, sources: true });
         assert_eq!(sources(&[], None), r#"{"queueUrls":[]}"#);

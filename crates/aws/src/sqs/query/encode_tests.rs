@@ -120,7 +120,10 @@ fn queues_attributes_and_tags_are_listed() {
         result(Operation::GetQueueAttributes, &Answer::Attributes(&attributes)),
         "<Attribute><Name>Policy</Name><Value>{&quot;a&quot;:1}</Value></Attribute>"
     );
-    assert_eq!(result(Operation::ListQueueTags, &Answer::Tags(&[("k", "")])), "<Tag><Key>k</Key><Value></Value></Tag>");
+    assert_eq!(
+        result(Operation::ListQueueTags, &Answer::Tags(&weir_core::api::Tags::from([("k".to_owned(), String::new())]))),
+        "<Tag><Key>k</Key><Value></Value></Tag>"
+    );
 }
 
 #[test]
