@@ -7,10 +7,13 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::engine::{Engine, Undelivered};
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 
 /// What all requests share.
 pub(crate) struct App<E> {
     pub(crate) config: Config,
+    /// What connections are accepted with, unless they are plain.
+    pub(crate) tls: Option<Tls>,
     pub(crate) engine: E,
     pub(crate) metrics: Metrics,
     /// Receivers that wait.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use weir_aws::sqs::Limits;
 use weir_core::api::Namespace;
 
+use crate::tls::TlsFiles;
+
 /// Configuration of the server.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -14,7 +16,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether to listen where others can reach it although nothing tells who may. Default no.
     pub insecure: bool,
-    /// Scheme and host of the queue URLs that are handed out. Default: plain HTTP, and the host that was asked.
+    /// Certificate and key, if TLS is spoken; then nothing else is. Default none.
+    pub tls: Option<TlsFiles>,
+    /// Scheme and host of the queue URLs that are handed out. Default: that of the connection, and the host that was asked.
     pub public_url: Option<PublicUrl>,
     /// Longest body of a request in bytes. Default 17 MiB: the longest message and what JSON adds to it.
     pub body_bytes_max: usize,
@@ -56,6 +60,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9324)),
             insecure: false,
+            tls: None,
             public_url: None,
             body_bytes_max: 17 << 20,
             bodies_bytes_max: 256 << 20,

@@ -13,7 +13,9 @@ mod http;
 mod metrics;
 mod server;
 mod sqs;
+mod tls;
 
 pub use config::{Config, PublicUrl, Unsafe};
 pub use engine::{BackupError, Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};
+pub use tls::{TlsError, TlsFiles};

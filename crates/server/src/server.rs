@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use smallvec::SmallVec;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::http;
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 
 /// A server that listens.
 pub struct Server<E> {
@@ -48,14 +50,18 @@ impl<E: Engine> Server<E> {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// When the address cannot be listened on, or may not without keys ([`crate::Unsafe`]).
+    /// When the address cannot be listened on, or may not without keys ([`crate::Unsafe`]); when the certificate cannot be
+    /// used ([`crate::TlsError`]).
     pub async fn bind(config: Config, engine: E) -> io::Result<Self> {
         config.check_listen().map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
+        let tls = config.tls.clone().map(Tls::open).transpose();
+        let tls = tls.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(config.listen).await?;
         let (stop, stopping) = watch::channel(false);
         let (undelivered, returned) = mpsc::unbounded_channel();
         let app = Arc::new(App {
             config,
+            tls,
             engine,
             metrics: Metrics::default(),
             waiting: AtomicU64::new(0),
@@ -124,8 +130,23 @@ fn refuse(stream: &TcpStream) {
 async fn serve<E: Engine>(app: Arc<App<E>>, stream: TcpStream, _permit: OwnedSemaphorePermit) {
     // Answers are written whole, and the next request waits for them.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = &app.tls else { return converse(&app, stream).await };
+    let mut stopping = app.stopping.clone();
+    let accepted = tokio::select! {
+        accepted = tokio::time::timeout(app.config.header_timeout, tls.acceptor().accept(stream)) => accepted,
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    match accepted {
+        Ok(Ok(stream)) => converse(&app, stream).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection did not come to speak TLS"),
+        Err(_) => tracing::debug!("a connection took too long to come to speak TLS"),
+    }
+}
+
+/// Answers the requests of a connection until it ends.
+async fn converse<E: Engine>(app: &Arc<App<E>>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     let service = service_fn(|request| {
-        let app = Arc::clone(&app);
+        let app = Arc::clone(app);
         async move { Ok::<_, Infallible>(http::respond(&app, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

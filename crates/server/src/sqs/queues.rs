@@ -153,7 +153,8 @@ impl<E: Engine> Door<'_, E> {
         }
         let listen = config.listen.to_string();
         let host = self.host.filter(|host| is_host(host)).unwrap_or(&listen);
-        name::push_url(&mut url, "http", host, queue.namespace, &queue.name);
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        name::push_url(&mut url, scheme, host, queue.namespace, &queue.name);
         url
     }
 }
