@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use weir_aws::sqs::Limits;
-use weir_server::{Config, Responder, Server, Stop};
+use weir_server::{Config, Responder, Server, Stop, TlsFiles};
 use weir_shard::Shard;
 use weir_store::{FileDisk, MemoryDisk, Options, Recovery};
 
@@ -55,10 +55,12 @@ fn run_logged(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 /// What the server is told of the settings.
 fn server_config(settings: &Settings) -> Config {
-    let Settings { general, http, .. } = settings;
+    let Settings { general, http, tls, .. } = settings;
+    let files = tls.certificate.clone().zip(tls.key.clone());
     Config {
         listen: general.listen,
         insecure: general.insecure,
+        tls: files.map(|(certificate, key)| TlsFiles { certificate, key }),
         public_url: general
             .public_url
             .as_ref()
@@ -83,13 +85,14 @@ fn server_config(settings: &Settings) -> Config {
 
 async fn serve(config: Config, shard: Shard<Responder>) -> anyhow::Result<()> {
     let listen = config.listen;
-    let server = Server::bind(config, shard).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let server = Server::bind(config, shard).await.with_context(|| format!("cannot serve on {listen}"))?;
     let address = server.address().context("the listening socket has no address")?;
     stop_on_signal(server.stopper())?;
     if listen.ip().to_canonical().is_loopback() {
-        tracing::info!("serving SQS on http://{address}, to this machine only, since no keys are configured");
+        tracing::info!("serving SQS on {scheme}://{address}, to this machine only, since no keys are configured");
     } else {
-        tracing::warn!("serving SQS on http://{address} without keys: whoever reaches it can do everything");
+        tracing::warn!("serving SQS on {scheme}://{address} without keys: whoever reaches it can do everything");
     }
     server.run().await;
     Ok(())

@@ -173,6 +173,20 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_and_its_key_need_each_other() {
+        for (set, text) in [
+            (("WEIR_TLS_CERTIFICATE", "a.pem"), "WEIR_TLS_CERTIFICATE: tls.certificate needs tls.key beside it"),
+            (("WEIR_TLS_KEY", "b.pem"), "WEIR_TLS_KEY: tls.key needs tls.certificate beside it"),
+        ] {
+            let error = resolve(&Flags::of(None, &[]), &environment(&[set])).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+        let both = environment(&[("WEIR_TLS_CERTIFICATE", "a.pem"), ("WEIR_TLS_KEY", "b.pem")]);
+        let tls = resolve(&Flags::of(None, &[]), &both).unwrap().settings.tls;
+        assert_eq!(tls.key, Some(PathBuf::from("b.pem")));
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_where_it_stands() {
         let error = resolve(&Flags::of(None, &[]), &environment(&[("WEIR_STORAGE_OVERLAY", "lots")])).unwrap_err();
         assert_eq!(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::key::{Key, Range, Section};
 use super::kind::{Kind, Setting, read};
+use super::origin::Origin;
 use super::problem::Problem;
 use super::resolve::Values;
 use super::size::Size;
@@ -139,6 +140,18 @@ section! {
 }
 
 section! {
+    /// Encryption of connections. With a certificate, connections speak TLS and nothing else.
+    Tls, "tls", repeats: false;
+
+    /// The certificate in PEM, followed by those that vouch for it. Needs `tls.key`. New connections get a changed
+    /// certificate.
+    certificate: Option<PathBuf> = "tls.certificate", default "", range ["any file"], since "0.1.0";
+
+    /// The certificate's private key in PEM. Needs `tls.certificate`.
+    key: Option<PathBuf> = "tls.key", default "", range ["any file"], since "0.1.0";
+}
+
+section! {
     /// Lines on standard error.
     LogSettings, "log", repeats: false;
 
@@ -164,13 +177,14 @@ pub(crate) struct Settings {
     pub(crate) general: General,
     pub(crate) storage: Storage,
     pub(crate) http: Http,
+    pub(crate) tls: Tls,
     pub(crate) log: LogSettings,
     pub(crate) compat: Compat,
 }
 
 /// Every table, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 5] =
-    [&General::SECTION, &Storage::SECTION, &Http::SECTION, &LogSettings::SECTION, &Compat::SECTION];
+pub(crate) const SECTIONS: [&Section; 6] =
+    [&General::SECTION, &Storage::SECTION, &Http::SECTION, &Tls::SECTION, &LogSettings::SECTION, &Compat::SECTION];
 
 /// Every key that stands at one place only.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
@@ -184,9 +198,23 @@ impl Settings {
             general: General::read(values)?,
             storage: Storage::read(values)?,
             http: Http::read(values)?,
+            tls: Tls::read(values)?.complete(values)?,
             log: LogSettings::read(values)?,
             compat: Compat::read(values)?,
         })
+    }
+}
+
+impl Tls {
+    /// Refuses a certificate without its key, and the other way round.
+    fn complete(self, values: &Values) -> Result<Self, Problem> {
+        let (set, absent) = match (&self.certificate, &self.key) {
+            (Some(_), None) => ("tls.certificate", "tls.key"),
+            (None, Some(_)) => ("tls.key", "tls.certificate"),
+            _ => return Ok(self),
+        };
+        let origin = values.get(set).map_or(Origin::Default, |value| value.origin.clone());
+        Err(Problem::new(origin, format!("{set} needs {absent} beside it")))
     }
 }
 
