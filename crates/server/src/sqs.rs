@@ -1,68 +1,83 @@
 //! The SQS door: decode, call, encode.
 
 mod batch;
+mod dead_letters;
+mod permissions;
 mod queues;
 mod receive;
 mod refusal;
 mod send;
 mod settle;
+mod tags;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hyper::StatusCode;
 use weir_aws::Fault;
 use weir_aws::sqs::name::Address;
 use weir_aws::sqs::request::Text;
-use weir_aws::sqs::{Operation, json};
-use weir_core::api::{Command, Queue, Reply as EngineReply};
+use weir_aws::sqs::{Answer, AnyRequest, Operation, Protocol};
+use weir_core::api::{Command, Namespace, Queue, Reply};
 
 use crate::app::App;
 use crate::engine::{Engine, call};
-use crate::http::{Content, Reply};
+use crate::http::Content;
 
 pub(crate) use refusal::Refusal;
 
 /// A request on its way through the door.
 struct Door<'a, E> {
     app: &'a App<E>,
-    host: Option<&'a str>,
+    call: &'a Call<'a>,
 }
 
-/// Carries out `operation`, whose request is `body`, and returns the body of its answer.
+/// What is asked for beside the request's own fields.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// The protocol of the request and of its answer.
+    pub(crate) protocol: Protocol,
+    /// What is asked for.
+    pub(crate) operation: Operation,
+    /// The id of the request, where its answer tells it.
+    pub(crate) request_id: &'a str,
+    /// The host that the caller knows this server by.
+    pub(crate) host: Option<&'a str>,
+    /// Where queues are that are named without a namespace.
+    pub(crate) namespace: Namespace,
+}
+
+/// Carries out a request and returns the body of its answer.
 pub(crate) async fn serve<E: Engine>(
     app: &App<E>,
-    operation: Operation,
-    host: Option<&str>,
-    body: &[u8],
+    call: &Call<'_>,
+    request: AnyRequest<'_>,
 ) -> Result<Content, Refusal> {
-    let door = Door { app, host };
-    match operation {
-        Operation::SendMessage => door.send(json::decode(body)?).await.map(Content::from),
-        Operation::SendMessageBatch => door.send_batch(json::decode(body)?).await.map(Content::from),
-        Operation::ReceiveMessage => door.receive(json::decode(body)?).await,
-        Operation::DeleteMessage => door.delete(json::decode(body)?).await.map(Content::from),
-        Operation::DeleteMessageBatch => door.delete_batch(json::decode(body)?).await.map(Content::from),
-        Operation::ChangeMessageVisibility => door.change_visibility(json::decode(body)?).await.map(Content::from),
-        Operation::ChangeMessageVisibilityBatch => {
-            door.change_visibility_batch(json::decode(body)?).await.map(Content::from)
+    let door = Door { app, call };
+    match request {
+        AnyRequest::SendMessage(request) => door.send(request).await,
+        AnyRequest::SendMessageBatch(request) => door.send_batch(request).await,
+        AnyRequest::ReceiveMessage(request) => door.receive(request).await,
+        AnyRequest::DeleteMessage(request) => door.delete(request).await,
+        AnyRequest::DeleteMessageBatch(request) => door.delete_batch(request).await,
+        AnyRequest::ChangeMessageVisibility(request) => door.change_visibility(request).await,
+        AnyRequest::ChangeMessageVisibilityBatch(request) => door.change_visibility_batch(request).await,
+        AnyRequest::CreateQueue(request) => door.create_queue(request).await,
+        AnyRequest::DeleteQueue(request) => door.delete_queue(&request).await,
+        AnyRequest::GetQueueUrl(request) => door.queue_url(&request),
+        AnyRequest::ListQueues(request) => door.list_queues(&request),
+        AnyRequest::GetQueueAttributes(request) => door.queue_attributes(request).await,
+        AnyRequest::SetQueueAttributes(request) => door.set_queue_attributes(&request).await,
+        AnyRequest::PurgeQueue(request) => door.purge_queue(&request).await,
+        AnyRequest::AddPermission(request) => door.add_permission(&request).await,
+        AnyRequest::RemovePermission(request) => door.remove_permission(&request).await,
+        AnyRequest::TagQueue(request) => door.tag_queue(&request).await,
+        AnyRequest::UntagQueue(request) => door.untag_queue(&request).await,
+        AnyRequest::ListQueueTags(request) => door.queue_tags(&request),
+        AnyRequest::ListDeadLetterSourceQueues(request) => door.dead_letter_sources(&request).await,
+        AnyRequest::StartMessageMoveTask(_)
+        | AnyRequest::CancelMessageMoveTask(_)
+        | AnyRequest::ListMessageMoveTasks(_) => {
+            Err(Fault::unsupported(format!("{} is not served yet.", call.operation.name())).into())
         }
-        Operation::CreateQueue => door.create_queue(json::decode(body)?).await.map(Content::from),
-        Operation::DeleteQueue => door.delete_queue(json::decode(body)?).await.map(Content::from),
-        Operation::GetQueueUrl => door.queue_url(&json::decode(body)?).map(Content::from),
-        Operation::ListQueues => door.list_queues(&json::decode(body)?).map(Content::from),
-        Operation::GetQueueAttributes => door.queue_attributes(json::decode(body)?).await.map(Content::from),
-        Operation::SetQueueAttributes => door.set_queue_attributes(json::decode(body)?).await.map(Content::from),
-        Operation::PurgeQueue => door.purge_queue(json::decode(body)?).await.map(Content::from),
-        other => Err(Fault::unsupported(format!("{} is not served yet.", other.name())).into()),
-    }
-}
-
-/// The response to a request.
-pub(crate) fn reply(outcome: Result<Content, Refusal>) -> Reply {
-    match outcome {
-        Ok(body) => Reply::new(StatusCode::OK, json::CONTENT_TYPE, body),
-        Err(refusal) => refusal.into_reply(),
     }
 }
 
@@ -71,18 +86,20 @@ impl<E: Engine> Door<'_, E> {
     fn queue(&self, url: Option<&Text<'_>>) -> Result<Arc<Queue>, Fault> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| Fault::missing("QueueUrl"))?;
         let address = Address::parse(url)?;
-        let namespace = address.namespace.unwrap_or(self.app.config.namespace);
+        let namespace = address.namespace.unwrap_or(self.call.namespace);
         self.app.engine.find(namespace, address.name).ok_or_else(Fault::no_queue)
     }
 
+    /// The body of an answer.
+    fn answer(&self, answer: &Answer<'_>) -> Content {
+        self.call.protocol.answer(self.call.operation, answer, self.call.request_id).into()
+    }
+
     /// Carries out a command that fails or succeeds as a whole.
-    async fn call(&self, command: Command) -> Result<EngineReply, Refusal> {
+    async fn call(&self, command: Command) -> Result<Reply, Refusal> {
         match call(&self.app.engine, command).await {
             Ok(answered) => Ok(answered.reply),
             Err(refused) => Err(Refusal::of(refused)),
         }
     }
 }
-
-/// The answer of operations that say nothing.
-const NOTHING: Bytes = Bytes::from_static(b"{}");

@@ -14,6 +14,8 @@ pub(crate) struct Reply {
     /// The code that old SDK code matches on, as the header carries it.
     pub(crate) query_error: Option<String>,
     pub(crate) retry_after_s: Option<u64>,
+    /// The id of the request where it is known already.
+    pub(crate) request_id: Option<HeaderValue>,
     /// Whether the connection ends with this response.
     pub(crate) closes: bool,
 }
@@ -23,7 +25,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 impl Reply {
     pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Content>) -> Self {
-        Self { status, content_type, body: body.into(), query_error: None, retry_after_s: None, closes: false }
+        Self {
+            status,
+            content_type,
+            body: body.into(),
+            query_error: None,
+            retry_after_s: None,
+            request_id: None,
+            closes: false,
+        }
     }
 
     pub(crate) fn text(status: StatusCode, text: &'static str) -> Self {
@@ -35,7 +45,7 @@ impl Reply {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(REQUEST_ID, request_id());
+        headers.insert(REQUEST_ID, self.request_id.unwrap_or_else(request_id));
         if let Some(code) = self.query_error.and_then(|code| HeaderValue::try_from(code).ok()) {
             headers.insert(QUERY_ERROR, code);
         }
@@ -50,7 +60,7 @@ impl Reply {
 }
 
 /// A new id by which client and log can speak of a request.
-fn request_id() -> HeaderValue {
+pub(crate) fn request_id() -> HeaderValue {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let mut bits: u128 = rand::random();
     let mut text = [b'-'; 36];

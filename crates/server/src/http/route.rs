@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, Response, StatusCode};
-use weir_aws::sqs::Operation;
-use weir_aws::{Code, Fault};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use weir_aws::sqs::query::{self, Form};
+use weir_aws::sqs::{AnyRequest, Operation, Protocol};
+use weir_aws::{Code, Fault, account_id};
 
 use super::body::{self, Unread};
-use super::content::Whole;
+use super::content::{Content, Whole};
+use super::reply::request_id;
 use super::{Reply, admin};
 use crate::app::App;
 use crate::engine::Engine;
 use crate::metrics;
-use crate::sqs::{self, Refusal};
+use crate::sqs::{self, Call, Refusal};
 
 /// Answers a request. Never fails: a refusal is an answer.
 pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incoming>) -> Response<Whole> {
@@ -27,6 +30,10 @@ pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incom
         (&Method::GET, "/health/ready") if app.is_ready() => Reply::text(StatusCode::OK, "ready\n"),
         (&Method::GET, "/health/ready") => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         (&Method::GET, "/metrics") => metrics::page(app).await,
+        (&Method::GET, _) if names_action(request.uri()) => aws(app, request).await,
+        (&Method::GET, _) if is_queue(request.uri()) => {
+            Reply::new(StatusCode::NOT_FOUND, query::CONTENT_TYPE, query::unknown_operation())
+        }
         (&Method::GET | &Method::HEAD, _) => Reply::text(StatusCode::NOT_FOUND, "no such page\n"),
         _ => Reply::text(StatusCode::METHOD_NOT_ALLOWED, "this server takes GET and POST\n"),
     };
@@ -38,20 +45,68 @@ async fn aws<E: Engine>(app: &App<E>, request: Request<Incoming>) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
     let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
-    let operation = target.and_then(Operation::from_target);
-    let body = body::read(incoming, &app.config, &app.bodies_bytes).await;
-    let outcome = match (operation, body) {
-        (_, Err(unread)) => Err(refuse_body(&unread, app.config.body_bytes_max)),
-        (None, Ok(_)) => Err(unknown_operation(target).into()),
-        (Some(operation), Ok(body)) => {
-            let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-            let host = host.or(head.uri.authority().map(Authority::as_str));
-            sqs::serve(app, operation, host, &body).await
-        }
+    let protocol = Protocol::of(target, head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+    let id = (protocol == Protocol::Query).then(request_id);
+    let request_id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let mut operation = None;
+    let outcome = match body::read(incoming, &app.config, &app.bodies_bytes).await {
+        Err(unread) => Err(refuse_body(&unread, app.config.body_bytes_max)),
+        Ok(body) => serve(app, &head, protocol, request_id, &body, &mut operation).await,
     };
-    let reply = sqs::reply(outcome);
+    let mut reply = match outcome {
+        Ok(content) => Reply::new(StatusCode::OK, protocol.content_type(), content),
+        Err(refusal) => refusal.into_reply(protocol, request_id),
+    };
+    reply.request_id = id;
     app.metrics.count(operation, reply.status.as_u16(), started.elapsed());
     reply
+}
+
+/// Finds out what is asked for, and has it done.
+async fn serve<E: Engine>(
+    app: &App<E>,
+    head: &Parts,
+    protocol: Protocol,
+    request_id: &str,
+    body: &[u8],
+    found: &mut Option<Operation>,
+) -> Result<Content, Refusal> {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or(head.uri.authority().map(Authority::as_str));
+    let namespace = app.config.namespace;
+    let call = |operation| Call { protocol, operation, request_id, host, namespace };
+    match protocol {
+        Protocol::Json => {
+            let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
+            let operation = target.and_then(Operation::from_target).ok_or_else(|| unknown_operation(target))?;
+            *found = Some(operation);
+            sqs::serve(app, &call(operation), AnyRequest::from_json(operation, body)?).await
+        }
+        Protocol::Query => {
+            // What is no form says nothing.
+            let is_form = head.headers.get(CONTENT_TYPE).is_none_or(|value| is_form(value.as_bytes()));
+            let query = head.uri.query().unwrap_or_default().as_bytes();
+            let form = Form::parse(head.uri.path(), query, if is_form { body } else { b"" })?;
+            let operation = form.operation()?;
+            *found = Some(operation);
+            sqs::serve(app, &call(operation), AnyRequest::from_form(operation, &form)?).await
+        }
+    }
+}
+
+fn is_form(content_type: &[u8]) -> bool {
+    let media = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    media.trim_ascii().eq_ignore_ascii_case(query::FORM_TYPE.as_bytes())
+}
+
+/// Whether the query of a URL names an operation of the Query protocol.
+fn names_action(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("Action=")))
+}
+
+/// Whether a URL has the form of a queue's address: an account, and a name.
+fn is_queue(uri: &Uri) -> bool {
+    uri.path().trim_start_matches('/').split_once('/').is_some_and(|(account, _)| account_id(account).is_some())
 }
 
 fn unknown_operation(target: Option<&[u8]>) -> Fault {

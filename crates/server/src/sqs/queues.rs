@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use weir_aws::sqs::attributes::{self, Context, Wanted};
-use weir_aws::sqs::request::{CreateQueue, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue, SetQueueAttributes};
-use weir_aws::sqs::{Page, json, name, tags};
+use weir_aws::sqs::request::{
+    CreateQueue, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue, SetQueueAttributes, Text,
+};
+use weir_aws::sqs::{Answer, Page, name, tags};
 use weir_aws::{Fault, account_id};
 use weir_core::api::{Command, Config, Counters, Error, Kind, Namespace, Queue, Reply};
 use weir_shard::Refused;
 
 use super::refusal::engine_fault;
-use super::{Door, NOTHING, Refusal, call};
+use super::{Door, Refusal, call};
 use crate::engine::Engine;
+use crate::http::Content;
 
-/// How often a change is tried anew when another one comes between.
-const TRIES: usize = 8;
+/// How often a change is tried anew when another one comes between. Of those that meet one wins each time.
+const TRIES: usize = 256;
 
 impl<E: Engine> Door<'_, E> {
-    pub(super) async fn create_queue(&self, request: CreateQueue<'_>) -> Result<Vec<u8>, Refusal> {
-        let namespace = self.app.config.namespace;
+    pub(super) async fn create_queue(&self, request: CreateQueue<'_>) -> Result<Content, Refusal> {
+        let namespace = self.call.namespace;
         let name = required_name(request.queue_name.as_deref())?;
         let kind = name::check(name)?;
         let asked = request.attributes.unwrap_or_default();
@@ -40,14 +42,14 @@ impl<E: Engine> Door<'_, E> {
                 attributes::apply(&mut same, &asked, &context)?;
                 return match attributes::first_difference(&queue.config, &same) {
                     Some(attribute) => Err(attributes::exists(&attribute).into()),
-                    None => Ok(self.url(&queue)),
+                    None => Ok(self.answer(&Answer::QueueUrl(&self.url(&queue)))),
                 };
             }
             let (name, config, tags) = (name.to_owned(), config.clone(), tags.clone());
             let command = Command::CreateQueue { namespace, name, kind, config, tags, seed: rand::random() };
             match call(&self.app.engine, command).await {
                 Ok(answered) => match answered.reply {
-                    Reply::Queue { queue, .. } => return Ok(self.url(&queue)),
+                    Reply::Queue { queue, .. } => return Ok(self.answer(&Answer::QueueUrl(&self.url(&queue)))),
                     _ => return Err(Fault::internal().into()),
                 },
                 // Somebody else was first: what they created is compared.
@@ -58,29 +60,28 @@ impl<E: Engine> Door<'_, E> {
         Err(engine_fault(&Error::Stale { version: 0 }).into())
     }
 
-    pub(super) fn queue_url(&self, request: &GetQueueUrl<'_>) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn queue_url(&self, request: &GetQueueUrl<'_>) -> Result<Content, Refusal> {
         let name = required_name(request.queue_name.as_deref())?;
         let namespace = match request.owner.as_deref() {
             Some(owner) => account_id(owner).ok_or_else(Fault::no_queue)?,
-            None => self.app.config.namespace,
+            None => self.call.namespace,
         };
         let queue = self.app.engine.find(namespace, name).ok_or_else(Fault::no_queue)?;
-        Ok(self.url(&queue))
+        Ok(self.answer(&Answer::QueueUrl(&self.url(&queue))))
     }
 
-    pub(super) fn list_queues(&self, request: &ListQueues<'_>) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn list_queues(&self, request: &ListQueues<'_>) -> Result<Content, Refusal> {
         let page = Page::of(request)?;
-        let namespace = self.app.config.namespace;
+        let namespace = self.call.namespace;
         let mut queues = self.app.engine.list(namespace, page.prefix, page.after.as_deref(), page.max + 1);
         let more = queues.len() > page.max;
         queues.truncate(page.max);
         let token = queues.last().filter(|_| more && page.continues).map(|queue| Page::token(&queue.name));
-        let urls: Vec<String> =
-            queues.iter().map(|queue| String::from_utf8_lossy(&self.push_url(queue)).into_owned()).collect();
-        Ok(json::list_queues(&urls, token.as_deref()))
+        let urls: Vec<String> = queues.iter().map(|queue| self.url(queue)).collect();
+        Ok(self.answer(&Answer::Queues { urls: &urls, next_token: token.as_deref(), sources: false }))
     }
 
-    pub(super) async fn queue_attributes(&self, request: GetQueueAttributes<'_>) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn queue_attributes(&self, request: GetQueueAttributes<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         let names = request.attribute_names.unwrap_or_default();
         let wanted = Wanted::of(&names)?;
@@ -92,13 +93,13 @@ impl<E: Engine> Door<'_, E> {
         } else {
             (queue, Counters::default())
         };
-        Ok(json::queue_attributes(&attributes::list(&queue, counters, &self.app.config.region, &wanted)))
+        let attributes = attributes::list(&queue, counters, &self.app.config.region, &wanted);
+        Ok(self.answer(&Answer::Attributes(&attributes)))
     }
 
-    pub(super) async fn set_queue_attributes(&self, request: SetQueueAttributes<'_>) -> Result<Bytes, Refusal> {
-        for _ in 0..TRIES {
-            let queue = self.queue(request.queue_url.as_ref())?;
-            let asked = request.attributes.as_ref().ok_or_else(|| Fault::missing("Attributes"))?;
+    pub(super) async fn set_queue_attributes(&self, request: &SetQueueAttributes<'_>) -> Result<Content, Refusal> {
+        let asked = request.attributes.as_ref().ok_or_else(|| Fault::missing("Attributes"))?;
+        self.reconfigure(request.queue_url.as_ref(), |queue, config| {
             let find = self.finder(queue.namespace);
             let context = Context {
                 namespace: queue.namespace,
@@ -107,14 +108,27 @@ impl<E: Engine> Door<'_, E> {
                 find: &find,
                 creating: false,
             };
+            attributes::apply(config, asked, &context)
+        })
+        .await
+    }
+
+    /// Changes the configuration of a queue: `change` is asked again where another change comes between.
+    pub(super) async fn reconfigure(
+        &self,
+        url: Option<&Text<'_>>,
+        change: impl Fn(&Queue, &mut Config) -> Result<(), Fault>,
+    ) -> Result<Content, Refusal> {
+        for _ in 0..TRIES {
+            let queue = self.queue(url)?;
             let mut config = queue.config.clone();
-            attributes::apply(&mut config, asked, &context)?;
+            change(&queue, &mut config)?;
             if config == queue.config {
-                return Ok(NOTHING);
+                return Ok(self.answer(&Answer::Done));
             }
             let command = Command::ConfigureQueue { queue: queue.id, version: queue.version, config };
             match call(&self.app.engine, command).await {
-                Ok(_) => return Ok(NOTHING),
+                Ok(_) => return Ok(self.answer(&Answer::Done)),
                 Err(Refused::Engine(Error::Stale { .. })) => {}
                 Err(refused) => return Err(Refusal::of(refused)),
             }
@@ -122,16 +136,16 @@ impl<E: Engine> Door<'_, E> {
         Err(engine_fault(&Error::Stale { version: 0 }).into())
     }
 
-    pub(super) async fn delete_queue(&self, request: OnQueue<'_>) -> Result<Bytes, Refusal> {
+    pub(super) async fn delete_queue(&self, request: &OnQueue<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         self.call(Command::DeleteQueue { queue: queue.id }).await?;
-        Ok(NOTHING)
+        Ok(self.answer(&Answer::Done))
     }
 
-    pub(super) async fn purge_queue(&self, request: OnQueue<'_>) -> Result<Bytes, Refusal> {
+    pub(super) async fn purge_queue(&self, request: &OnQueue<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         self.call(Command::PurgeQueue { queue: queue.id }).await?;
-        Ok(NOTHING)
+        Ok(self.answer(&Answer::Done))
     }
 
     /// Looks up a queue by its name.
@@ -139,23 +153,19 @@ impl<E: Engine> Door<'_, E> {
         move |name| self.app.engine.find(namespace, name)
     }
 
-    fn url(&self, queue: &Arc<Queue>) -> Vec<u8> {
-        json::queue_url(&self.push_url(queue))
-    }
-
     /// The URL of a queue, as configured or as the caller sees this server.
-    fn push_url(&self, queue: &Queue) -> Vec<u8> {
+    pub(super) fn url(&self, queue: &Queue) -> String {
         let config = &self.app.config;
         let mut url = Vec::with_capacity(128);
         if let Some(public) = &config.public_url {
             name::push_url(&mut url, &public.scheme, &public.host, queue.namespace, &queue.name);
-            return url;
+        } else {
+            let listen = config.listen.to_string();
+            let host = self.call.host.filter(|host| is_host(host)).unwrap_or(&listen);
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            name::push_url(&mut url, scheme, host, queue.namespace, &queue.name);
         }
-        let listen = config.listen.to_string();
-        let host = self.host.filter(|host| is_host(host)).unwrap_or(&listen);
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
-        name::push_url(&mut url, scheme, host, queue.namespace, &queue.name);
-        url
+        String::from_utf8_lossy(&url).into_owned()
     }
 }
 

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use weir_aws::Fault;
 use weir_aws::sqs::received::{ReceivedMessage, Selection};
 use weir_aws::sqs::request::ReceiveMessage;
-use weir_aws::sqs::{RECEIVE_BYTES_MAX, json, visibility_ms, wait_ms};
+use weir_aws::sqs::{Answer, RECEIVE_BYTES_MAX, visibility_ms, wait_ms};
 use weir_core::api::{Command, Delivery, Queue, Reply};
 use weir_shard::Answered;
 
@@ -71,7 +71,7 @@ impl<E: Engine> Door<'_, E> {
                 }
             }
         }
-        let body = json::received(&messages);
+        let body = self.call.protocol.answer(self.call.operation, &Answer::Received(&messages), self.call.request_id);
         if messages.is_empty() {
             return body.into();
         }

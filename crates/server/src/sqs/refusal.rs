@@ -1,7 +1,7 @@
 //! Refusals: the engine's and the shard's errors as AWS's.
 
 use hyper::StatusCode;
-use weir_aws::sqs::{json, receipt};
+use weir_aws::sqs::{Protocol, receipt};
 use weir_aws::{Code, Fault};
 use weir_core::api::Error;
 use weir_shard::Refused;
@@ -53,12 +53,15 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn into_reply(self) -> Reply {
+    /// The response, by the protocol of the request.
+    pub(crate) fn into_reply(self, protocol: Protocol, request_id: &str) -> Reply {
         let code = self.fault.code;
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = Reply::new(status, json::CONTENT_TYPE, json::error(&self.fault));
-        let side = if code.is_sender() { "Sender" } else { "Receiver" };
-        reply.query_error = Some(format!("{};{side}", code.query_code()));
+        let mut reply = Reply::new(status, protocol.content_type(), protocol.error(&self.fault, request_id));
+        if protocol == Protocol::Json {
+            let side = if code.is_sender() { "Sender" } else { "Receiver" };
+            reply.query_error = Some(format!("{};{side}", code.query_code()));
+        }
         reply.retry_after_s = self.retry_after_s;
         reply.closes = self.closes;
         reply

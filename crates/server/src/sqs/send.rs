@@ -3,7 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 use weir_aws::sqs::message::{Digests, Origin, prepare};
 use weir_aws::sqs::request::{SendMessage, SendMessageBatch};
-use weir_aws::sqs::{batch_ids, check_batch, json};
+use weir_aws::sqs::{Answer, batch_ids, check_batch};
 use weir_aws::{Code, Fault};
 use weir_core::api::{Command, Error, Kind, NewMessage, Reply, Sent};
 
@@ -11,6 +11,7 @@ use super::batch::outcome_of_none;
 use super::refusal::{Refusal, engine_fault};
 use super::{Door, call};
 use crate::engine::Engine;
+use crate::http::Content;
 use weir_shard::Refused;
 
 /// How often a send is prepared anew when its queue is reconfigured meanwhile.
@@ -20,7 +21,7 @@ const TRIES: usize = 8;
 type Entry = Result<Digests, Fault>;
 
 impl<E: Engine> Door<'_, E> {
-    pub(super) async fn send(&self, request: SendMessage<'_>) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn send(&self, request: SendMessage<'_>) -> Result<Content, Refusal> {
         for _ in 0..TRIES {
             let queue = self.queue(request.queue_url.as_ref())?;
             let prepared = prepare(&request.message, Origin::Single, &queue, &self.app.config.limits, uuid())?;
@@ -28,12 +29,13 @@ impl<E: Engine> Door<'_, E> {
             let Some(sent) = self.hand_over(&queue, messages).await? else { continue };
             let sent = sent.into_iter().next().ok_or_else(Fault::internal)?;
             let sent = sent.map_err(|error| engine_fault(&error))?;
-            return Ok(json::send(&sent, &prepared.digests, queue.kind == Kind::Fifo));
+            let (digests, fifo) = (&prepared.digests, queue.kind == Kind::Fifo);
+            return Ok(self.answer(&Answer::Sent { sent: &sent, digests, fifo }));
         }
         Err(engine_fault(&Error::Stale { version: 0 }).into())
     }
 
-    pub(super) async fn send_batch(&self, request: SendMessageBatch<'_>) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn send_batch(&self, request: SendMessageBatch<'_>) -> Result<Content, Refusal> {
         let limits = &self.app.config.limits;
         for _ in 0..TRIES {
             let queue = self.queue(request.queue_url.as_ref())?;
@@ -65,7 +67,7 @@ impl<E: Engine> Door<'_, E> {
                 sent.map(|sent| (sent, digests)).map_err(|error| engine_fault(&error))
             });
             let entries: Vec<_> = ids.into_iter().zip(outcomes).collect();
-            return Ok(json::send_batch(&entries, queue.kind == Kind::Fifo));
+            return Ok(self.answer(&Answer::SentBatch { entries: &entries, fifo: queue.kind == Kind::Fifo }));
         }
         Err(engine_fault(&Error::Stale { version: 0 }).into())
     }

@@ -1,33 +1,33 @@
 //! `DeleteMessage`, `ChangeMessageVisibility`, and their batch forms.
 
-use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 use weir_aws::Fault;
 use weir_aws::sqs::request::{
     ChangeMessageVisibility, ChangeMessageVisibilityBatch, DeleteMessage, DeleteMessageBatch, Text,
 };
-use weir_aws::sqs::{batch_ids, check_batch, json, receipt, visibility_ms};
+use weir_aws::sqs::{Answer, batch_ids, check_batch, receipt, visibility_ms};
 use weir_core::api::{Command, Error, Handle, Queue, Reply};
 
 use super::batch::outcome_of_none;
 use super::refusal::settle_fault;
-use super::{Door, NOTHING, Refusal};
+use super::{Door, Refusal};
 use crate::engine::Engine;
+use crate::http::Content;
 
 type Outcomes = SmallVec<[Result<(), Error>; 1]>;
 
 impl<E: Engine> Door<'_, E> {
-    pub(super) async fn delete(&self, request: DeleteMessage<'_>) -> Result<Bytes, Refusal> {
+    pub(super) async fn delete(&self, request: DeleteMessage<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         let text = required_handle(request.receipt_handle.as_ref())?;
         let handle = receipt::decode(queue.id, text)?;
         let outcomes = self.settle(Command::Delete { queue: queue.id, handles: smallvec![handle] }).await?;
         let outcome = outcomes.into_iter().next().unwrap_or_else(outcome_of_none);
         deleted(outcome, text)?;
-        Ok(NOTHING)
+        Ok(self.answer(&Answer::Done))
     }
 
-    pub(super) async fn delete_batch(&self, request: DeleteMessageBatch<'_>) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn delete_batch(&self, request: DeleteMessageBatch<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         let entries = check_batch(request.entries.as_ref(), "DeleteMessageBatch", &self.app.config.limits)?;
         let ids = batch_ids(entries.iter().map(|entry| &entry.id))?;
@@ -45,10 +45,10 @@ impl<E: Engine> Door<'_, E> {
             deleted(outcomes.next().unwrap_or_else(outcome_of_none), text)
         });
         let entries: Vec<_> = ids.into_iter().zip(settled).collect();
-        Ok(json::delete_batch(&entries))
+        Ok(self.answer(&Answer::SettledBatch(&entries)))
     }
 
-    pub(super) async fn change_visibility(&self, request: ChangeMessageVisibility<'_>) -> Result<Bytes, Refusal> {
+    pub(super) async fn change_visibility(&self, request: ChangeMessageVisibility<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         let text = required_handle(request.receipt_handle.as_ref())?;
         let ms = self.timeout(request.visibility_timeout)?;
@@ -57,13 +57,13 @@ impl<E: Engine> Door<'_, E> {
         let outcomes = self.settle(Command::ChangeVisibility { queue: queue.id, changes }).await?;
         let outcome = outcomes.into_iter().next().unwrap_or_else(outcome_of_none);
         changed(outcome, text)?;
-        Ok(NOTHING)
+        Ok(self.answer(&Answer::Done))
     }
 
     pub(super) async fn change_visibility_batch(
         &self,
         request: ChangeMessageVisibilityBatch<'_>,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         let entries = check_batch(request.entries.as_ref(), "ChangeMessageVisibilityBatch", &self.app.config.limits)?;
         let ids = batch_ids(entries.iter().map(|entry| &entry.id))?;
@@ -85,7 +85,7 @@ impl<E: Engine> Door<'_, E> {
             changed(outcomes.next().unwrap_or_else(outcome_of_none), text)
         });
         let entries: Vec<_> = ids.into_iter().zip(settled).collect();
-        Ok(json::change_visibility_batch(&entries))
+        Ok(self.answer(&Answer::SettledBatch(&entries)))
     }
 
     async fn settle(&self, command: Command) -> Result<Outcomes, Refusal> {
