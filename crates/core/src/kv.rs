@@ -121,6 +121,14 @@ pub fn family(key: &[u8]) -> &[u8] {
     key.get(..end.unwrap_or(key.len())).unwrap_or(key)
 }
 
+/// Whether the keys of a [`family`] are hashes of what callers name, most of which are asked for and not there: a store
+/// does well to know of them what is absent.
+pub fn is_hashed(family: &[u8]) -> bool {
+    let component = |at: usize| family.get(at).map(|&len| at + 1 + usize::from(len));
+    let kind = component(0).and_then(component).and_then(|kind_at| family.get(kind_at));
+    matches!(kind, Some(&crate::keys::LANE | &crate::keys::DEDUP))
+}
+
 const PUT: u8 = 1;
 const PUT_BULK: u8 = 2;
 const DELETE: u8 = 3;

@@ -78,6 +78,7 @@ impl<D: Disk> Checkpoint<D> {
             Some(digest) => digest,
             None => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
         };
+        let mut filters = self.base.filters.clone();
         let families = self.shared.tables.write_over(&self.base, mark, &mut |rows, touched| {
             for (from, to) in self.layer.masks.iter() {
                 let inside = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
@@ -90,9 +91,12 @@ impl<D: Disk> Checkpoint<D> {
             for key in self.layer.map.keys() {
                 touch(touched, key);
             }
-            packing::apply(rows, self.layer.map.iter(), &mut |entry, value| self.value(entry, value))
+            packing::apply(rows, self.layer.map.iter(), &mut |entry, value| self.value(entry, value))?;
+            filters.take(&self.layer, touched, rows, |family| !self.base.has_family(family))
         })?;
-        let snapshot = self.shared.tables.snapshot(Some(families))?;
+        let mut snapshot = self.shared.tables.snapshot(Some(families))?;
+        filters.retain(|family| snapshot.has_family(family));
+        snapshot.filters = filters;
         Ok(CheckpointDone { snapshot })
     }
 

@@ -14,6 +14,8 @@ mod checkpoint;
 mod close;
 mod error;
 mod file_disk;
+mod filter;
+mod filters;
 mod format;
 mod group;
 mod layer;

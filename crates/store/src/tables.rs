@@ -10,6 +10,7 @@ use weir_core::kv::{Key, family, prefix_end};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
+use crate::filters::Filters;
 use crate::layer::Value;
 use crate::pages::Pages;
 use crate::windows::Row;
@@ -29,6 +30,12 @@ pub(crate) const BULK: u8 = 1;
 pub(crate) type Families = BTreeMap<Key, Key>;
 
 type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// Whether a family is among these.
+pub(crate) fn has_family(families: &Families, prefix: &[u8]) -> bool {
+    let first = families.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded)).next();
+    first.is_some_and(|(min, _)| min.starts_with(prefix))
+}
 
 /// What the tables are the state of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +71,8 @@ pub(crate) struct Snapshot {
     tables: Arc<Tables>,
     pub(crate) mark: Mark,
     pub(crate) families: Arc<Families>,
+    /// Which keys of families of hashes have no row.
+    pub(crate) filters: Filters,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -150,7 +159,13 @@ impl Tables {
             Some(families) => families,
             None => all_families(&rows)?,
         };
-        Ok(Snapshot { tables: Arc::clone(self), rows: RwLock::new(Arc::new(rows)), mark, families: Arc::new(families) })
+        Ok(Snapshot {
+            tables: Arc::clone(self),
+            rows: RwLock::new(Arc::new(rows)),
+            mark,
+            families: Arc::new(families),
+            filters: Filters::default(),
+        })
     }
 }
 
@@ -254,7 +269,12 @@ impl Snapshot {
             return false;
         }
         let around = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
-        around.is_some_and(|(_, max)| max.as_slice() >= key)
+        around.is_some_and(|(_, max)| max.as_slice() >= key) && self.filters.may_hold(key)
+    }
+
+    /// Whether the tables hold rows of a family.
+    pub(crate) fn has_family(&self, prefix: &[u8]) -> bool {
+        has_family(&self.families, prefix)
     }
 
     /// Whether the tables may hold a row between `from` and `to`.
