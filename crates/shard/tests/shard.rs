@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use weir_core::api::*;
 use weir_shard::{Answer, Answered, OpenShardError, Refused, Shard};
-use weir_store::disk::Disk;
+use weir_store::disk::{Disk, DiskFile};
 use weir_store::{FileDisk, MemoryDisk, OpenError, Options};
 
 type Responder = Box<dyn FnOnce(Answer) + Send>;
@@ -201,4 +201,27 @@ fn a_copy_that_outlives_its_shard_keeps_the_directory_locked() {
     assert!(matches!(error, OpenShardError::Store(OpenError::Locked)), "{error}");
     drop(backup);
     Client::open(disk, tiny()).shard.close();
+}
+
+#[test]
+fn a_payload_that_changed_on_the_disk_while_it_was_served_is_never_delivered() {
+    let disk = MemoryDisk::new();
+    let client = Client::open(disk.clone(), Options { body_cache_bytes: 0, ..tiny() });
+    let queue = client.create("a");
+    let text = "needle ".repeat(40);
+    client.send(queue, &text);
+    let mut found = 0;
+    for name in disk.names() {
+        // A spare segment may be renamed meanwhile; it holds nothing.
+        let Ok(file) = disk.open(&name, false) else { continue };
+        let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("a small file")];
+        file.read_at(&mut bytes, 0).expect("its content");
+        if let Some(at) = bytes.windows(text.len()).position(|window| window == text.as_bytes()) {
+            file.write_at(b"N", at as u64).expect("written");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1, "the payload is in the log");
+    assert!(matches!(client.ask(receive(queue, 1, 0)), Err(Refused::Poisoned { .. })));
+    client.shard.close();
 }
