@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::engine::{Engine, Undelivered};
 use crate::metrics::Metrics;
@@ -14,6 +15,7 @@ pub(crate) struct App<E> {
     pub(crate) config: Config,
     /// What connections are accepted with, unless they are plain.
     pub(crate) tls: Option<Tls>,
+    pub(crate) access: Access,
     pub(crate) engine: E,
     pub(crate) metrics: Metrics,
     /// Receivers that wait.

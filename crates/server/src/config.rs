@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir_aws::sqs::Limits;
 use weir_core::api::Namespace;
 
+use crate::access::AccessKey;
 use crate::tls::TlsFiles;
 
 /// Configuration of the server.
@@ -16,6 +17,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether to listen where others can reach it although nothing tells who may. Default no.
     pub insecure: bool,
+    /// The keys that requests must be signed with. Default none: whoever reaches the server may do everything.
+    pub keys: Vec<AccessKey>,
     /// Certificate and key, if TLS is spoken; then nothing else is. Default none.
     pub tls: Option<TlsFiles>,
     /// Scheme and host of the queue URLs that are handed out. Default: that of the connection, and the host that was asked.
@@ -60,6 +63,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9324)),
             insecure: false,
+            keys: Vec::new(),
             tls: None,
             public_url: None,
             body_bytes_max: 17 << 20,
@@ -93,7 +97,11 @@ impl Config {
     /// Refuses addresses that others can reach, unless that is asked for.
     pub fn check_listen(&self) -> Result<(), Unsafe> {
         let ip = self.listen.ip().to_canonical();
-        if ip.is_loopback() || self.insecure { Ok(()) } else { Err(Unsafe { listen: self.listen }) }
+        if ip.is_loopback() || self.insecure || !self.keys.is_empty() {
+            Ok(())
+        } else {
+            Err(Unsafe { listen: self.listen })
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: rules of the queues (`weir-core`), the wire forms of AWS (`weir-aws`), and files.
 
+mod access;
 mod app;
 mod config;
 mod engine;
@@ -15,6 +16,7 @@ mod server;
 mod sqs;
 mod tls;
 
+pub use access::{AccessKey, Role};
 pub use config::{Config, PublicUrl, Unsafe};
 pub use engine::{BackupError, Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use weir_core::api::{Command, Handle, QueueId};
 use weir_shard::Refused;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -59,8 +60,10 @@ impl<E: Engine> Server<E> {
         let listener = TcpListener::bind(config.listen).await?;
         let (stop, stopping) = watch::channel(false);
         let (undelivered, returned) = mpsc::unbounded_channel();
+        let access = Access::new(&config.keys, config.namespace);
         let app = Arc::new(App {
             config,
+            access,
             tls,
             engine,
             metrics: Metrics::default(),

@@ -16,8 +16,9 @@ use weir_aws::Fault;
 use weir_aws::sqs::name::Address;
 use weir_aws::sqs::request::Text;
 use weir_aws::sqs::{Answer, AnyRequest, Operation, Protocol};
-use weir_core::api::{Command, Namespace, Queue, Reply};
+use weir_core::api::{Command, Queue, Reply};
 
+use crate::access::Caller;
 use crate::app::App;
 use crate::engine::{Engine, call};
 use crate::http::Content;
@@ -41,8 +42,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request_id: &'a str,
     /// The host that the caller knows this server by.
     pub(crate) host: Option<&'a str>,
-    /// Where queues are that are named without a namespace.
-    pub(crate) namespace: Namespace,
+    /// Who asks.
+    pub(crate) caller: Caller,
 }
 
 /// Carries out a request and returns the body of its answer.
@@ -51,6 +52,7 @@ pub(crate) async fn serve<E: Engine>(
     call: &Call<'_>,
     request: AnyRequest<'_>,
 ) -> Result<Content, Refusal> {
+    call.caller.check(call.operation)?;
     let door = Door { app, call };
     match request {
         AnyRequest::SendMessage(request) => door.send(request).await,
@@ -86,7 +88,8 @@ impl<E: Engine> Door<'_, E> {
     fn queue(&self, url: Option<&Text<'_>>) -> Result<Arc<Queue>, Fault> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| Fault::missing("QueueUrl"))?;
         let address = Address::parse(url)?;
-        let namespace = address.namespace.unwrap_or(self.call.namespace);
+        let namespace = address.namespace.unwrap_or(self.call.caller.namespace);
+        self.call.caller.check_namespace(namespace)?;
         self.app.engine.find(namespace, address.name).ok_or_else(Fault::no_queue)
     }
 

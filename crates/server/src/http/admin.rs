@@ -1,4 +1,4 @@
-//! What an operator asks of the running server. Served to this machine only, as everything is without keys.
+//! What an operator asks of the running server. With keys, only to administrators.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,9 +30,14 @@ pub(crate) async fn backup<E: Engine>(app: &Arc<App<E>>, request: Request<Incomi
     if !json {
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json");
     }
-    let Ok(bytes) = body::read(request.into_body(), &app.config, &app.bodies_bytes).await else {
+    let (head, incoming) = request.into_parts();
+    let Ok(bytes) = body::read(incoming, &app.config, &app.bodies_bytes).await else {
         return problem(StatusCode::BAD_REQUEST, "the body is too long, too slow or broken");
     };
+    let allowed = app.access.caller(&head, &bytes).and_then(|caller| caller.check_admin("a backup"));
+    if let Err(fault) = allowed {
+        return problem(StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::FORBIDDEN), &fault.message);
+    }
     let directory = match serde_json::from_slice::<Backup>(&bytes) {
         Ok(Backup { directory }) if directory.is_absolute() => directory,
         Ok(_) => return problem(StatusCode::BAD_REQUEST, "directory: must be an absolute path"),

@@ -73,8 +73,8 @@ async fn serve<E: Engine>(
 ) -> Result<Content, Refusal> {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(head.uri.authority().map(Authority::as_str));
-    let namespace = app.config.namespace;
-    let call = |operation| Call { protocol, operation, request_id, host, namespace };
+    let caller = app.access.caller(head, body)?;
+    let call = |operation| Call { protocol, operation, request_id, host, caller };
     match protocol {
         Protocol::Json => {
             let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);

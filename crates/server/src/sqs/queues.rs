@@ -21,7 +21,7 @@ const TRIES: usize = 256;
 
 impl<E: Engine> Door<'_, E> {
     pub(super) async fn create_queue(&self, request: CreateQueue<'_>) -> Result<Content, Refusal> {
-        let namespace = self.call.namespace;
+        let namespace = self.call.caller.namespace;
         let name = required_name(request.queue_name.as_deref())?;
         let kind = name::check(name)?;
         let asked = request.attributes.unwrap_or_default();
@@ -64,15 +64,16 @@ impl<E: Engine> Door<'_, E> {
         let name = required_name(request.queue_name.as_deref())?;
         let namespace = match request.owner.as_deref() {
             Some(owner) => account_id(owner).ok_or_else(Fault::no_queue)?,
-            None => self.call.namespace,
+            None => self.call.caller.namespace,
         };
+        self.call.caller.check_namespace(namespace)?;
         let queue = self.app.engine.find(namespace, name).ok_or_else(Fault::no_queue)?;
         Ok(self.answer(&Answer::QueueUrl(&self.url(&queue))))
     }
 
     pub(super) fn list_queues(&self, request: &ListQueues<'_>) -> Result<Content, Refusal> {
         let page = Page::of(request)?;
-        let namespace = self.call.namespace;
+        let namespace = self.call.caller.namespace;
         let mut queues = self.app.engine.list(namespace, page.prefix, page.after.as_deref(), page.max + 1);
         let more = queues.len() > page.max;
         queues.truncate(page.max);
