@@ -10,6 +10,7 @@ mod app;
 mod config;
 mod engine;
 mod figures;
+pub mod filter;
 mod http;
 mod metrics;
 mod server;
