@@ -121,13 +121,12 @@ def test_a_backup_of_a_serving_store_holds_what_was_acknowledged_and_can_be_serv
     queue = weir.sqs().create_queue(QueueName="checked")["QueueUrl"]
     send(weir.sqs(), queue, *(f"body {n}." for n in range(100)))
     copy = tmp_path / "copy"
-    address = f"127.0.0.1:{weir.port}"
-    copied = tool("store", "backup", copy, "--server", address)
+    copied = tool("store", "backup", copy, "--url", weir.url)
     assert copied.returncode == 0, copied.stdout + copied.stderr
     send(weir.sqs(), queue, "later")
     assert weir.get("/health/ready")[0] == 200
 
-    again = tool("store", "backup", copy, "--server", address)
+    again = tool("store", "backup", copy, "--url", weir.url)
     assert again.returncode == 1 and "not empty" in again.stderr, again.stderr
     assert tool("store", "check", copy).returncode == 0
     copied_weir = Weir(copy).start()
@@ -138,7 +137,7 @@ def test_a_backup_of_a_serving_store_holds_what_was_acknowledged_and_can_be_serv
 
 
 def test_a_backup_needs_a_server_and_a_whole_request(own_weir, tmp_path):
-    assert tool("store", "backup", tmp_path / "copy", "--server", "127.0.0.1:1").returncode == 1
+    assert tool("store", "backup", tmp_path / "copy", "--url", "http://127.0.0.1:1").returncode == 8
     weir = own_weir()
     url = weir.url + "/v1/admin/backup"
     for headers, body, status in [

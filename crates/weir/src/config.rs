@@ -23,6 +23,7 @@ mod show;
 mod size;
 mod tree;
 
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use flags::Flags;
 pub(crate) use problem::Problems;
 pub(crate) use resolve::Resolved;
@@ -31,6 +32,12 @@ pub(crate) use tree::{Enforce, LogFormat, LogSettings, Settings};
 /// Finds out what holds, by `flags` and the process's environment.
 pub(crate) fn resolve(flags: &Flags) -> Result<Resolved, problem::Problems> {
     resolve::resolve(flags, &environment::Environment::of_process())
+}
+
+/// Whether a setting is called so.
+#[cfg(test)]
+pub(crate) fn is_setting(path: &str) -> bool {
+    tree::keys().any(|key| key.path == path)
 }
 
 /// What files of the repository are made of.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::command_line;
 use crate::config::generated as config;
 
 fn check(path: &str, text: &str) {
@@ -28,4 +29,9 @@ fn the_sample_file_is_current() {
 #[test]
 fn the_schema_of_the_configuration_is_current() {
     check("docs/weir.schema.json", &config::schema());
+}
+
+#[test]
+fn the_page_about_the_command_line_is_current() {
+    check("docs/command-line.md", &command_line::page());
 }

@@ -1,12 +1,21 @@
 //! The program: a server and its tools.
 
+mod arguments;
 mod backup;
+mod client;
+#[cfg(test)]
+mod command_line;
+mod completions;
 mod config;
 mod exit;
 #[cfg(test)]
 mod generated;
 mod log;
 mod output;
+mod queue;
+mod receive;
+mod redrive;
+mod send;
 mod serve;
 mod store;
 
@@ -26,18 +35,34 @@ struct Arguments {
 enum Command {
     /// Serves queues over HTTP until it is told to end (SIGTERM or SIGINT).
     Serve(config::Flags),
+    /// Lists, creates, shows, changes, purges and deletes queues of a running server.
+    #[command(subcommand)]
+    Queue(queue::Command),
+    /// Sends messages.
+    Send(Box<send::Arguments>),
+    /// Receives messages.
+    Receive(receive::Arguments),
+    /// Moves messages of a dead-letter queue back to where they came from, or elsewhere.
+    Redrive(redrive::Arguments),
     /// Looks after a data directory.
     #[command(subcommand)]
     Store(store::Command),
     /// Checks, shows and explains the configuration of a server.
     #[command(subcommand)]
     Config(config::command::Command),
+    /// Prints a script that completes our commands in a shell.
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Queue(command) => queue::run(command),
+        Command::Send(arguments) => send::run(&arguments),
+        Command::Receive(arguments) => receive::run(&arguments),
+        Command::Redrive(arguments) => redrive::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::Store(command) => store::run(command),
         Command::Config(command) => config::command::run(command),
     };

@@ -4,7 +4,7 @@ mod table;
 mod text;
 
 pub(crate) use table::Table;
-pub(crate) use text::clean;
+pub(crate) use text::{clean, counted, stamp};
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};

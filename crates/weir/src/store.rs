@@ -1,8 +1,6 @@
 //! `weir store`: looking after a data directory that no server has open.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,7 +8,8 @@ use anyhow::Context;
 use clap::Subcommand;
 use weir_store::{Cut, FileDisk, Options, Report};
 
-use crate::{backup, exit};
+use crate::client::ServerArguments;
+use crate::{backup, exit, output};
 
 /// Subcommands of `weir store`.
 #[derive(Debug, Subcommand)]
@@ -33,9 +32,8 @@ pub(crate) enum Command {
     Backup {
         /// Where to: a directory that is empty or absent.
         dir: PathBuf,
-        /// Address and port of the server.
-        #[arg(long, env = "WEIR_SERVER", default_value = "127.0.0.1:9324")]
-        server: SocketAddr,
+        #[command(flatten)]
+        server: ServerArguments,
     },
 }
 
@@ -45,22 +43,22 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check { dir } => {
             let report = weir_store::check(&open(&dir)?, &options).with_context(|| about("check", &dir))?;
-            say(&describe(&report))?;
+            output::say(&describe(&report))?;
             Ok(if report.damage.is_empty() { ExitCode::SUCCESS } else { exit::DAMAGED.into() })
         }
         Command::Backup { dir, server } => {
             let directory = std::path::absolute(&dir).with_context(|| about("back up to", &dir))?;
-            let copied = backup::ask(server, &directory)?;
-            say(&format!("copied to {}: {copied}\n", directory.display()))?;
+            let copied = backup::ask(&server.client()?, &directory).context("no copy was made")?;
+            output::say(&format!("copied to {}: {copied}\n", directory.display()))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Repair { dir, yes: false } => {
             let cuts = weir_store::plan_repair(&open(&dir)?, &options).with_context(|| about("check", &dir))?;
             if cuts.is_empty() {
-                say("nothing is damaged\n")?;
+                output::say("nothing is damaged\n")?;
                 return Ok(ExitCode::SUCCESS);
             }
-            say(&format!(
+            output::say(&format!(
                 "a repair would do this:\n{}run it again with --yes to do so; take a copy first\n",
                 list(&cuts)
             ))?;
@@ -69,7 +67,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Repair { dir, yes: true } => {
             let cuts = weir_store::repair(&open(&dir)?, &options).with_context(|| about("repair", &dir))?;
             let done = if cuts.is_empty() { "nothing is damaged\n" } else { "repaired:\n" };
-            say(&format!("{done}{}", list(&cuts)))?;
+            output::say(&format!("{done}{}", list(&cuts)))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -83,11 +81,6 @@ fn open(dir: &Path) -> anyhow::Result<FileDisk> {
 
 fn about(action: &str, dir: &Path) -> String {
     format!("cannot {action} {}", dir.display())
-}
-
-/// Writes to standard output, which is where the result of a tool goes.
-fn say(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write the result")
 }
 
 fn describe(report: &Report) -> String {

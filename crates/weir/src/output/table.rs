@@ -24,7 +24,6 @@ impl Table {
     }
 
     /// Aligns columns at their right, as numbers are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "settings are no numbers"))]
     pub(crate) fn right(mut self, columns: &[usize]) -> Self {
         self.right = columns.to_vec();
         self

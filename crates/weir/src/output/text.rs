@@ -1,4 +1,4 @@
-//! Texts of others, as people read them.
+//! Texts of others, and moments, as people read them.
 
 use std::fmt::Write as _;
 
@@ -20,6 +20,32 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
+/// A number of things: `1 message`, `2 messages`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A moment in milliseconds since the epoch as `2026-01-31T08:05:09Z`.
+pub(crate) fn stamp(ms: u64) -> String {
+    let (days, in_day) = (ms / 86_400_000, ms / 1_000 % 86_400);
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", in_day / 3_600, in_day / 60 % 60, in_day % 60)
+}
+
+/// Year, month and day of a day since the epoch, in the Gregorian calendar. A year starts in March here, so that the
+/// day that some years have more comes last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +54,18 @@ mod tests {
     fn a_text_cannot_steer_the_terminal() {
         assert_eq!(clean("a\u{1b}[31mb\n\tc\u{202e}"), "a\\u{1b}[31mb\\n\\tc\\u{202e}");
         assert_eq!(clean("größe ✓"), "größe ✓");
+    }
+
+    #[test]
+    fn moments_are_written_in_universal_time() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(stamp(seconds * 1_000), text);
+        }
     }
 }

@@ -1,0 +1,186 @@
+//! Why a server did not do what it was asked, and what to do about it.
+
+use serde_json::Value;
+
+use super::text;
+
+/// Why a server did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// No connection.
+    #[error("cannot reach Weir at {url}: {reason}; start it with `weir serve`, or name its URL with --url or WEIR_URL")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A connection, but no answer.
+    #[error("Weir at {url} did not answer: {reason}; it may or may not have done what was asked")]
+    NoAnswer {
+        /// The URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// An answer that is none of Weir's.
+    #[error("what answers at {url} does not speak as Weir does: {reason}; check --url or WEIR_URL")]
+    Strange {
+        /// The URL.
+        url: String,
+        /// What is strange.
+        reason: String,
+    },
+    /// The URL is none.
+    #[error("--url or WEIR_URL: {url:?} is not a URL such as http://127.0.0.1:9324")]
+    BadUrl {
+        /// What was given.
+        url: String,
+    },
+    /// Only one half of an access key.
+    #[error("{set} is set but {missing} is not: set both or neither")]
+    HalfAKey {
+        /// The variable that is set.
+        set: String,
+        /// The one that is not.
+        missing: String,
+    },
+    /// What was named does not exist.
+    #[error("{message} ({code}); `weir queue list` shows the queues")]
+    NotFound {
+        /// AWS's code.
+        code: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// The server does not let this caller do it.
+    #[error(
+        "{message} ({code}); requests are signed with WEIR_ACCESS_KEY_ID and WEIR_SECRET_ACCESS_KEY, which must be a key that the server knows and that may do this"
+    )]
+    Denied {
+        /// AWS's code.
+        code: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// The server cannot do it now.
+    #[error("{message} ({code}); try again in a moment")]
+    Busy {
+        /// AWS's code.
+        code: String,
+        /// The server's sentence.
+        message: String,
+    },
+    /// The server refuses the request as it is.
+    #[error("{message} ({code})")]
+    Refused {
+        /// AWS's code.
+        code: String,
+        /// The server's sentence.
+        message: String,
+    },
+}
+
+/// Codes by which AWS says that the caller may not.
+const DENIED: [&str; 10] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+impl Failure {
+    /// What a refusal in the JSON protocol says.
+    pub(super) fn of_sqs(status: u16, answer: &Value) -> Self {
+        let code = text(answer, "__type").unwrap_or("Unknown");
+        // The JSON protocol puts a namespace before it.
+        let code = code.rsplit('#').next().unwrap_or(code).to_owned();
+        let message = text(answer, "message").or_else(|| text(answer, "Message"));
+        let message = message.map_or_else(|| format!("the server answers with status {status}"), str::to_owned);
+        Self::classify(status, code, message.trim_end_matches('.').to_owned())
+    }
+
+    /// What a refusal of the native API says.
+    pub(super) fn of_native(status: u16, path: &str, body: &[u8]) -> Self {
+        let problem: Option<Value> = serde_json::from_slice(body).ok();
+        let said = |name: &str| problem.as_ref().and_then(|problem| text(problem, name)).map(str::to_owned);
+        let code = said("code").or_else(|| said("__type")).unwrap_or_else(|| format!("status {status}"));
+        match said("detail").or_else(|| said("title")).or_else(|| said("message")) {
+            Some(detail) => Self::classify(status, code, detail),
+            None if matches!(status, 404 | 405) => Self::Refused {
+                code,
+                message: format!("this server does not serve {path}: it may be an older version"),
+            },
+            None => Self::classify(status, code, format!("the server answers with status {status}")),
+        }
+    }
+
+    fn classify(status: u16, code: String, message: String) -> Self {
+        let missing = matches!(
+            code.as_str(),
+            "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" | "ResourceNotFoundException"
+        );
+        if DENIED.contains(&code.as_str()) || status == 401 || (status == 403 && code != "OverLimit") {
+            Self::Denied { code, message }
+        } else if missing || status == 404 {
+            Self::NotFound { code, message }
+        } else if matches!(status, 429 | 503) {
+            Self::Busy { code, message }
+        } else {
+            Self::Refused { code, message }
+        }
+    }
+
+    /// AWS's code, of refusals.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { code, .. }
+            | Self::Denied { code, .. }
+            | Self::Busy { code, .. }
+            | Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(status: u16, code: &str) -> &'static str {
+        let answer = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": "No." });
+        match Failure::of_sqs(status, &answer) {
+            Failure::NotFound { .. } => "not found",
+            Failure::Denied { .. } => "denied",
+            Failure::Busy { .. } => "busy",
+            _ => "refused",
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart_by_their_codes() {
+        assert_eq!(kind(400, "QueueDoesNotExist"), "not found");
+        assert_eq!(kind(400, "ResourceNotFoundException"), "not found");
+        assert_eq!(kind(403, "SignatureDoesNotMatch"), "denied");
+        assert_eq!(kind(400, "AccessDeniedException"), "denied");
+        assert_eq!(kind(403, "OverLimit"), "refused");
+        assert_eq!(kind(503, "ServiceUnavailable"), "busy");
+        assert_eq!(kind(400, "InvalidParameterValueException"), "refused");
+    }
+
+    #[test]
+    fn an_endpoint_that_a_server_lacks_is_named() {
+        let failure = Failure::of_native(404, "/v1/queues/x/redrive", b"no such page\n");
+        assert!(failure.to_string().starts_with("this server does not serve /v1/queues/x/redrive"), "{failure}");
+        let failure = Failure::of_native(404, "/", br#"{"status":404,"code":"queue.not_found","detail":"no queue x"}"#);
+        assert!(failure.to_string().starts_with("no queue x (queue.not_found)"), "{failure}");
+    }
+}

@@ -1,0 +1,54 @@
+//! How a command names a queue.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+/// A queue by its name, or by its URL or ARN, whose last part is its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Queue(String);
+
+impl Queue {
+    /// What a request has as `QueueUrl`: the server takes names too.
+    pub(crate) fn url(&self) -> &str {
+        if self.0.starts_with("arn:") { self.name() } else { &self.0 }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.0.rsplit(['/', ':']).next().unwrap_or(&self.0)
+    }
+
+    /// Whether it keeps an order: the name says so.
+    pub(crate) fn is_fifo(&self) -> bool {
+        is_fifo(self.name())
+    }
+}
+
+/// Whether a queue of this name keeps an order.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "SQS compares it so")]
+pub(crate) fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
+}
+
+impl FromStr for Queue {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_may_be_named_by_its_url_or_its_arn() {
+        let named = |text: &str| text.parse::<Queue>().unwrap();
+        assert_eq!(named("mail").url(), "mail");
+        let url = "http://127.0.0.1:9324/000000000000/mail.fifo";
+        assert_eq!((named(url).url(), named(url).name(), named(url).is_fifo()), (url, "mail.fifo", true));
+        let arn = "arn:aws:sqs:us-east-1:000000000000:mail";
+        assert_eq!((named(arn).url(), named(arn).name()), ("mail", "mail"));
+    }
+}

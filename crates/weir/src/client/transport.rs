@@ -1,0 +1,153 @@
+//! Requests over HTTP.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use ureq::Agent;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::credentials::Credentials;
+use super::failure::Failure;
+use super::signature::{self, Signed};
+use crate::output;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
+/// One server, over connections that are kept.
+#[derive(Debug)]
+pub(super) struct Transport {
+    agent: Agent,
+    /// Without a slash at its end.
+    url: String,
+    /// Host and, if the URL has one, port.
+    host: String,
+    credentials: Option<Credentials>,
+}
+
+impl Transport {
+    pub(super) fn new(url: &str, ca_file: Option<&Path>, credentials: Option<Credentials>) -> anyhow::Result<Self> {
+        let bad = || Failure::BadUrl { url: url.to_owned() };
+        let uri: ureq::http::Uri = url.parse().map_err(|_| bad())?;
+        let host = uri.authority().filter(|_| matches!(uri.scheme_str(), Some("http" | "https"))).ok_or_else(bad)?;
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() || host.as_str().contains('@') {
+            return Err(bad().into());
+        }
+        let roots = match ca_file {
+            Some(path) => trusted(path)?,
+            None if uri.scheme_str() == Some("https") => trusted_by_system()?,
+            None => RootCerts::new_with_certs(&[]),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+        let mut config = Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT))
+            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
+        let name = host.host().trim_matches(['[', ']']);
+        let here = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if here {
+            // A proxy would look for the server on its own machine.
+            config = config.proxy(None);
+        }
+        Ok(Self {
+            agent: config.build().new_agent(),
+            url: url.trim_end_matches('/').to_owned(),
+            host: host.as_str().to_owned(),
+            credentials,
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a request and reads its whole answer: the status and the body.
+    pub(super) fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        let mut request = self.agent.post(format!("{}{path}", self.url)).header("host", &self.host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in self.signed(path, headers, body) {
+            request = request.header(name, value);
+        }
+        let request = request.config().timeout_global(Some(patience)).build();
+        let mut response = request.send(body).map_err(|error| self.failure(&error))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        Ok((status, body.map_err(|error| self.failure(&error))?))
+    }
+
+    /// The headers that sign a request.
+    fn signed(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<(&'static str, String)> {
+        let Some(credentials) = &self.credentials else { return Vec::new() };
+        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let moment = output::stamp(ms).replace(['-', ':'], "");
+        let mut all = headers.to_vec();
+        all.extend([("host", self.host.as_str()), ("x-amz-date", moment.as_str())]);
+        all.extend(credentials.session_token.as_deref().map(|token| ("x-amz-security-token", token)));
+        let request = Signed { method: "POST", path, query: "", body, service: "sqs", moment: &moment };
+        let authorization = signature::authorization(credentials, &request, &all);
+        let mut added = vec![("authorization", authorization), ("x-amz-date", moment)];
+        added.extend(credentials.session_token.clone().map(|token| ("x-amz-security-token", token)));
+        added
+    }
+
+    fn failure(&self, error: &ureq::Error) -> Failure {
+        let url = self.url.clone();
+        let unreachable = |reason: String| Failure::Unreachable { url: url.clone(), reason };
+        match error {
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                unreachable("connection refused".to_owned())
+            }
+            ureq::Error::HostNotFound => unreachable("no machine has this name".to_owned()),
+            ureq::Error::ConnectionFailed => unreachable("connection refused".to_owned()),
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                unreachable("nothing answers in time".to_owned())
+            }
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => unreachable(error.to_string()),
+            ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BodyExceedsLimit(_) => {
+                Failure::Strange { url, reason: error.to_string() }
+            }
+            other => Failure::NoAnswer { url, reason: other.to_string() },
+        }
+    }
+}
+
+/// The certificates that the system trusts.
+fn trusted_by_system() -> anyhow::Result<RootCerts> {
+    let found = rustls_native_certs::load_native_certs();
+    let certificates: Vec<_> = found.certs.iter().map(|found| Certificate::from_der(found).to_owned()).collect();
+    anyhow::ensure!(
+        !certificates.is_empty(),
+        "no trusted certificates are on this machine: name those of the server's authority with --ca-file"
+    );
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// The certificates of a PEM file.
+fn trusted(path: &Path) -> anyhow::Result<RootCerts> {
+    let about = || format!("cannot trust the certificates of {}", path.display());
+    let pem = std::fs::read(path).with_context(about)?;
+    let mut certificates = Vec::new();
+    for part in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = part.with_context(about)? {
+            certificates.push(certificate);
+        }
+    }
+    anyhow::ensure!(!certificates.is_empty(), "{}: there is none in it", about());
+    Ok(RootCerts::new_with_certs(&certificates))
+}

@@ -1,0 +1,89 @@
+//! `weir queue`.
+
+mod create;
+mod list;
+mod settings;
+mod show;
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::client::{Client, Queue, ServerArguments};
+use crate::exit::Usage;
+use crate::output;
+
+/// Subcommands of `weir queue`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists queues and how many messages they hold.
+    List(list::Arguments),
+    /// Creates a queue. One whose name ends in .fifo keeps the order of its messages.
+    Create(create::Arguments),
+    /// Shows everything about a queue.
+    Show(show::Arguments),
+    /// Changes settings of a queue.
+    Set(create::SetArguments),
+    /// Removes all messages of queues.
+    Purge(Removal),
+    /// Deletes queues with everything in them.
+    Delete(Removal),
+}
+
+/// Arguments of the commands that take something away for good.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Removal {
+    /// Names, URLs or ARNs of queues.
+    #[arg(required = true, value_name = "QUEUE")]
+    queues: Vec<Queue>,
+    /// Does not ask first.
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// Carries out a subcommand.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List(arguments) => list::run(&arguments)?,
+        Command::Create(arguments) => create::run(&arguments)?,
+        Command::Show(arguments) => show::run(&arguments)?,
+        Command::Set(arguments) => create::set(&arguments)?,
+        Command::Purge(removal) => remove(&removal, "purge", "purged", "PurgeQueue")?,
+        Command::Delete(removal) => remove(&removal, "delete", "deleted", "DeleteQueue")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove(removal: &Removal, verb: &str, done: &str, operation: &str) -> anyhow::Result<()> {
+    let client = removal.server.client()?;
+    if !removal.yes {
+        confirm(&client, &removal.queues, verb)?;
+    }
+    for queue in &removal.queues {
+        client.sqs(operation, &json!({ "QueueUrl": queue.url() }))?;
+        output::say(&format!("{done} {}\n", output::clean(queue.name())))?;
+    }
+    Ok(())
+}
+
+/// Asks, with what would be lost.
+fn confirm(client: &Client, queues: &[Queue], verb: &str) -> anyhow::Result<()> {
+    if !std::io::stdin().is_terminal() {
+        return Err(
+            Usage(format!("`weir queue {verb}` takes messages away for good: say --yes if that is wanted")).into()
+        );
+    }
+    for queue in queues {
+        let counts = list::Counts::of(&client.attributes(queue, &list::Counts::NAMES)?);
+        let total = counts.ready + counts.leased + counts.delayed;
+        output::note(&format!("{}: {}", output::clean(queue.name()), output::counted(total, "message")));
+    }
+    let mut answer = String::new();
+    write!(std::io::stderr(), "{verb} for good? [y/N] ")?;
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(anyhow::anyhow!("nothing was done")) }
+}

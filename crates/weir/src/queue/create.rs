@@ -1,0 +1,72 @@
+//! `weir queue create` and `weir queue set`.
+
+use serde_json::{Map, Value, json};
+
+use super::settings::Settings;
+use crate::arguments::pair;
+use crate::client::{Queue, ServerArguments, is_fifo, text};
+use crate::exit::Usage;
+use crate::output;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Its name: letters, digits, hyphens and underscores.
+    name: String,
+    /// A tag. Can be given several times.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
+    tags: Vec<(String, String)>,
+    /// Prints an object with the URL.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct SetArguments {
+    /// Name, URL or ARN of the queue.
+    queue: Queue,
+    /// Lets messages be received without end, and none go to a dead-letter queue.
+    #[arg(long, conflicts_with = "dead_letter")]
+    no_dead_letter: bool,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let client = arguments.server.client()?;
+    let mut attributes = arguments.settings.attributes(&client)?;
+    if is_fifo(&arguments.name) {
+        attributes.insert("FifoQueue".to_owned(), "true".into());
+    }
+    let mut request = json!({ "QueueName": arguments.name, "Attributes": attributes });
+    if let (false, Some(request)) = (arguments.tags.is_empty(), request.as_object_mut()) {
+        let tags: Map<String, Value> =
+            arguments.tags.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        request.insert("tags".to_owned(), tags.into());
+    }
+    let answer = client.sqs("CreateQueue", &request)?;
+    let url = text(&answer, "QueueUrl").unwrap_or_default();
+    output::say(&if arguments.json {
+        format!("{:#}\n", json!({ "name": arguments.name, "url": url }))
+    } else {
+        format!("{}\n", output::clean(url))
+    })
+}
+
+pub(super) fn set(arguments: &SetArguments) -> anyhow::Result<()> {
+    let client = arguments.server.client()?;
+    let mut attributes = arguments.settings.attributes(&client)?;
+    if arguments.no_dead_letter {
+        attributes.insert("RedrivePolicy".to_owned(), "".into());
+    }
+    if attributes.is_empty() {
+        return Err(Usage("nothing to set: `weir queue set --help` lists the settings".to_owned()).into());
+    }
+    client.sqs("SetQueueAttributes", &json!({ "QueueUrl": arguments.queue.url(), "Attributes": attributes }))?;
+    output::say(&format!("changed {}\n", output::clean(arguments.queue.name())))
+}

@@ -1,0 +1,146 @@
+//! Moves by the native API, which knows filters and dry runs. The server works in slices; each answer carries a cursor
+//! for the next.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::Arguments;
+use crate::client::{Client, list, number, text};
+use crate::output::{self, Table};
+
+/// How long one slice may take, its rate included.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How many messages are shown.
+const SHOWN: usize = 10;
+
+/// What the slices added up to.
+#[derive(Debug, Default)]
+struct Total {
+    examined: u64,
+    matched: u64,
+    moved: u64,
+    sample: Vec<Value>,
+}
+
+/// Moves, slice by slice, until the server is done.
+pub(super) fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
+    let path = format!("/v1/queues/{}/redrive", encoded(arguments.queue.name()));
+    let mut total = Total::default();
+    let outcome = slices(client, arguments, &path, &mut total);
+    // What was moved before a failure is told in any case.
+    tell(arguments, &total)?;
+    outcome
+}
+
+fn slices(client: &Client, arguments: &Arguments, path: &str, total: &mut Total) -> anyhow::Result<()> {
+    let mut cursor: Option<Value> = None;
+    loop {
+        let left = arguments.max.map(|max| max.saturating_sub(total.done(arguments)));
+        if left == Some(0) {
+            return Ok(());
+        }
+        let answer = client.native(path, &request(arguments, left, cursor.as_ref()), PATIENCE)?;
+        total.add(&answer);
+        let next = answer.get("cursor").filter(|cursor| !cursor.is_null()).cloned();
+        if answer.get("done").and_then(Value::as_bool).unwrap_or(next.is_none()) {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            next.is_some() && next != cursor,
+            "the server neither ends nor goes on: its answer has no new cursor"
+        );
+        cursor = next;
+    }
+}
+
+fn request(arguments: &Arguments, left: Option<u64>, cursor: Option<&Value>) -> Value {
+    let mut request = Map::new();
+    let mut put = |name: &str, value: Option<Value>| request.extend(value.map(|value| (name.to_owned(), value)));
+    put("destination", arguments.to.as_ref().map(|to| to.name().into()));
+    put("filter", arguments.filter.clone().map(Value::from));
+    put("dry_run", arguments.dry_run.then_some(true.into()));
+    put("rate_per_second", arguments.rate.map(Value::from));
+    put("max", left.map(Value::from));
+    put("cursor", cursor.cloned());
+    Value::Object(request)
+}
+
+impl Total {
+    fn add(&mut self, answer: &Value) {
+        let count = |name: &str| number(answer, name).unwrap_or_default();
+        self.examined += count("examined");
+        self.matched += count("matched");
+        self.moved += count("moved");
+        let room = SHOWN.saturating_sub(self.sample.len());
+        self.sample.extend(list(answer, "sample").iter().take(room).cloned());
+    }
+
+    /// What counts against `--max`.
+    fn done(&self, arguments: &Arguments) -> u64 {
+        if arguments.dry_run { self.matched } else { self.moved }
+    }
+}
+
+fn tell(arguments: &Arguments, total: &Total) -> anyhow::Result<()> {
+    let Total { examined, matched, moved, sample } = total;
+    if arguments.json {
+        let object = json!({
+            "dry_run": arguments.dry_run, "examined": examined, "matched": matched, "moved": moved, "sample": sample,
+        });
+        return output::say(&format!("{object:#}\n"));
+    }
+    if !arguments.dry_run {
+        return output::say(&format!(
+            "moved {} of {examined} that were looked at\n",
+            output::counted(*moved, "message")
+        ));
+    }
+    let mut text = format!("would move {} of {examined}\n", output::counted(*matched, "message"));
+    if !sample.is_empty() {
+        text.push('\n');
+        text.push_str(&table(sample).render());
+    }
+    output::say(&text)
+}
+
+fn table(sample: &[Value]) -> Table {
+    let mut table = Table::new(&["ID", "SENT", "RECEIVES", "BODY"]).right(&[2]);
+    for message in sample {
+        table.row([
+            text(message, "message_id").unwrap_or_default().to_owned(),
+            text(message, "sent_at").unwrap_or_default().to_owned(),
+            number(message, "receives").map_or_else(String::new, |count| count.to_string()),
+            text(message, "body").unwrap_or_default().to_owned(),
+        ]);
+    }
+    table
+}
+
+/// A name as a segment of a path.
+fn encoded(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
+            _ => {
+                text.push('%');
+                for nibble in [byte >> 4, byte & 15] {
+                    text.extend(char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()));
+                }
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_place_in_the_path() {
+        assert_eq!(encoded("mail.fifo"), "mail.fifo");
+        assert_eq!(encoded("../x?y#ß"), "..%2Fx%3Fy%23%C3%9F");
+    }
+}

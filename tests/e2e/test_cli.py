@@ -1,0 +1,277 @@
+"""The command line against a running server, as a person and as a script use it."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from sqs_words import arn, counts, receive_bodies, send
+from weir_process import BINARY
+
+USAGE, NOT_FOUND, UNREACHABLE = 2, 6, 8
+
+
+@pytest.fixture
+def cli(weir):
+    """Runs a command against the shared server; the finished process."""
+
+    def run(*arguments, input=None, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEIR_", "AWS_"))}
+        return subprocess.run(
+            [BINARY, *map(str, arguments)],
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=kept | {"WEIR_URL": weir.url} | environment,
+        )
+
+    return run
+
+
+@pytest.fixture
+def said(cli):
+    """Runs a command that must succeed; what it wrote."""
+
+    def run(*arguments, **options):
+        done = cli(*arguments, **options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def name_of(url):
+    return url.rsplit("/", 1)[1]
+
+
+def test_a_message_goes_through_from_create_to_delete(said, weir):
+    url = said("queue", "create", "cli-through", "--visibility", "5m", "--tag", "team=mail").strip()
+    assert url.endswith("/cli-through")
+    sent = said("send", "cli-through", "hello", "-a", "kind=mail", "-a", "n:Number=5").strip()
+    told = said("receive", "cli-through")
+    assert sent in told and "kind = mail" in told and "  hello" in told
+    assert counts(weir.sqs(), url) == (0, 1, 0)
+    shown = json.loads(said("queue", "show", "cli-through", "--json"))
+    assert (shown["visibility_s"], shown["leased"]) == (300, 1)
+    assert said("queue", "delete", "cli-through", "--yes") == "deleted cli-through\n"
+    assert "cli-through" not in said("queue", "list", "--names").splitlines()
+
+
+def test_lists_are_tables_for_people_and_objects_for_programs(said, make_queue, sqs):
+    queue = make_queue("cli-listed")
+    send(sqs, queue, "1", "2")
+    heading, row = said("queue", "list", "cli-listed").splitlines()
+    assert heading.split() == ["NAME", "READY", "LEASED", "DELAYED"]
+    assert row.split() == [name_of(queue), "2", "0", "0"]
+    [found] = json.loads(said("queue", "list", "cli-listed", "--json"))
+    assert found == {"name": name_of(queue), "url": queue, "ready": 2, "leased": 0, "delayed": 0}
+
+
+def test_a_queue_is_named_by_its_url_or_arn_as_well(said, sqs, queue):
+    said("send", queue, "by URL")
+    said("send", arn(sqs, queue), "by ARN")
+    assert receive_bodies(sqs, queue, 10) == ["by URL", "by ARN"]
+
+
+def test_settings_are_changed_and_shown(said, make_queue):
+    queue, dead = name_of(make_queue("cli-set")), name_of(make_queue("cli-dead"))
+    said("queue", "set", queue, "--visibility", "1m", "--delay", "5s", "--dead-letter", dead, "--receives-max", "3")
+    shown = json.loads(said("queue", "show", queue, "--json"))
+    assert [shown[key] for key in ("visibility_s", "delay_s", "dead_letter", "receives_max")] == [60, 5, dead, 3]
+    assert re.search(rf"^dead-letter queue +{dead}, after 3 receives$", said("queue", "show", queue), re.M)
+    said("queue", "set", queue, "--no-dead-letter")
+    assert json.loads(said("queue", "show", queue, "--json"))["dead_letter"] is None
+
+
+def test_a_fifo_queue_is_made_by_its_name(said):
+    said("queue", "create", "cli-ordered.fifo", "--content-deduplication")
+    assert json.loads(said("queue", "show", "cli-ordered.fifo", "--json"))["fifo"] is True
+    first = json.loads(said("send", "cli-ordered.fifo", "x", "--group", "ada", "--json"))
+    again = json.loads(said("send", "cli-ordered.fifo", "x", "--group", "ada", "--json"))
+    assert first["message_id"] == again["message_id"] and first["sequence_number"]
+    [line] = said("receive", "cli-ordered.fifo", "-n", "10", "--delete", "--json").splitlines()
+    assert json.loads(line)["group"] == "ada"
+
+
+def test_priority_and_delay_are_flags(said, sqs, queue):
+    said("send", queue, "newsletter", "--priority", "5")
+    said("send", queue, "password reset", "--priority", "0")
+    said("send", queue, "later", "--delay", "15m")
+    assert said("receive", queue, "-n", "5", "--body") == "password reset\nnewsletter\n"
+    assert counts(sqs, queue) == (0, 2, 1)
+
+
+def test_a_body_comes_from_an_argument_a_file_or_standard_input(said, sqs, queue, tmp_path):
+    file = tmp_path / "body"
+    file.write_text("from a file\n")
+    said("send", queue, "--file", file)
+    said("send", queue, "-", input="from standard input")
+    said("send", queue, input="a pipe")
+    assert receive_bodies(sqs, queue, 10) == ["from a file\n", "from standard input", "a pipe"]
+
+
+def test_lines_become_messages_in_batches(said, sqs, queue):
+    lines = "".join(f"line {n}\n" for n in range(1_234))
+    assert said("send", queue, "--lines", input=lines) == "sent 1234 messages\n"
+    assert counts(sqs, queue) == (1_234, 0, 0)
+
+
+def test_lines_go_in_smaller_batches_to_a_server_with_the_limits_of_aws(own_weir, cli):
+    weir = own_weir("--compat-enforce", "aws")
+    sqs = weir.sqs()
+    queue = sqs.create_queue(QueueName="small")["QueueUrl"]
+    lines = "".join(f"line {n}\n" for n in range(95))
+    done = cli("send", queue, "--lines", input=lines, WEIR_URL=weir.url)
+    assert (done.returncode, done.stdout) == (0, "sent 95 messages\n"), done.stderr
+    assert counts(sqs, queue) == (95, 0, 0)
+
+
+def test_a_refused_line_is_named_and_the_others_go_out(cli, sqs, make_queue):
+    queue = make_queue(MaximumMessageSize=1024)
+    done = cli("send", queue, "--lines", input="short\n" + "x" * 2000 + "\nshort\n")
+    assert done.returncode == 1
+    assert done.stdout == "sent 2 messages\n"
+    assert re.search("^line 2: ", done.stderr, re.M) and "refused: 1 line" in done.stderr
+
+
+def test_receive_deletes_what_it_wrote_if_asked(said, cli, sqs, queue):
+    send(sqs, queue, *(str(n) for n in range(25)))
+    assert len(said("receive", queue, "-n", "20", "--delete", "--json").splitlines()) == 20
+    assert sum(counts(sqs, queue)) == 5
+    assert len(said("receive", queue, "-n", "20", "--delete", "--json").splitlines()) == 5
+    empty = cli("receive", queue)
+    assert (empty.returncode, empty.stdout, empty.stderr) == (0, "", "no message came\n")
+
+
+def test_receive_waits_for_a_message(weir, queue, waiting_receivers):
+    from weir_process import eventually
+
+    waiting = subprocess.Popen(
+        [BINARY, "receive", queue, "--wait", "20s", "--body", "--url", weir.url], stdout=subprocess.PIPE, text=True
+    )
+    eventually(lambda: waiting_receivers() == 1, "the receiver waits")
+    send(weir.sqs(), queue, "at last")
+    assert waiting.communicate(timeout=30)[0] == "at last\n"
+    assert waiting.returncode == 0
+
+
+def test_receive_follows_until_its_reader_goes(weir, sqs, queue):
+    following = subprocess.Popen(
+        [BINARY, "receive", queue, "--follow", "--delete", "--body", "--url", weir.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for body in ("one", "two", "three"):
+        send(sqs, queue, body)
+        assert following.stdout.readline() == f"{body}\n"
+    following.stdout.close()
+    send(sqs, queue, "nobody reads this")
+    assert following.wait(30) == 0
+    assert following.stderr.read() == ""
+    # What could not be written out was not deleted.
+    assert sum(counts(sqs, queue)) == 1
+
+
+def test_control_characters_of_a_body_do_not_reach_the_terminal(said, sqs, queue):
+    send(sqs, queue, "red \x1b[31m")
+    assert "red \\u{1b}[31m" in said("receive", queue, "--visibility", "0s")
+    assert said("receive", queue, "--body") == "red \x1b[31m\n"
+
+
+def test_purging_asks_for_a_yes(cli, said, sqs, queue):
+    send(sqs, queue, "x")
+    refused = cli("queue", "purge", queue)
+    assert refused.returncode == USAGE and "--yes" in refused.stderr
+    assert sum(counts(sqs, queue)) == 1
+    assert said("queue", "purge", queue, "--yes") == f"purged {name_of(queue)}\n"
+    assert sum(counts(sqs, queue)) == 0
+
+
+def test_what_does_not_exist_has_an_exit_code_of_its_own(cli):
+    for command in (["queue", "show"], ["send"], ["receive"], ["queue", "delete", "--yes"]):
+        arguments = [*command, "cli-nothing", *(["x"] if command == ["send"] else [])]
+        done = cli(*arguments)
+        assert done.returncode == NOT_FOUND, (arguments, done.stderr)
+        assert "does not exist" in done.stderr and "weir queue list" in done.stderr
+
+
+def test_a_server_that_is_not_there_is_told_with_what_to_do(cli):
+    done = cli("queue", "list", "--url", "http://127.0.0.1:1")
+    assert done.returncode == UNREACHABLE
+    assert done.stderr == (
+        "error: cannot reach Weir at http://127.0.0.1:1: connection refused; "
+        "start it with `weir serve`, or name its URL with --url or WEIR_URL\n"
+    )
+
+
+def test_wrong_arguments_are_refused_before_anything_is_sent(cli):
+    for arguments, reason in [
+        (["queue", "list", "--url", "nowhere"], "is not a URL"),
+        (["queue", "set", "x"], "nothing to set"),
+        (["send", "x", "y", "--delay", "5"], "needs a unit"),
+        (["send", "x", "y", "-a", "kind"], "NAME=VALUE"),
+        (["redrive", "x", "--filter", "receives > many"], "--filter: at character 12"),
+        (["redrive", "x", "--rate", "0/s"], "messages a second"),
+    ]:
+        done = cli(*arguments, WEIR_URL="http://127.0.0.1:1") if "--url" not in arguments else cli(*arguments)
+        assert done.returncode == USAGE, (arguments, done.stderr)
+        assert reason in done.stderr, done.stderr
+
+
+def test_half_a_key_is_refused(cli):
+    done = cli("queue", "list", WEIR_ACCESS_KEY_ID="half")
+    assert done.returncode == USAGE and "WEIR_SECRET_ACCESS_KEY is not" in done.stderr
+
+
+def test_signed_requests_are_accepted(said, queue):
+    said("send", queue, "x", WEIR_ACCESS_KEY_ID="any", WEIR_SECRET_ACCESS_KEY="any")
+
+
+def test_every_shell_gets_its_completions(said):
+    for shell in ("bash", "zsh", "fish"):
+        assert "redrive" in said("completions", shell)
+
+
+def test_the_configuration_is_shown_with_its_origins(cli, said, tmp_path):
+    file = tmp_path / "weir.toml"
+    file.write_text('region = "eu-west-1"\n[http]\nbody_timeout = "30s"\n')
+    shown = said("config", "show", "--config", file, "--memory", "--json", WEIR_HTTP_HEADERS_MAX="64")
+    origins = {row["key"]: (row["value"], row["origin"]["kind"]) for row in json.loads(shown)}
+    assert origins["region"] == ("eu-west-1", "file")
+    assert origins["memory"] == (True, "flag")
+    assert origins["http.headers_max"] == (64, "environment")
+    assert origins["listen"] == ("127.0.0.1:9324", "default")
+    assert said("config", "check", file) == f"{file} is in order\n"
+    file.write_text("[http]\nbody_timeot = 3\n")
+    wrong = cli("config", "check", file)
+    assert wrong.returncode == USAGE
+    assert wrong.stderr == (
+        f"error: {file}:2: there is no key http.body_timeot; did you mean http.body_timeout?\n"
+    )
+
+
+def test_a_server_is_configured_by_a_file(own_weir, tmp_path):
+    file = tmp_path / "weir.toml"
+    file.write_text('public_url = "https://queues.example.com"\n[compat]\nenforce = "aws"\n')
+    weir = own_weir("--config", str(file))
+    url = weir.sqs().create_queue(QueueName="public")["QueueUrl"]
+    assert url == "https://queues.example.com/000000000000/public"
+
+
+def test_a_wrong_configuration_keeps_the_server_from_starting(tmp_path):
+    file = tmp_path / "weir.toml"
+    file.write_text('[storage]\noverlay = "1MiB"\n')
+    done = subprocess.run(
+        [BINARY, "serve", "--config", file, "--data-dir", tmp_path / "data"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == USAGE
+    assert "storage.overlay must be between 16MiB and 1TiB" in done.stderr
+    assert not (tmp_path / "data").exists()
