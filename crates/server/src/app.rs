@@ -8,6 +8,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::engine::{Engine, Undelivered};
 use crate::metrics::Metrics;
+use crate::sqs::Recently;
 use crate::tls::Tls;
 
 /// What all requests share.
@@ -22,6 +23,9 @@ pub(crate) struct App<E> {
     pub(crate) waiting: AtomicU64,
     /// Bytes of unfinished bodies.
     pub(crate) bodies_bytes: AtomicUsize,
+    /// Queues that were purged and deleted, where that cannot be repeated at once.
+    pub(crate) purged: Recently,
+    pub(crate) deleted: Recently,
     /// Deliveries that reached nobody.
     pub(crate) undelivered: Undelivered,
     /// Whether the server is stopping.

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::http;
 use crate::metrics::Metrics;
+use crate::sqs::Recently;
 use crate::tls::Tls;
 
 /// A server that listens.
@@ -69,6 +70,8 @@ impl<E: Engine> Server<E> {
             metrics: Metrics::default(),
             waiting: AtomicU64::new(0),
             bodies_bytes: AtomicUsize::new(0),
+            purged: Recently::default(),
+            deleted: Recently::default(),
             undelivered,
             stopping,
         });

@@ -5,6 +5,7 @@ mod dead_letters;
 mod permissions;
 mod queues;
 mod receive;
+mod recently;
 mod refusal;
 mod send;
 mod settle;
@@ -23,6 +24,7 @@ use crate::app::App;
 use crate::engine::{Engine, call};
 use crate::http::Content;
 
+pub(crate) use recently::Recently;
 pub(crate) use refusal::Refusal;
 
 /// A request on its way through the door.

@@ -25,6 +25,8 @@ pub struct Limits {
     pub any_utf8: bool,
     /// Most messages that a move task moves in a second, where it says how many. AWS: 500.
     pub move_rate_max: i64,
+    /// Whether only dead-letter queues can be emptied by a move task. AWS: yes.
+    pub moves_dead_letters_only: bool,
     /// Most messages of a queue under a lease; a receive that does not wait is refused beyond. AWS: 120 000.
     pub in_flight_max: Option<u64>,
     /// How long after a purge a queue cannot be purged again, in seconds. AWS: 60.
@@ -50,6 +52,7 @@ impl Limits {
         delay_per_fifo_message: true,
         any_utf8: true,
         move_rate_max: 1_000_000,
+        moves_dead_letters_only: false,
         in_flight_max: None,
         purge_interval_s: 0,
         recreate_after_s: 0,
@@ -68,6 +71,7 @@ impl Limits {
         delay_per_fifo_message: false,
         any_utf8: false,
         move_rate_max: 500,
+        moves_dead_letters_only: true,
         in_flight_max: Some(120_000),
         purge_interval_s: 60,
         recreate_after_s: 60,

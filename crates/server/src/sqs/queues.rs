@@ -1,13 +1,14 @@
 //! Operations on queues themselves.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use weir_aws::sqs::attributes::{self, Context, Wanted};
 use weir_aws::sqs::request::{
     CreateQueue, GetQueueAttributes, GetQueueUrl, ListQueues, OnQueue, SetQueueAttributes, Text,
 };
 use weir_aws::sqs::{Answer, Page, name, tags};
-use weir_aws::{Fault, account_id};
+use weir_aws::{Code, Fault, account_id};
 use weir_core::api::{Command, Config, Counters, Error, Kind, Namespace, Queue, Reply};
 use weir_shard::Refused;
 
@@ -27,7 +28,7 @@ impl<E: Engine> Door<'_, E> {
         let asked = request.attributes.unwrap_or_default();
         if kind == Kind::Fifo && !asked.0.iter().any(|(name, _)| name == "FifoQueue") {
             let message = "The name of a FIFO queue can only be used with the attribute FifoQueue set to true.";
-            return Err(Fault::new(weir_aws::Code::InvalidParameterValue, message).into());
+            return Err(Fault::new(Code::InvalidParameterValue, message).into());
         }
         let find = self.finder(namespace);
         let limits = &self.app.config.limits;
@@ -44,6 +45,15 @@ impl<E: Engine> Door<'_, E> {
                     Some(attribute) => Err(attributes::exists(&attribute).into()),
                     None => Ok(self.answer(&Answer::QueueUrl(&self.url(&queue)))),
                 };
+            }
+            if let Some(interval) = interval(limits.recreate_after_s)
+                && self.app.deleted.within(interval, Instant::now(), namespace, name)
+            {
+                let seconds = limits.recreate_after_s;
+                let message = format!(
+                    "You must wait {seconds} seconds after deleting a queue before you can create another with the same name."
+                );
+                return Err(Fault::new(Code::QueueDeletedRecently, message).into());
             }
             let (name, config, tags) = (name.to_owned(), config.clone(), tags.clone());
             let command = Command::CreateQueue { namespace, name, kind, config, tags, seed: rand::random() };
@@ -140,11 +150,23 @@ impl<E: Engine> Door<'_, E> {
     pub(super) async fn delete_queue(&self, request: &OnQueue<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
         self.call(Command::DeleteQueue { queue: queue.id }).await?;
+        if let Some(interval) = interval(self.app.config.limits.recreate_after_s) {
+            self.app.deleted.note(interval, Instant::now(), queue.namespace, &queue.name);
+        }
         Ok(self.answer(&Answer::Done))
     }
 
     pub(super) async fn purge_queue(&self, request: &OnQueue<'_>) -> Result<Content, Refusal> {
         let queue = self.queue(request.queue_url.as_ref())?;
+        let seconds = self.app.config.limits.purge_interval_s;
+        if let Some(interval) = interval(seconds) {
+            if self.app.purged.within(interval, Instant::now(), queue.namespace, &queue.name) {
+                let message =
+                    format!("Only one PurgeQueue operation on {} is allowed every {seconds} seconds.", queue.name);
+                return Err(Fault::new(Code::PurgeQueueInProgress, message).into());
+            }
+            self.app.purged.note(interval, Instant::now(), queue.namespace, &queue.name);
+        }
         self.call(Command::PurgeQueue { queue: queue.id }).await?;
         Ok(self.answer(&Answer::Done))
     }
@@ -168,6 +190,11 @@ impl<E: Engine> Door<'_, E> {
         }
         String::from_utf8_lossy(&url).into_owned()
     }
+}
+
+/// How long something cannot be repeated, where that is enforced.
+fn interval(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 fn required_name(name: Option<&str>) -> Result<&str, Fault> {

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use weir_aws::Fault;
 use weir_aws::sqs::received::{ReceivedMessage, Selection};
 use weir_aws::sqs::request::ReceiveMessage;
 use weir_aws::sqs::{Answer, RECEIVE_BYTES_MAX, visibility_ms, wait_ms};
-use weir_core::api::{Command, Delivery, Queue, Reply};
+use weir_aws::{Code, Fault};
+use weir_core::api::{Command, Delivery, Kind, Queue, Reply};
 use weir_shard::Answered;
 
 use super::{Door, Refusal};
@@ -24,10 +24,30 @@ impl<E: Engine> Door<'_, E> {
             None => queue.config.receive_wait_ms,
         };
         let max = max(request.messages_max, limits.batch_max)?;
+        if let Some(allowed) = limits.in_flight_max {
+            self.check_in_flight(&queue, allowed, wait_ms == 0).await?;
+        }
         let command = Command::Receive { queue: queue.id, max, bytes_max: RECEIVE_BYTES_MAX, visibility_ms, wait_ms };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
         let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
         Ok(self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection))
+    }
+
+    /// Refuses a receive that does not wait where too many messages are under a lease. On AWS one that waits gets nothing
+    /// until there are fewer, and FIFO queues answer no error; here both are served.
+    async fn check_in_flight(&self, queue: &Queue, allowed: u64, short: bool) -> Result<(), Refusal> {
+        if !short || queue.kind == Kind::Fifo {
+            return Ok(());
+        }
+        let Reply::Stats { counters, .. } = self.call(Command::QueueStats { queue: queue.id }).await? else {
+            return Err(Fault::internal().into());
+        };
+        if counters.leased >= allowed {
+            let message =
+                format!("Too many messages of the queue are in flight: at most {allowed}, found {}.", counters.leased);
+            return Err(Fault::new(Code::OverLimit, message).into());
+        }
+        Ok(())
     }
 
     /// Receives, waiting no longer than the server runs.
