@@ -133,6 +133,7 @@ const PUT: u8 = 1;
 const PUT_BULK: u8 = 2;
 const DELETE: u8 = 3;
 const DELETE_RANGE: u8 = 4;
+const PUT_REFERENCE: u8 = 5;
 
 /// One write of a [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +153,13 @@ pub enum Op<'a> {
         value: &'a [u8],
         /// Where in the batch's bytes the value starts.
         at: usize,
+    },
+    /// Sets `key` to a body that the store keeps elsewhere.
+    PutReference {
+        /// The key.
+        key: &'a [u8],
+        /// Where, in a form of the store's own.
+        reference: &'a [u8],
     },
     /// Removes `key`, which may not exist.
     Delete {
@@ -202,6 +210,15 @@ impl Batch {
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
+    }
+
+    /// Sets `key` to a body that the store keeps elsewhere, as `reference` tells.
+    pub fn put_reference(&mut self, key: &[u8], reference: &[u8]) {
+        self.bytes.push(PUT_REFERENCE);
+        self.push_len(key.len());
+        self.push_len(reference.len());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(reference);
     }
 
     /// Removes `key`.
@@ -321,6 +338,7 @@ impl<'a> Ops<'a> {
         match tag {
             PUT => Some(Op::Put { key, value }),
             PUT_BULK => Some(Op::PutBulk { key, value, at }),
+            PUT_REFERENCE => Some(Op::PutReference { key, reference: value }),
             DELETE => Some(Op::Delete { key }),
             DELETE_RANGE => Some(Op::DeleteRange { from: key, to: value }),
             _ => None,

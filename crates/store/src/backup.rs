@@ -1,11 +1,9 @@
 //! A copy of a store that is being served.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use weir_core::kv::{Key, family};
-
+use crate::blob::{Blobs, Output};
 use crate::close::{self, mark_file};
 use crate::disk::Disk;
 use crate::error::StoreError;
@@ -16,7 +14,7 @@ use crate::options::Options;
 use crate::packing;
 use crate::shared::tables_file;
 use crate::store::Store;
-use crate::tables::{Families, Snapshot, Tables};
+use crate::tables::{Snapshot, Tables, Writing, blob_of, push_blob};
 
 /// The state at the last checkpoint, to be copied. It stays as it is while this is kept.
 #[derive(Debug)]
@@ -65,20 +63,29 @@ fn copy<T: Disk>(snapshot: &Snapshot, target: &T, options: &Options) -> Result<B
         }
     }
     let tables = Tables::open(target, &tables_file(folder), options.table_cache_bytes, None)?;
+    let blobs = Blobs::new(target.clone(), options, options.salt);
+    let mut output = Output::new(&blobs);
     let mut copied = BackedUp { sequence: mark.sequence, rows: 0, bytes: 0 };
-    tables.write(mark, &Families::new(), &mut |rows, touched: &mut BTreeSet<Key>| {
+    tables.write(mark, &mut |writing| {
+        let Writing { rows, counts, .. } = writing;
         let mut end = rows.upper_bound_mut(Bound::<&[u8]>::Unbounded).map_err(StoreError::tables)?;
+        let mut refers = Vec::new();
         snapshot.each(|key, value| {
-            packing::push(&mut end, key, value)?;
-            if copied.rows == 0 {
-                touched.insert(Key::from_slice(family(key)));
-            }
             copied.rows += 1;
             copied.bytes += (key.len() + value.len()) as u64;
-            Ok(())
+            let Some(reference) = blob_of(value)? else { return packing::push(&mut end, key, value) };
+            let body = snapshot.blob(&reference)?;
+            copied.bytes += body.len() as u64;
+            let reference = output.push(mark.sequence, key, &body)?;
+            counts.add(&reference);
+            refers.clear();
+            push_blob(&mut refers, &reference);
+            packing::push(&mut end, key, &refers)
         })?;
-        end.close().map_err(StoreError::tables)
+        end.close().map_err(StoreError::tables)?;
+        output.sync()
     })?;
+    output.finish();
     drop(tables);
     let segments = Segments::new(target.clone(), options, options.salt);
     segments.activate(mark.epoch)?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use weir_core::kv::Key;
 
+use crate::blob::{BlobFile, Blobs, Reference, Segment};
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
 use crate::layer::Position;
@@ -33,7 +34,8 @@ pub struct BodyLoad<D: Disk> {
 enum Source<D: Disk> {
     Log { folder: String, pieces: Vec<Piece<D>>, checksum: u32 },
     Tables { snapshot: Arc<Snapshot>, key: Key },
-    Lost { sequence: u64 },
+    Blob { segment: Arc<Segment<D>>, reference: Reference },
+    Lost { what: String },
 }
 
 impl<D: Disk> BodyLoad<D> {
@@ -45,7 +47,16 @@ impl<D: Disk> BodyLoad<D> {
     pub(crate) fn from_log(segments: &Segments<D>, position: Position) -> Self {
         let source = match segments.pieces(position.sequence, position.at, position.len) {
             Some(pieces) => Source::Log { folder: segments.folder.clone(), pieces, checksum: position.checksum },
-            None => Source::Lost { sequence: position.sequence },
+            None => Source::Lost { what: format!("group {} is not in the log", position.sequence) },
+        };
+        Self { source }
+    }
+
+    /// A body in a blob segment.
+    pub(crate) fn from_blob(blobs: &Blobs<D>, reference: Reference) -> Self {
+        let source = match blobs.get(reference.segment) {
+            Some(segment) => Source::Blob { segment, reference },
+            None => Source::Lost { what: format!("blob segment {} is not there", reference.segment) },
         };
         Self { source }
     }
@@ -55,9 +66,8 @@ impl<D: Disk> BodyLoad<D> {
         match self.source {
             Source::Tables { snapshot, key } => snapshot.body(&key),
             Source::Log { folder, pieces, checksum } => read(&folder, &pieces, checksum).map(Some),
-            Source::Lost { sequence } => {
-                Err(StoreError::Tables { what: format!("group {sequence} is not in the log") })
-            }
+            Source::Blob { segment, reference } => segment.read(&reference).map(Some),
+            Source::Lost { what } => Err(StoreError::broken(what)),
         }
     }
 }

@@ -7,14 +7,16 @@ use std::sync::atomic::Ordering;
 
 use weir_core::kv::{Key, family};
 
+use crate::blob::{Counts, Output};
 use crate::body::BodyLoad;
+use crate::compaction;
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::layer::{Entry, Layer};
 use crate::packing;
 use crate::shared::Shared;
 use crate::store::Garbage;
-use crate::tables::{BULK, INLINE, Mark, Snapshot};
+use crate::tables::{BULK, INLINE, Mark, Snapshot, Writing, blob_of, push_blob};
 
 /// A frozen layer on its way into the tables.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Checkpoint<D: Disk> {
     pub(crate) shared: Arc<Shared<D>>,
     pub(crate) layer: Arc<Layer>,
     pub(crate) mark: Mark,
+    pub(crate) blob_ends: Arc<[(u64, u64)]>,
     pub(crate) base: Arc<Snapshot>,
     pub(crate) garbage: Vec<Garbage>,
 }
@@ -79,29 +82,59 @@ impl<D: Disk> Checkpoint<D> {
             None => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
         };
         let mut filters = self.base.filters.clone();
-        let families = self.shared.tables.write_over(&self.base, mark, &mut |rows, touched| {
-            for (from, to) in self.layer.masks.iter() {
-                let inside = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
-                let families = self.base.families.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(to.as_slice())));
-                for (min, _) in families.rev().take_while(|(_, max)| *max >= from) {
-                    touched.insert(Key::from_slice(family(min)));
-                }
-                rows.retain_in::<&[u8], _>(inside, |_, _| false).map_err(StoreError::tables)?;
-            }
-            for key in self.layer.map.keys() {
-                touch(touched, key);
-            }
-            packing::apply(rows, self.layer.map.iter(), &mut |entry, value| self.value(entry, value))?;
-            filters.take(&self.layer, touched, rows, |family| !self.base.has_family(family))
+        let blobs = &self.shared.blobs;
+        let mut moved = Output::new(blobs);
+        let (families, counts) = self.shared.tables.write_over(&self.base, mark, &mut |writing| {
+            writing.counts.extend(&self.blob_ends);
+            self.apply(writing)?;
+            blobs.drop_gone(&mut writing.counts);
+            compaction::run(blobs, writing, mark.sequence, &mut moved)?;
+            filters.take(&self.layer, &writing.touched, &writing.rows, |family| !self.base.has_family(family))
         })?;
+        blobs.adopt(moved.finish(), mark.sequence);
         let mut snapshot = self.shared.tables.snapshot(Some(families))?;
         filters.retain(|family| snapshot.has_family(family));
         snapshot.filters = filters;
+        snapshot.blobs = blobs.files(&counts);
         Ok(CheckpointDone { snapshot })
     }
 
-    /// What the tables are to hold for an entry; `false` where that is nothing.
-    fn value(&self, entry: &Entry, value: &mut Vec<u8>) -> Result<bool, StoreError> {
+    /// Brings the rows up to date.
+    fn apply(&self, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+        let Writing { rows, touched, counts } = writing;
+        for (from, to) in self.layer.masks.iter() {
+            let inside = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
+            let families = self.base.families.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(to.as_slice())));
+            for (min, _) in families.rev().take_while(|(_, max)| *max >= from) {
+                touched.insert(Key::from_slice(family(min)));
+            }
+            let mut malformed = Ok(());
+            let gone = |_: &[u8], value: &[u8]| {
+                match blob_of(value) {
+                    Ok(Some(reference)) => counts.remove(&reference),
+                    Ok(None) => {}
+                    Err(error) => malformed = Err(error),
+                }
+                false
+            };
+            rows.retain_in::<&[u8], _>(inside, gone).map_err(StoreError::tables)?;
+            malformed?;
+        }
+        for key in self.layer.map.keys() {
+            touch(touched, key);
+        }
+        packing::apply(rows, self.layer.map.iter(), &mut Values { shared: &self.shared, counts })
+    }
+}
+
+/// Makes rows of entries, and counts the blobs that rows refer to.
+struct Values<'a, D: Disk> {
+    shared: &'a Shared<D>,
+    counts: &'a mut Counts,
+}
+
+impl<D: Disk> packing::Render for Values<'_, D> {
+    fn value(&mut self, entry: &Entry, value: &mut Vec<u8>) -> Result<bool, StoreError> {
         value.clear();
         match entry {
             Entry::Tombstone => return Ok(false),
@@ -123,8 +156,19 @@ impl<D: Disk> Checkpoint<D> {
                 };
                 value.extend_from_slice(&body);
             }
+            Entry::Blob(reference, _) => {
+                push_blob(value, reference);
+                self.counts.add(reference);
+            }
         }
         Ok(true)
+    }
+
+    fn replaced(&mut self, old: &[u8]) -> Result<(), StoreError> {
+        if let Some(reference) = blob_of(old)? {
+            self.counts.remove(&reference);
+        }
+        Ok(())
     }
 }
 

@@ -89,6 +89,11 @@ impl StoreError {
         }
     }
 
+    /// A file that could not be synced: what it holds is unknown, whatever the reason.
+    pub(crate) fn unsynced(name: &str, error: &io::Error) -> Self {
+        StoreError::Poisoned { reason: format!("sync {name}: {error}") }
+    }
+
     /// A broken rule of ours.
     pub(crate) fn broken(what: impl Into<String>) -> Self {
         StoreError::Tables { what: what.into() }

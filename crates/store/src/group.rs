@@ -1,14 +1,18 @@
 //! A group: everything that commits together, as one record of the log.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use weir_core::Time;
 
+use crate::blob::{Blob, Blobs};
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::log::{Appended, Writer};
 
-/// Version of what a record holds.
+/// Version of what a record holds: of one that refers to no blob, and of one that does.
 pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION_BLOBS: u8 = 2;
 /// What stands before the writes in a record: version, zeros, and the engine time in bytes 8 to 16.
 pub(crate) const PREFIX: usize = 16;
 
@@ -19,6 +23,8 @@ pub struct Group {
     pub(crate) sequence: u64,
     pub(crate) time: Time,
     pub(crate) bytes: Bytes,
+    /// Bodies that the record refers to, to be durable before it.
+    pub(crate) blobs: Arc<[Blob]>,
 }
 
 impl Group {
@@ -53,6 +59,7 @@ pub(crate) fn time(record: &[u8]) -> Option<Time> {
 #[derive(Debug)]
 pub struct LogWriter<D: Disk> {
     pub(crate) writer: Writer<D>,
+    pub(crate) blobs: Arc<Blobs<D>>,
     pub(crate) poison: crate::poison::Poison,
 }
 
@@ -60,10 +67,18 @@ impl<D: Disk> LogWriter<D> {
     /// Writes a group and makes it durable. When this returns, the group may be acknowledged.
     ///
     /// # Errors
-    /// After [`StoreError::DiskFull`] nothing was written and the same group may be tried again. After any other error
+    /// After [`StoreError::DiskFull`] nothing was written to the log and the same group may be tried again. After any other error
     /// it is unknown whether the group will be there when the store is opened anew, and nothing is accepted any more.
     pub fn append(&mut self, group: &Group) -> Result<(), StoreError> {
         self.poison.check()?;
+        match self.blobs.write(&group.blobs) {
+            Ok(()) => {}
+            Err(error @ StoreError::DiskFull { .. }) => return Err(error),
+            Err(error) => {
+                self.poison.set(&error);
+                return Err(error);
+            }
+        }
         match self.writer.append(group.epoch, group.sequence, &group.bytes) {
             Appended::Committed => Ok(()),
             Appended::Fenced { newer } => {

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use smallvec::SmallVec;
 use weir_core::kv::Key;
 
+use crate::blob::Reference;
 use crate::ranges::Ranges;
 
 /// A value in memory. Small ones allocate nothing.
@@ -34,6 +35,8 @@ pub(crate) enum Entry {
     Short(Value, Born),
     /// A body.
     Bulk(Position, Born),
+    /// A body in a blob segment.
+    Blob(Reference, Born),
 }
 
 /// Whether a key is known to be absent from all layers below: its deletion then leaves no trace.
@@ -45,21 +48,21 @@ impl Entry {
         match self {
             Entry::Tombstone => None,
             Entry::Inline(value, _) => Some(value),
-            Entry::Short(..) | Entry::Bulk(..) => Some(&[]),
+            Entry::Short(..) | Entry::Bulk(..) | Entry::Blob(..) => Some(&[]),
         }
     }
 
     pub(crate) fn born(&self) -> Born {
         match self {
             Entry::Tombstone => false,
-            Entry::Inline(_, born) | Entry::Short(_, born) | Entry::Bulk(_, born) => *born,
+            Entry::Inline(_, born) | Entry::Short(_, born) | Entry::Bulk(_, born) | Entry::Blob(_, born) => *born,
         }
     }
 
     fn with_born(mut self, is: Born) -> Self {
         match &mut self {
             Entry::Tombstone => {}
-            Entry::Inline(_, born) | Entry::Short(_, born) | Entry::Bulk(_, born) => *born = is,
+            Entry::Inline(_, born) | Entry::Short(_, born) | Entry::Bulk(_, born) | Entry::Blob(_, born) => *born = is,
         }
         self
     }

@@ -9,9 +9,11 @@ pub mod disk;
 
 mod backup;
 mod ballast;
+mod blob;
 mod body;
 mod checkpoint;
 mod close;
+mod compaction;
 mod error;
 mod file_disk;
 mod filter;

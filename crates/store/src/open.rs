@@ -1,7 +1,7 @@
 //! Opening a directory: recovery.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,14 +9,15 @@ use std::sync::atomic::AtomicBool;
 use weir_core::Time;
 use weir_core::kv::{Op, Ops};
 
-use crate::ballast;
+use crate::ballast::Ballast;
+use crate::blob::{BlobFile as _, Blobs, Reference};
 use crate::body::Recent;
 use crate::close::{self, mark_file};
 use crate::disk::Disk;
 use crate::error::{OpenError, StoreError};
 use crate::format;
-use crate::group::{self, LogWriter, PREFIX, VERSION};
-use crate::layer::Layer;
+use crate::group::{self, LogWriter, PREFIX, VERSION, VERSION_BLOBS};
+use crate::layer::{Entry, Layer};
 use crate::log::{self, Damage, End, Floor, Record, Segment, Segments, Torn, Writer, segment_name};
 use crate::note;
 use crate::options::Options;
@@ -43,14 +44,25 @@ pub struct Recovery {
     pub replayed_bytes: u64,
     /// A last group that was cut short, and is gone now. Nothing in it was acknowledged.
     pub torn: Option<Torn>,
+    /// Bytes of blob segments that no group refers to, and that are gone now.
+    pub blob_bytes_cut: u64,
     /// Whether the directory was closed properly.
     pub clean: bool,
 }
 
 impl<D: Disk> Store<D> {
     /// Opens the directory, making it if it is empty, and brings the state back.
-    #[expect(clippy::needless_pass_by_value, reason = "the store owns the disk: its clones are for its own parts")]
     pub fn open(disk: D, options: Options) -> Result<(Store<D>, LogWriter<D>, Recovery), OpenError> {
+        Self::open_verified(disk, options, true)
+    }
+
+    /// As [`Store::open`]; for a repair, without looking whether the blobs of the log's groups are what they should be.
+    #[expect(clippy::needless_pass_by_value, reason = "the store owns the disk: its clones are for its own parts")]
+    pub(crate) fn open_verified(
+        disk: D,
+        options: Options,
+        verify: bool,
+    ) -> Result<(Store<D>, LogWriter<D>, Recovery), OpenError> {
         let lock = disk.lock().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,
             _ => StoreError::io("lock the data directory", error).into(),
@@ -59,11 +71,18 @@ impl<D: Disk> Store<D> {
         let options = Options { salt, ..options };
         let closed = note::read(&disk, &mark_file(&options.folder), close::VERSION, 2)?;
         let file = tables_file(&options.folder);
-        let ballast = ballast::keep(&disk, &options);
-        let tables = Tables::open(&disk, &file, options.table_cache_bytes, ballast)?;
+        let ballast =
+            Arc::new(Ballast::new(disk.clone(), format!("{}/ballast", options.folder), options.reserve_bytes));
+        ballast.want();
+        // A disk without room for the ballast goes without until there is some.
+        let _ = ballast.keep();
+        let tables = Tables::open(&disk, &file, options.table_cache_bytes, Some(Arc::clone(&ballast)))?;
         tables.keep_lock(lock);
-        let snapshot = tables.snapshot(None)?;
+        let mut snapshot = tables.snapshot(None)?;
         let mark = snapshot.mark;
+        let blobs = Arc::new(Blobs::new(disk.clone(), &options, salt));
+        blobs.open(&snapshot.counts, mark.sequence)?;
+        snapshot.blobs = blobs.files(&snapshot.counts);
 
         let segments = Arc::new(Segments::new(disk.clone(), &options, salt));
         let found = segments.find().map_err(|error| StoreError::io("open the log", error))?;
@@ -78,6 +97,8 @@ impl<D: Disk> Store<D> {
         let poison = Poison::default();
         let shared = Arc::new(Shared {
             segments: Arc::clone(&segments),
+            blobs: Arc::clone(&blobs),
+            ballast,
             recent: Recent::new(options.body_cache_bytes, mark.sequence + 1),
             tables,
             tables_full: AtomicBool::new(false),
@@ -92,6 +113,9 @@ impl<D: Disk> Store<D> {
             windows: Windows::default(),
             points: Points::default(),
             batch: empty_batch(0),
+            blobs: Vec::new(),
+            blob_bytes: 0,
+            unsynced_blobs: BTreeMap::new(),
             epoch: 0,
             sealed: mark.sequence,
             time: Time(mark.time),
@@ -115,6 +139,10 @@ impl<D: Disk> Store<D> {
             refuse_unclean(&folder, &found, &end, sequence, digest)?;
             recovery.clean = true;
         }
+        if verify {
+            store.verify_blobs()?;
+        }
+        recovery.blob_bytes_cut = blobs.finish_open(verify)?;
         store.epoch = end.epoch + 1;
         store.stats.replays = recovery.replayed_groups;
         store.stats.log_bytes = recovery.replayed_bytes;
@@ -126,24 +154,38 @@ impl<D: Disk> Store<D> {
         if closed.is_some() {
             note::remove(&disk, &mark_file(&folder))?;
         }
-        Ok((store, LogWriter { writer, poison }, recovery))
+        Ok((store, LogWriter { writer, blobs, poison }, recovery))
+    }
+
+    /// Reads the blobs that groups in the log vouch for.
+    fn verify_blobs(&self) -> Result<(), StoreError> {
+        for entry in self.active.map.values() {
+            if let Entry::Blob(reference, _) = entry {
+                match self.shared.blobs.get(reference.segment) {
+                    Some(segment) => drop(segment.read(reference)?),
+                    None => return Err(self.shared.blobs.missing(reference.segment).into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Applies a group that was found in the log.
     fn replay(&mut self, record: Record) -> Result<(), StoreError> {
         let Record { sequence, bytes, location, digest, .. } = record;
         let place = location.places().first().copied();
+        let shared = Arc::clone(&self.shared);
         let damage = |reason: &str, at: u64| {
             let (segment, offset) = place.map_or((0, 0), |place| (place.segment, place.offset));
-            let file = segment_name(&self.shared.segments.folder, segment);
+            let file = segment_name(&shared.segments.folder, segment);
             Damage { file, offset: offset + at, reason: reason.to_owned() }
         };
         let version = bytes.first().copied().unwrap_or_default();
-        if version != VERSION {
+        if !(VERSION..=VERSION_BLOBS).contains(&version) {
             return Err(StoreError::VersionUnknown {
                 file: damage("", 0).file,
                 found: u32::from(version),
-                known: u32::from(VERSION),
+                known: u32::from(VERSION_BLOBS),
             });
         }
         let time = group::time(&bytes).ok_or_else(|| damage("a group without a time", 0))?;
@@ -159,6 +201,12 @@ impl<D: Disk> Store<D> {
             match op {
                 Op::Put { key, value } => self.apply_put(key, value, false),
                 Op::PutBulk { key, value, at } => self.apply_body(key, value, sequence, at, false),
+                Op::PutReference { key, reference } => {
+                    let reference = Reference::decode(reference)
+                        .ok_or_else(|| damage("a group with a malformed reference to a blob", 0))?;
+                    self.shared.blobs.replayed(&reference, sequence);
+                    self.active.put(key, Entry::Blob(reference, false));
+                }
                 Op::Delete { key } => self.apply_delete(key),
                 Op::DeleteRange { from, to } => self.apply_delete_range(from, to),
             }

@@ -24,6 +24,10 @@ pub struct Options {
     pub window_bytes_max: usize,
     /// Length of the ballast file that is given up when the tables find the disk full, in bytes. 16 MiB.
     pub reserve_bytes: u64,
+    /// Bodies of more than so many bytes go to blob segments. 64 KiB.
+    pub blob_bytes_min: usize,
+    /// Length of a blob segment in bytes; a longer body has one of its own. 64 MiB.
+    pub blob_segment_bytes: u64,
     /// Goes into every checksum of the log, so that the content of a message cannot pass for a record. Used when the
     /// directory is created and kept in it; should be random, and fixed in a simulation. 0.
     pub salt: u64,
@@ -42,6 +46,8 @@ impl Default for Options {
             checkpoint_overlay_bytes: 128 << 20,
             window_bytes_max: 32 << 20,
             reserve_bytes: 16 << 20,
+            blob_bytes_min: 64 << 10,
+            blob_segment_bytes: 64 << 20,
             salt: 0,
         }
     }

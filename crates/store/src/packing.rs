@@ -15,24 +15,33 @@ use crate::layer::Entry;
 
 type Rows<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 
-/// Makes the value of an entry; says `false` where there is none, because the key is gone.
-type Render<'a> = &'a mut dyn FnMut(&Entry, &mut Vec<u8>) -> Result<bool, StoreError>;
+/// What entries become in the tables.
+pub(crate) trait Render {
+    /// Makes the value of an entry; says `false` where there is none, because the key is gone.
+    fn value(&mut self, entry: &Entry, value: &mut Vec<u8>) -> Result<bool, StoreError>;
+
+    /// Takes note of a value that is no more.
+    fn replaced(&mut self, old: &[u8]) -> Result<(), StoreError>;
+}
 
 /// Applies entries, which come in the order of their keys.
 pub(crate) fn apply<'a>(
     rows: &mut Rows<'_>,
     entries: impl Iterator<Item = (&'a Key, &'a Entry)>,
-    render: Render<'_>,
+    render: &mut dyn Render,
 ) -> Result<(), StoreError> {
     let mut entries = entries.peekable();
     let mut value = Vec::new();
     while let Some((key, entry)) = entries.peek() {
         let next = first_from(rows, key)?;
         if next.as_ref() == Some(key) {
-            if render(entry, &mut value)? {
-                rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
+            let old = if render.value(entry, &mut value)? {
+                rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?
             } else {
-                rows.remove(key.as_slice()).map_err(StoreError::tables)?;
+                rows.remove(key.as_slice()).map_err(StoreError::tables)?
+            };
+            if let Some(old) = old {
+                render.replaced(old.value())?;
             }
             entries.next();
         } else {
@@ -54,13 +63,13 @@ fn fill_gap<'a>(
     rows: &mut Rows<'_>,
     entries: &mut Peekable<impl Iterator<Item = (&'a Key, &'a Entry)>>,
     next: Option<&Key>,
-    render: Render<'_>,
+    render: &mut dyn Render,
 ) -> Result<(), StoreError> {
     let Some((first, _)) = entries.peek() else { return Ok(()) };
     let mut cursor = rows.lower_bound_mut(Bound::Included(first.as_slice())).map_err(StoreError::tables)?;
     let mut value = Vec::new();
     while let Some((key, entry)) = entries.next_if(|(key, _)| next.is_none_or(|next| *key < next)) {
-        if render(entry, &mut value)? {
+        if render.value(entry, &mut value)? {
             push(&mut cursor, key, &value)?;
         }
     }
@@ -89,6 +98,19 @@ mod tests {
     use super::*;
     use crate::layer::Value;
 
+    struct Plain;
+
+    impl Render for Plain {
+        fn value(&mut self, entry: &Entry, value: &mut Vec<u8>) -> Result<bool, StoreError> {
+            value.clear();
+            Ok(entry.seen().map(|seen| value.extend_from_slice(seen)).is_some())
+        }
+
+        fn replaced(&mut self, _old: &[u8]) -> Result<(), StoreError> {
+            panic!("every row is new")
+        }
+    }
+
     #[test]
     fn rows_that_come_in_order_in_several_families_fill_their_pages() {
         let db = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
@@ -106,11 +128,7 @@ mod tests {
             }
             // What is deleted here was never in the tables.
             entries.insert(key(2, 1_000_000), Entry::Tombstone);
-            apply(&mut rows, entries.iter(), &mut |entry, value| {
-                value.clear();
-                Ok(entry.seen().map(|seen| value.extend_from_slice(seen)).is_some())
-            })
-            .unwrap();
+            apply(&mut rows, entries.iter(), &mut Plain).unwrap();
         }
         assert_eq!(rows.len().unwrap(), 15_000);
         let (pages, full) = (rows.stats().unwrap().leaf_pages(), bytes as u64 / 4096);

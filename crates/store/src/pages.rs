@@ -12,10 +12,11 @@
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
+use crate::ballast::Ballast;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{StoreError, is_full};
 use crate::log::Damage;
@@ -28,12 +29,11 @@ const BLOCKS_AT: u64 = 12_288;
 /// Storage of the tables in one file of a disk.
 #[derive(Debug)]
 pub(crate) struct Pages<D: Disk> {
-    disk: D,
     name: String,
     file: D::File,
     head: Mutex<Head>,
     /// A file that is given up when there is no room.
-    ballast: Mutex<Option<String>>,
+    ballast: Option<Arc<Ballast<D>>>,
     /// Set by the first failure: what is written after it could mix with what a new handle writes.
     dead: AtomicBool,
 }
@@ -50,7 +50,7 @@ struct Head {
 }
 
 impl<D: Disk> Pages<D> {
-    pub(crate) fn open(disk: &D, name: &str, ballast: Option<String>) -> Result<Self, StoreError> {
+    pub(crate) fn open(disk: &D, name: &str, ballast: Option<Arc<Ballast<D>>>) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(format!("open {name}"), error);
         let file = disk.open(name, true).map_err(failed)?;
         let mut head = Head { block: vec![0; BLOCK], version: 0, synced: 1, dirty: false };
@@ -72,14 +72,7 @@ impl<D: Disk> Pages<D> {
                 return Err(Damage { file: name.to_owned(), offset: 0, reason }.into());
             }
         }
-        Ok(Self {
-            disk: disk.clone(),
-            name: name.to_owned(),
-            file,
-            head: Mutex::new(head),
-            ballast: Mutex::new(ballast),
-            dead: AtomicBool::new(false),
-        })
+        Ok(Self { name: name.to_owned(), file, head: Mutex::new(head), ballast, dead: AtomicBool::new(false) })
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -149,12 +142,10 @@ impl<D: Disk> Pages<D> {
     /// Does what may need room; with the ballast gone, once more.
     fn with_room(&self, write: impl Fn() -> io::Result<()>) -> io::Result<()> {
         match write() {
-            Err(error) if is_full(&error) => {
-                let mut ballast = self.ballast.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(name) = ballast.take() else { return Err(error) };
-                self.disk.remove(&name)?;
-                write()
-            }
+            Err(error) if is_full(&error) => match &self.ballast {
+                Some(ballast) if ballast.give_up()? => write(),
+                _ => Err(error),
+            },
             result => result,
         }
     }

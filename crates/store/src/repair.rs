@@ -1,10 +1,11 @@
 //! Looking a directory over, and cutting out what is damaged.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
-use weir_core::kv::{Key, Ops, family};
+use weir_core::kv::{Key, Op, Ops};
 
+use crate::blob::{BlobFile as _, Blobs, Counts, Reference};
 use crate::close::{self, mark_file};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{OpenError, StoreError};
@@ -14,7 +15,8 @@ use crate::log::{self, Damage, End, Floor, Segments, Torn, Writer};
 use crate::note;
 use crate::options::Options;
 use crate::shared::tables_file;
-use crate::tables::{Families, Mark, Tables};
+use crate::store::Store;
+use crate::tables::{Families, Mark, Tables, Writing, blob_of};
 use crate::unchanging::Unchanging;
 
 /// What a directory holds and what is wrong with it.
@@ -36,6 +38,12 @@ pub struct Report {
     pub writes: u64,
     /// Sequence of the last group.
     pub sequence: u64,
+    /// Blob segments.
+    pub blob_segments: usize,
+    /// Bodies in them that are referred to.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
     /// Whether the directory was closed properly.
     pub clean: bool,
     /// A last group that was cut short, which opening cuts: nothing in it was acknowledged.
@@ -79,6 +87,13 @@ pub enum Cut {
         /// The first row that stays behind the gap.
         before: Option<Vec<u8>>,
     },
+    /// One body is gone, and the row that refers to it.
+    Blob {
+        /// The damage.
+        damage: Damage,
+        /// The row's key.
+        key: Vec<u8>,
+    },
     /// No repair is possible: only a backup helps.
     Impossible {
         /// The damage.
@@ -104,7 +119,7 @@ pub fn plan_repair<D: Disk>(disk: &D, options: &Options) -> Result<Vec<Cut>, Ope
 /// # Errors
 /// Nothing is changed where one of the damages cannot be repaired.
 pub fn repair<D: Disk>(disk: &D, options: &Options) -> Result<Vec<Cut>, OpenError> {
-    let _lock = lock(disk)?;
+    let lock = lock(disk)?;
     let Examination { salt, cuts, end, .. } = Examination::new(disk, options)?;
     for cut in &cuts {
         if let Cut::Impossible { damage } = cut {
@@ -133,8 +148,19 @@ pub fn repair<D: Disk>(disk: &D, options: &Options) -> Result<Vec<Cut>, OpenErro
                 }
             }
             Cut::Tables { .. } => rewrite_tables(disk, options)?,
-            Cut::Impossible { .. } => {}
+            Cut::Blob { .. } | Cut::Impossible { .. } => {}
         }
+    }
+    drop(lock);
+    let lost: Vec<&[u8]> = cuts
+        .iter()
+        .filter_map(|cut| match cut {
+            Cut::Blob { key, .. } => Some(key.as_slice()),
+            _ => None,
+        })
+        .collect();
+    if !lost.is_empty() {
+        forget_blobs(disk, options, &lost)?;
     }
     Ok(cuts)
 }
@@ -152,14 +178,18 @@ struct Examination {
     report: Report,
     cuts: Vec<Cut>,
     end: Option<End>,
+    /// Rows whose body is in a blob segment.
+    blobs: BTreeMap<Vec<u8>, Reference>,
 }
 
 impl Examination {
     fn new<D: Disk>(disk: &D, options: &Options) -> Result<Self, StoreError> {
-        let mut found = Examination { salt: 0, report: Report::default(), cuts: Vec::new(), end: None };
+        let mut found =
+            Examination { salt: 0, report: Report::default(), cuts: Vec::new(), end: None, blobs: BTreeMap::new() };
         if found.format(disk, options)? {
             let mark = found.tables(disk, options)?;
             found.log(disk, options, mark)?;
+            found.blobs(disk, options)?;
         }
         Ok(found)
     }
@@ -196,7 +226,14 @@ impl Examination {
 
     /// Reads every row; returns what the tables are the state of.
     fn tables<D: Disk>(&mut self, disk: &D, options: &Options) -> Result<Mark, StoreError> {
-        match salvage(disk, options, &mut |_, _| Ok(())) {
+        let blobs = &mut self.blobs;
+        let salvaged = salvage(disk, options, &mut |key, value| {
+            if let Some(reference) = blob_of(value)? {
+                blobs.insert(key.to_vec(), reference);
+            }
+            Ok(())
+        });
+        match salvaged {
             Ok(salvage) => {
                 self.report.rows = salvage.rows;
                 self.report.row_bytes = salvage.bytes;
@@ -225,11 +262,14 @@ impl Examination {
         let found = segments.open_all().map_err(|error| StoreError::io("open the log", error))?;
         self.report.segments = found.len();
         let floor = Floor { sequence: mark.sequence, digest: Some(mark.digest), epoch: mark.epoch };
-        let report = &mut self.report;
+        let (report, blobs) = (&mut self.report, &mut self.blobs);
         let (mut end, loss) = log::read_leniently(&options.folder, &found, floor, &mut |record| {
             report.groups += 1;
             report.group_bytes += record.bytes.len() as u64;
-            report.writes += Ops::from(&record.bytes, PREFIX).flatten().count() as u64;
+            for op in Ops::from(&record.bytes, PREFIX).flatten() {
+                report.writes += 1;
+                follow(blobs, op);
+            }
             Ok(())
         })?;
         self.report.sequence = end.sequence;
@@ -263,9 +303,82 @@ impl Examination {
     }
 }
 
+impl Examination {
+    /// Reads every body in a blob segment that is referred to.
+    fn blobs<D: Disk>(&mut self, disk: &D, options: &Options) -> Result<(), StoreError> {
+        let segments = Blobs::new(disk.clone(), options, self.salt);
+        self.report.blob_segments = segments.list()?.len();
+        for (key, reference) in std::mem::take(&mut self.blobs) {
+            self.report.blobs += 1;
+            self.report.blob_bytes += u64::from(reference.len);
+            let read = match segments.open_file(reference.segment, false) {
+                Ok(segment) => segment.read(&reference).map(drop),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Err(segments.missing(reference.segment).into())
+                }
+                Err(error) => Err(StoreError::io(format!("open blob segment {}", reference.segment), error)),
+            };
+            match read {
+                Ok(()) => {}
+                Err(StoreError::Damaged(damage)) => self.damaged(damage, |damage| Cut::Blob { damage, key }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps track of the rows whose body is in a blob segment.
+fn follow(blobs: &mut BTreeMap<Vec<u8>, Reference>, op: Op<'_>) {
+    match op {
+        Op::PutReference { key, reference } => {
+            if let Some(reference) = Reference::decode(reference) {
+                blobs.insert(key.to_vec(), reference);
+            }
+        }
+        Op::Put { key, .. } | Op::PutBulk { key, .. } | Op::Delete { key } => {
+            blobs.remove(key);
+        }
+        Op::DeleteRange { from, to } => blobs.retain(|key, _| key.as_slice() < from || key.as_slice() >= to),
+    }
+}
+
+/// Removes rows whose body is gone. What the log holds goes to the tables first, so that they are all there.
+fn forget_blobs<D: Disk>(disk: &D, options: &Options, lost: &[&[u8]]) -> Result<(), OpenError> {
+    let (store, writer, _) = Store::open_verified(disk.clone(), options.clone(), false)?;
+    drop(writer);
+    store.close()?;
+    let tables = Tables::open(disk, &tables_file(&options.folder), options.table_cache_bytes, None)?;
+    let mark = tables.snapshot(Some(Families::new()))?.mark;
+    let blobs = Blobs::new(disk.clone(), options, 0);
+    tables.write(mark, &mut |writing| {
+        let Writing { rows, counts, .. } = writing;
+        for key in lost {
+            if let Some(old) = rows.remove(key).map_err(StoreError::tables)?
+                && let Some(reference) = blob_of(old.value())?
+            {
+                counts.remove(&reference);
+            }
+        }
+        // No row refers to what is not there any more.
+        let mut lens = BTreeMap::new();
+        for index in blobs.list()? {
+            let len = blobs.open_file(index, false).and_then(|segment| segment.file.len());
+            lens.insert(index, len.map_err(|error| StoreError::io(format!("open blob segment {index}"), error))?);
+        }
+        counts.segments.retain(|index, _| lens.contains_key(index));
+        for (index, count) in &mut counts.segments {
+            count.end = count.end.min(lens.get(index).copied().unwrap_or_default());
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
 /// What can be read of tables.
 struct Salvage {
     mark: Mark,
+    counts: Counts,
     rows: u64,
     bytes: u64,
     damage: Option<Damage>,
@@ -281,7 +394,15 @@ fn salvage<D: Disk>(disk: &D, options: &Options, row: EachRow<'_>) -> Result<Sal
     let open = || Tables::open(disk, &file, options.table_cache_bytes, None);
     let tables = open()?;
     let snapshot = tables.snapshot(Some(Families::new()))?;
-    let mut found = Salvage { mark: snapshot.mark, rows: 0, bytes: 0, damage: None, after: None, before: None };
+    let mut found = Salvage {
+        mark: snapshot.mark,
+        counts: snapshot.counts.clone(),
+        rows: 0,
+        bytes: 0,
+        damage: None,
+        after: None,
+        before: None,
+    };
     let mut take = |found: &mut Salvage, key: &[u8], value: &[u8]| {
         found.rows += 1;
         found.bytes += (key.len() + value.len()) as u64;
@@ -333,10 +454,16 @@ fn rewrite_tables<D: Disk>(disk: &D, options: &Options) -> Result<(), StoreError
         Ok(())
     })?;
     let tables = Tables::open(disk, &repaired, options.table_cache_bytes, None)?;
-    tables.write(salvaged.mark, &Families::new(), &mut |table, touched: &mut BTreeSet<Key>| {
+    tables.write(salvaged.mark, &mut |writing| {
+        writing.counts = salvaged.counts.clone();
+        for count in writing.counts.segments.values_mut() {
+            count.live = 0;
+        }
         for (key, value) in &rows {
-            table.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
-            touched.insert(Key::from_slice(family(key)));
+            writing.rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?;
+            if let Some(reference) = blob_of(value)? {
+                writing.counts.add(&reference);
+            }
         }
         Ok(())
     })?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::ballast::Ballast;
+use crate::blob::Blobs;
 use crate::body::Recent;
 use crate::disk::Disk;
 use crate::log::Segments;
@@ -12,6 +14,9 @@ use crate::tables::Tables;
 #[derive(Debug)]
 pub(crate) struct Shared<D: Disk> {
     pub(crate) segments: Arc<Segments<D>>,
+    pub(crate) blobs: Arc<Blobs<D>>,
+    /// Given up when the tables find no room.
+    pub(crate) ballast: Arc<Ballast<D>>,
     pub(crate) recent: Recent,
     pub(crate) tables: Arc<Tables>,
     /// The tables found no room the last time.

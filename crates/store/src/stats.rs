@@ -42,6 +42,12 @@ pub struct Stats {
     pub spills: u64,
     /// Segments recycled since opening.
     pub recycles: u64,
+    /// Bodies written to blob segments since opening.
+    pub blobs: u64,
+    /// Bodies moved to other blob segments since opening.
+    pub blobs_moved: u64,
+    /// Blob segments removed since opening.
+    pub blob_segments_removed: u64,
     /// Groups replayed at opening.
     pub replays: u64,
     /// Loads taken in since opening.

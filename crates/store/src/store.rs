@@ -1,7 +1,7 @@
 //! The engine's side of a store: reads, writes, and the hand-over to the threads that do IO.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,11 +10,12 @@ use bytes::Bytes;
 use weir_core::Time;
 use weir_core::kv::{Batch, Key, Need};
 
+use crate::blob::Blob;
 use crate::body::{Body, BodyLoad};
 use crate::checkpoint::{Checkpoint, CheckpointDone};
 use crate::disk::Disk;
 use crate::error::StoreError;
-use crate::group::{Group, PREFIX, VERSION};
+use crate::group::{Group, PREFIX, VERSION, VERSION_BLOBS};
 use crate::layer::{Entry, Layer};
 use crate::load::{Load, Loaded};
 use crate::options::Options;
@@ -39,6 +40,11 @@ pub struct Store<D: Disk> {
     pub(crate) windows: Windows,
     pub(crate) points: Points,
     pub(crate) batch: Batch,
+    /// Blobs of the batch.
+    pub(crate) blobs: Vec<Blob>,
+    pub(crate) blob_bytes: usize,
+    /// Blobs that are not known to be in their segments, by segment and offset: sequence and body.
+    pub(crate) unsynced_blobs: BTreeMap<(u64, u32), (u64, Bytes)>,
     pub(crate) epoch: u64,
     /// Sequence of the last sealed group.
     pub(crate) sealed: u64,
@@ -57,6 +63,8 @@ pub struct Store<D: Disk> {
 pub(crate) struct Frozen {
     pub(crate) layer: Arc<Layer>,
     pub(crate) mark: Mark,
+    /// How far each blob segment is written by the groups up to the mark.
+    pub(crate) blob_ends: Arc<[(u64, u64)]>,
 }
 
 /// What is no longer needed and takes long to free.
@@ -82,7 +90,7 @@ impl<D: Disk> Store<D> {
         let capacity = self.batch.len() + self.batch.len() / 4;
         let mut bytes = std::mem::replace(&mut self.batch, empty_batch(capacity)).into_bytes();
         if let Some(version) = bytes.first_mut() {
-            *version = VERSION;
+            *version = if self.blobs.is_empty() { VERSION } else { VERSION_BLOBS };
         }
         if let Some(into) = bytes.get_mut(8..16) {
             into.copy_from_slice(&time.0.to_le_bytes());
@@ -91,11 +99,14 @@ impl<D: Disk> Store<D> {
         self.sealed += 1;
         self.time = self.time.max(time);
         self.stats.groups += 1;
-        self.stats.log_bytes += bytes.len() as u64;
-        self.unsynced.push_back((self.sealed, bytes.len()));
-        self.unsynced_bytes += bytes.len();
+        let (blobs, blob_bytes) = (std::mem::take(&mut self.blobs).into(), std::mem::take(&mut self.blob_bytes));
+        // Blobs count as well: a checkpoint is what lets their segments go.
+        let written = bytes.len() + blob_bytes;
+        self.stats.log_bytes += written as u64;
+        self.unsynced.push_back((self.sealed, written));
+        self.unsynced_bytes += written;
         self.shared.recent.push(bytes.clone());
-        Some(Group { epoch: self.epoch, sequence: self.sealed, time, bytes })
+        Some(Group { epoch: self.epoch, sequence: self.sealed, time, bytes, blobs })
     }
 
     /// The sequence of the state as seen now: that of the last group, or of the next if something was written since.
@@ -110,7 +121,7 @@ impl<D: Disk> Store<D> {
 
     /// Bytes written since the last [`Store::seal`].
     pub fn unsealed_bytes(&self) -> usize {
-        self.batch.len() - PREFIX
+        self.batch.len() - PREFIX + self.blob_bytes
     }
 
     /// Bytes that are not known to be in the log.
@@ -125,6 +136,11 @@ impl<D: Disk> Store<D> {
         {
             self.unsynced.pop_front();
             self.unsynced_bytes -= bytes;
+        }
+        while let Some(first) = self.unsynced_blobs.first_entry()
+            && first.get().0 <= sequence
+        {
+            first.remove();
         }
         self.shared.recent.committed(sequence);
     }
@@ -180,6 +196,10 @@ impl<D: Disk> Store<D> {
                 Some(body) => Body::Ready(body),
                 None => load(BodyLoad::from_log(&self.shared.segments, *position)),
             },
+            Some(Entry::Blob(reference, _)) => match self.unsynced_blobs.get(&(reference.segment, reference.offset)) {
+                Some((_, body)) => Body::Ready(body.clone()),
+                None => load(BodyLoad::from_blob(&self.shared.blobs, *reference)),
+            },
             None if self.snapshot.may_hold(key) => load(BodyLoad::from_tables(Arc::clone(&self.snapshot), key)),
             Some(Entry::Tombstone) | None => Body::Absent,
         }
@@ -216,7 +236,8 @@ impl<D: Disk> Store<D> {
                 return None;
             }
             let mark = Mark { sequence: self.sealed, time: self.time.0, epoch: self.epoch, digest: 0 };
-            self.frozen = Some(Frozen { layer: Arc::new(std::mem::take(&mut self.active)), mark });
+            let (layer, blob_ends) = (Arc::new(std::mem::take(&mut self.active)), self.shared.blobs.ends().into());
+            self.frozen = Some(Frozen { layer, mark, blob_ends });
             self.stats.log_bytes = 0;
         }
         let frozen = self.frozen.as_ref()?;
@@ -224,6 +245,7 @@ impl<D: Disk> Store<D> {
             shared: Arc::clone(&self.shared),
             layer: Arc::clone(&frozen.layer),
             mark: frozen.mark,
+            blob_ends: Arc::clone(&frozen.blob_ends),
             base: Arc::clone(&self.snapshot),
             garbage: std::mem::take(&mut self.garbage),
         })
@@ -233,6 +255,7 @@ impl<D: Disk> Store<D> {
     pub fn checkpointed(&mut self, done: CheckpointDone) {
         let Some(frozen) = self.frozen.take() else { return };
         self.snapshot = Arc::new(done.snapshot);
+        self.shared.blobs.settle(&self.snapshot.counts, frozen.mark.sequence);
         self.windows.apply(&frozen.layer);
         let points = self.points.take_all();
         self.shared.segments.retire(frozen.mark.sequence);
@@ -247,7 +270,9 @@ impl<D: Disk> Store<D> {
     pub fn upkeep(&mut self) -> Option<Upkeep<D>> {
         let segments = &self.shared.segments;
         let ready = segments.ready() > self.options.reserve_segments && !segments.full.load(Ordering::Acquire);
-        if (ready && self.garbage.is_empty()) || self.shared.poison.is_set() {
+        let idle =
+            ready && self.garbage.is_empty() && !self.shared.ballast.is_due() && !self.shared.blobs.needs_upkeep();
+        if idle || self.shared.poison.is_set() {
             return None;
         }
         Some(Upkeep { shared: Arc::clone(&self.shared), garbage: std::mem::take(&mut self.garbage) })
@@ -265,7 +290,9 @@ impl<D: Disk> Store<D> {
     }
 
     fn is_full(&self) -> bool {
-        self.shared.segments.full.load(Ordering::Acquire) || self.shared.tables_full.load(Ordering::Acquire)
+        self.shared.segments.full.load(Ordering::Acquire)
+            || self.shared.tables_full.load(Ordering::Acquire)
+            || self.shared.blobs.full.load(Ordering::Acquire)
     }
 
     fn overlay_bytes(&self) -> usize {
@@ -286,6 +313,9 @@ impl<D: Disk> Store<D> {
             window_evictions: self.windows.evicted + self.points.evicted,
             body_cache_bytes: self.shared.recent.bytes(),
             families: self.snapshot.families.len(),
+            blobs: self.shared.blobs.written.load(Ordering::Relaxed),
+            blobs_moved: self.shared.blobs.moved.load(Ordering::Relaxed),
+            blob_segments_removed: self.shared.blobs.removed.load(Ordering::Relaxed),
             recycles: self.shared.segments.recycled.load(Ordering::Relaxed),
             misses: self.misses.get(),
             body_loads: self.body_loads.get(),

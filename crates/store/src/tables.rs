@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
 use smallvec::SmallVec;
 use weir_core::kv::{Key, family, prefix_end};
 
+use crate::ballast::Ballast;
+use crate::blob::{BlobFile, Count, Counts, Reference};
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
 use crate::filters::Filters;
@@ -17,14 +22,18 @@ use crate::windows::Row;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+/// Blob segments: bytes referred to, and end. Since version 2.
+const BLOBS: TableDefinition<'static, u64, (u64, u64)> = TableDefinition::new("blobs");
 
 /// Version of what the tables hold.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// First byte of a value that the engine reads.
 pub(crate) const INLINE: u8 = 0;
 /// First byte of a body.
 pub(crate) const BULK: u8 = 1;
+/// First byte of a reference to a body in a blob segment.
+pub(crate) const BLOB: u8 = 2;
 
 /// Families of keys in the tables: smallest and greatest key of each. Outside of these there is no row.
 pub(crate) type Families = BTreeMap<Key, Key>;
@@ -73,6 +82,9 @@ pub(crate) struct Snapshot {
     pub(crate) families: Arc<Families>,
     /// Which keys of families of hashes have no row.
     pub(crate) filters: Filters,
+    pub(crate) counts: Counts,
+    /// The blob segments that rows refer to.
+    pub(crate) blobs: BTreeMap<u64, Arc<dyn BlobFile>>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -87,7 +99,7 @@ impl Tables {
         disk: &D,
         file: &str,
         cache_bytes: usize,
-        ballast: Option<String>,
+        ballast: Option<Arc<Ballast<D>>>,
     ) -> Result<Arc<Self>, StoreError> {
         let failed = |error| StoreError::io(format!("make {file}"), error);
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
@@ -95,7 +107,7 @@ impl Tables {
             let new = format!("{file}.new");
             disk.open(&new, true).and_then(|file| file.set_len(0)).map_err(failed)?;
             let tables = Self::open_file(disk, &new, cache_bytes, None)?;
-            tables.write(Mark::default(), &Families::new(), &mut |_, _| Ok(()))?;
+            tables.write(Mark::default(), &mut |_| Ok(()))?;
             drop(tables);
             disk.rename(&new, file).map_err(failed)?;
             disk.sync_names(folder).map_err(failed)?;
@@ -107,14 +119,13 @@ impl Tables {
         disk: &D,
         file: &str,
         cache_bytes: usize,
-        ballast: Option<String>,
+        ballast: Option<Arc<Ballast<D>>>,
     ) -> Result<Arc<Self>, StoreError> {
         let (disk, name) = (disk.clone(), file.to_owned());
         let open = move || {
-            let ballast = ballast.clone().filter(|ballast| disk.open(ballast, false).is_ok());
             let mut builder = Database::builder();
             builder.set_cache_size(cache_bytes);
-            builder.create_with_backend(Pages::open(&disk, &name, ballast)?).map_err(StoreError::tables)
+            builder.create_with_backend(Pages::open(&disk, &name, ballast.clone())?).map_err(StoreError::tables)
         };
         let db = Mutex::new(Some(open()?));
         Ok(Arc::new(Self { db, open: Box::new(open), file: file.to_owned(), lock: OnceLock::new() }))
@@ -130,20 +141,28 @@ impl Tables {
     }
 
     /// Runs one transaction over the rows and moves the mark. `change` tells which families it touched.
-    /// Returns the families after it.
-    pub(crate) fn write(&self, mark: Mark, families: &Families, change: Change<'_>) -> Result<Families, StoreError> {
-        write(self.db().as_ref().ok_or_else(lost)?, mark, families, change)
+    /// Returns the families after it. Nothing is known of the state before.
+    pub(crate) fn write(&self, mark: Mark, change: Change<'_>) -> Result<Families, StoreError> {
+        let mut db = self.db();
+        let db = db.as_mut().ok_or_else(lost)?;
+        let counts = if mark == Mark::default() { Counts::default() } else { read(db, &self.file)?.2 };
+        Ok(write(db, mark, &Families::new(), &counts, change)?.0)
     }
 
     /// As [`Tables::write`], over the state of `base`. Where there is no room, the tables are opened again, since the
     /// B-tree does nothing more after a failed write, and `base` goes on reading from them.
-    pub(crate) fn write_over(&self, base: &Snapshot, mark: Mark, change: Change<'_>) -> Result<Families, StoreError> {
+    pub(crate) fn write_over(
+        &self,
+        base: &Snapshot,
+        mark: Mark,
+        change: Change<'_>,
+    ) -> Result<(Families, Counts), StoreError> {
         let mut db = self.db();
-        let result = write(db.as_ref().ok_or_else(lost)?, mark, &base.families, change);
+        let result = write(db.as_ref().ok_or_else(lost)?, mark, &base.families, &base.counts, change);
         if let Err(StoreError::DiskFull { .. }) = result {
             *db = None;
             let opened = db.insert((self.open)()?);
-            let (rows, found) = read(opened, &self.file)?;
+            let (rows, found, _) = read(opened, &self.file)?;
             if found != base.mark {
                 return Err(StoreError::broken("the tables changed in a transaction that failed"));
             }
@@ -152,9 +171,9 @@ impl Tables {
         result
     }
 
-    /// The tables as they are now. `families` are looked up unless they are known.
+    /// The tables as they are now, without the files of blobs. `families` are looked up unless they are known.
     pub(crate) fn snapshot(self: &Arc<Self>, families: Option<Families>) -> Result<Snapshot, StoreError> {
-        let (rows, mark) = read(self.db().as_ref().ok_or_else(lost)?, &self.file)?;
+        let (rows, mark, counts) = read(self.db().as_ref().ok_or_else(lost)?, &self.file)?;
         let families = match families {
             Some(families) => families,
             None => all_families(&rows)?,
@@ -165,25 +184,42 @@ impl Tables {
             mark,
             families: Arc::new(families),
             filters: Filters::default(),
+            counts,
+            blobs: BTreeMap::new(),
         })
     }
 }
 
-/// What a transaction does to the rows, noting the families it touches.
-pub(crate) type Change<'a> =
-    &'a mut dyn FnMut(&mut Table<'_, &'static [u8], &'static [u8]>, &mut BTreeSet<Key>) -> Result<(), StoreError>;
+/// A transaction over the rows.
+pub(crate) struct Writing<'txn> {
+    pub(crate) rows: Table<'txn, &'static [u8], &'static [u8]>,
+    /// Families in which rows come or go.
+    pub(crate) touched: BTreeSet<Key>,
+    pub(crate) counts: Counts,
+}
+
+/// What a transaction does.
+pub(crate) type Change<'a> = &'a mut dyn FnMut(&mut Writing<'_>) -> Result<(), StoreError>;
 
 fn lost() -> StoreError {
     StoreError::broken("the tables could not be opened again after a failed write")
 }
 
-fn write(db: &Database, mark: Mark, families: &Families, change: Change<'_>) -> Result<Families, StoreError> {
+fn write(
+    db: &Database,
+    mark: Mark,
+    families: &Families,
+    before: &Counts,
+    change: Change<'_>,
+) -> Result<(Families, Counts), StoreError> {
     let mut txn = db.begin_write().map_err(StoreError::tables)?;
     txn.set_quick_repair(true);
-    let families = {
-        let mut rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
-        let mut touched = BTreeSet::new();
-        change(&mut rows, &mut touched)?;
+    let written = {
+        let rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
+        let mut writing = Writing { rows, touched: BTreeSet::new(), counts: before.clone() };
+        change(&mut writing)?;
+        let Writing { rows, touched, counts } = writing;
+        write_counts(&txn, before, &counts)?;
         let mut families = families.clone();
         for prefix in touched {
             measure(&rows, &prefix, &mut families)?;
@@ -199,20 +235,47 @@ fn write(db: &Database, mark: Mark, families: &Families, change: Change<'_>) -> 
         ] {
             meta.insert(name, value).map_err(StoreError::tables)?;
         }
-        families
+        (families, counts)
     };
     txn.commit().map_err(StoreError::tables)?;
-    Ok(families)
+    Ok(written)
 }
 
-fn read(db: &Database, file: &str) -> Result<(Rows, Mark), StoreError> {
+/// Stores what has changed of the counts.
+fn write_counts(txn: &WriteTransaction, before: &Counts, after: &Counts) -> Result<(), StoreError> {
+    let mut blobs = txn.open_table(BLOBS).map_err(StoreError::tables)?;
+    for index in before.segments.keys().filter(|index| !after.segments.contains_key(index)) {
+        blobs.remove(index).map_err(StoreError::tables)?;
+    }
+    for (index, count) in after.segments.iter().filter(|(index, count)| before.segments.get(index) != Some(count)) {
+        blobs.insert(index, (count.live, count.end)).map_err(StoreError::tables)?;
+    }
+    Ok(())
+}
+
+fn read_counts(txn: &ReadTransaction) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    let blobs = match txn.open_table(BLOBS) {
+        Ok(blobs) => blobs,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(counts),
+        Err(error) => return Err(StoreError::tables(error)),
+    };
+    for entry in blobs.iter().map_err(StoreError::tables)? {
+        let (index, count) = entry.map_err(StoreError::tables)?;
+        let (live, end) = count.value();
+        counts.segments.insert(index.value(), Count { live, end });
+    }
+    Ok(counts)
+}
+
+fn read(db: &Database, file: &str) -> Result<(Rows, Mark, Counts), StoreError> {
     let txn = db.begin_read().map_err(StoreError::tables)?;
     let meta = txn.open_table(META).map_err(StoreError::tables)?;
     let number = |name: &str| -> Result<u64, StoreError> {
         Ok(meta.get(name).map_err(StoreError::tables)?.map_or(0, |value| value.value()))
     };
     let version = number("version")?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         let (found, known) = (version as u32, VERSION as u32);
         return Err(StoreError::VersionUnknown { file: file.to_owned(), found, known });
     }
@@ -222,7 +285,8 @@ fn read(db: &Database, file: &str) -> Result<(Rows, Mark), StoreError> {
         epoch: number("epoch")?,
         digest: number("digest")? as u32,
     };
-    Ok((txn.open_table(ROWS).map_err(StoreError::tables)?, mark))
+    let counts = read_counts(&txn)?;
+    Ok((txn.open_table(ROWS).map_err(StoreError::tables)?, mark, counts))
 }
 
 impl Snapshot {
@@ -243,10 +307,26 @@ impl Snapshot {
 
     /// The body of `key`.
     pub(crate) fn body(&self, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
-        self.reading(|rows| {
-            let value = rows.get(key).map_err(StoreError::tables)?;
-            Ok(value.map(|value| bytes::Bytes::copy_from_slice(value.value().get(1..).unwrap_or_default())))
-        })
+        let found = self.reading(|rows| {
+            let Some(value) = rows.get(key).map_err(StoreError::tables)? else { return Ok(None) };
+            if let Some(reference) = blob_of(value.value())? {
+                return Ok(Some(Err(reference)));
+            }
+            Ok(Some(Ok(bytes::Bytes::copy_from_slice(value.value().get(1..).unwrap_or_default()))))
+        })?;
+        match found {
+            None => Ok(None),
+            Some(Ok(body)) => Ok(Some(body)),
+            Some(Err(reference)) => self.blob(&reference).map(Some),
+        }
+    }
+
+    /// A body in a blob segment that a row refers to.
+    pub(crate) fn blob(&self, reference: &Reference) -> Result<bytes::Bytes, StoreError> {
+        match self.blobs.get(&reference.segment) {
+            Some(file) => file.read(reference),
+            None => Err(StoreError::broken(format!("blob segment {} is not open", reference.segment))),
+        }
     }
 
     /// The rows from `from` to `to`, but not many more than `rows` and `bytes`; and where what is known ends.
@@ -315,6 +395,23 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// Where a row's body is if that is in a blob segment.
+pub(crate) fn blob_of(value: &[u8]) -> Result<Option<Reference>, StoreError> {
+    match value.split_first() {
+        Some((&BLOB, reference)) => match Reference::decode(reference) {
+            Some(reference) => Ok(Some(reference)),
+            None => Err(StoreError::broken("a row's reference to a blob is malformed")),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Appends the stored form of a reference.
+pub(crate) fn push_blob(value: &mut Vec<u8>, reference: &Reference) {
+    value.push(BLOB);
+    value.extend_from_slice(&reference.encode());
 }
 
 fn load(table: &Rows, from: &[u8], to: &[u8], rows: usize, bytes: usize) -> Result<(Vec<Row>, Key), StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::disk::Disk;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_full};
 use crate::shared::Shared;
 use crate::store::Garbage;
 
@@ -21,6 +21,13 @@ impl<D: Disk> Upkeep<D> {
     /// `DiskFull` is seen in `Store::pressure` too; no error here harms what is stored.
     pub fn run(self) -> Result<(), StoreError> {
         drop(self.garbage);
-        self.shared.segments.level(1)
+        // What frees room comes first.
+        self.shared.blobs.keep_up()?;
+        self.shared.segments.level(1)?;
+        match self.shared.ballast.keep() {
+            Err(error) if !is_full(&error) => Err(StoreError::io("make the ballast again", error)),
+            // While there is no room for it, the tables go without.
+            _ => Ok(()),
+        }
     }
 }

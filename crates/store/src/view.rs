@@ -5,6 +5,7 @@ use std::collections::btree_map;
 use std::iter::Peekable;
 use std::ops::{Bound, ControlFlow};
 
+use bytes::Bytes;
 use weir_core::kv::{Key, Need, State, View};
 
 use crate::disk::Disk;
@@ -188,8 +189,11 @@ impl<D: Disk> State for Store<D> {
     }
 
     fn insert_bulk(&mut self, key: &[u8], parts: &[&[u8]]) {
-        self.batch.put_bulk(key, parts);
         let len: usize = parts.iter().map(|part| part.len()).sum();
+        if len > self.options.blob_bytes_min {
+            return self.insert_blob(key, parts.concat().into());
+        }
+        self.batch.put_bulk(key, parts);
         let at = self.batch.len() - len;
         let body = self.batch.bytes().get(at..).expect("the body was just written there");
         self.active.put(key, body_entry(body, self.sealed + 1, at, true));
@@ -205,6 +209,19 @@ impl<D: Disk> State for Store<D> {
             self.batch.delete_range(from, to);
             self.apply_delete_range(from, to);
         }
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// A body for a blob segment. The batch only refers to it.
+    fn insert_blob(&mut self, key: &[u8], body: Bytes) {
+        let blob = self.shared.blobs.place(self.sealed + 1, key, body);
+        let reference = blob.reference;
+        self.batch.put_reference(key, &reference.encode());
+        self.blob_bytes += blob.body.len();
+        self.unsynced_blobs.insert((reference.segment, reference.offset), (blob.sequence, blob.body.clone()));
+        self.blobs.push(blob);
+        self.active.put(key, Entry::Blob(reference, true));
     }
 }
 

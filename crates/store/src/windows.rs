@@ -174,7 +174,7 @@ fn merged(rows: Vec<Row>, fresh: &[(&Key, &Entry)], layer: &Layer, to: &Key) -> 
     let push_fresh = |result: &mut Vec<Row>, key: &Key, entry: &Entry| match entry {
         Entry::Tombstone => {}
         Entry::Inline(value, _) => result.push(Row { key: key.clone(), value: Some(value.clone()) }),
-        Entry::Short(..) | Entry::Bulk(..) => result.push(Row { key: key.clone(), value: None }),
+        Entry::Short(..) | Entry::Bulk(..) | Entry::Blob(..) => result.push(Row { key: key.clone(), value: None }),
     };
     for row in rows {
         if row.key >= *to {

@@ -18,7 +18,15 @@ use weir_store::{Body, LogWriter, MemoryDisk, OpenError, Options, Recovery, Stor
 type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn options() -> Options {
-    Options { segment_bytes: 1024, reserve_bytes: 0, body_cache_bytes: 0, table_cache_bytes: 0, ..Options::default() }
+    Options {
+        segment_bytes: 1024,
+        reserve_bytes: 0,
+        body_cache_bytes: 0,
+        table_cache_bytes: 0,
+        blob_bytes_min: 200,
+        blob_segment_bytes: 700,
+        ..Options::default()
+    }
 }
 
 fn commit(store: &mut Store<MemoryDisk>, writer: &mut LogWriter<MemoryDisk>) {
@@ -40,8 +48,23 @@ fn history(disk: &MemoryDisk, close: bool) -> Vec<Content> {
         content.insert(bulk, vec![n; 140]);
         if n == 9 {
             // Longer than a segment.
-            store.insert_bulk(&[1, 1, 1, 1, 20, 2, 1, 1], &[&[n; 1500]]);
+            store.put(&[1, 1, 1, 1, 20, 2, 1, 1], &[n; 1500]);
             content.insert(vec![1, 1, 1, 1, 20, 2, 1, 1], vec![n; 1500]);
+        }
+        if n % 3 == 0 {
+            let blob = vec![1, 1, 1, 1, 20, 3, n];
+            store.insert_bulk(&blob, &[&[n; 250]]);
+            content.insert(blob, vec![n; 250]);
+        }
+        if n == 10 {
+            // A hole in a blob segment that is still needed.
+            store.delete(&[1, 1, 1, 1, 20, 3, 3]);
+            content.remove(&vec![1, 1, 1, 1, 20, 3, 3]);
+        }
+        if n == 11 {
+            // Longer than what is left of a segment, so that no page has two of the last groups in full.
+            store.put(&[1, 1, 1, 1, 1, 2], &[n; 900]);
+            content.insert(vec![1, 1, 1, 1, 1, 2], vec![n; 900]);
         }
         if n > 6 {
             store.delete(&[1, 1, 1, 1, 1, 1, n - 6]);
@@ -158,6 +181,7 @@ fn judge_all(close: bool) -> Outcomes {
             }
         }
     }
+    assert!(disk.names().iter().any(|name| name.contains("/blobs/")), "there are blobs to be damaged");
     println!("{close}: {outcomes:?}");
     outcomes
 }

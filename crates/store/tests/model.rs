@@ -77,6 +77,8 @@ fn options() -> Options {
         body_cache_bytes: 700,
         window_bytes_max: 2000,
         table_cache_bytes: 1 << 20,
+        blob_bytes_min: 600,
+        blob_segment_bytes: 3000,
         ..Options::default()
     }
 }

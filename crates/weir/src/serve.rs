@@ -139,6 +139,10 @@ fn open(settings: &Settings) -> anyhow::Result<Shard<Responder>> {
 fn tell(recovery: &Recovery, folder: &std::path::Display<'_>) {
     let Recovery { replayed_groups, replayed_bytes, clean, .. } = *recovery;
     tracing::info!(clean, replayed_groups, replayed_bytes, "opened the data in {folder}");
+    if recovery.blob_bytes_cut > 0 {
+        let bytes = recovery.blob_bytes_cut;
+        tracing::warn!(bytes, "long bodies that no acknowledged write refers to are gone");
+    }
     if let Some(torn) = &recovery.torn {
         tracing::warn!("the last write was cut short and is gone; nothing in it had been acknowledged: {torn:?}");
     }

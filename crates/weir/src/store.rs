@@ -93,6 +93,11 @@ fn describe(report: &Report) -> String {
         "log: {} commits after that, {} writes, {} bytes in {} segments, up to commit {}",
         report.groups, report.writes, report.group_bytes, report.segments, report.sequence
     );
+    let _ = writeln!(
+        text,
+        "blobs: {} bodies, {} bytes in {} segments",
+        report.blobs, report.blob_bytes, report.blob_segments
+    );
     let _ = writeln!(text, "the directory was {end}");
     if let Some(torn) = &report.torn {
         let _ = writeln!(
@@ -131,6 +136,10 @@ fn describe_cut(cut: &Cut) -> String {
             "{damage}: lost are the rows between {} and {}; {kept} rows stay",
             key(after.as_deref(), "the first"),
             key(before.as_deref(), "the last")
+        ),
+        Cut::Blob { damage, key: lost } => format!(
+            "{damage}: lost is the body under {}, and the row that refers to it; its message cannot be received any more",
+            key(Some(lost), "")
         ),
         Cut::Impossible { damage } => format!("{damage}: cannot be repaired; only a backup helps"),
     }
