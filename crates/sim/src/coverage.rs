@@ -50,6 +50,12 @@ coverage! {
     checkpoints,
     /// Segments recycled.
     segments_recycled,
+    /// Bodies written to blob segments.
+    blobs_written,
+    /// Blob segments removed.
+    blob_segments_removed,
+    /// Bodies moved out of blob segments that were mostly dead.
+    blobs_compacted,
     /// Groups replayed.
     groups_replayed,
     /// Torn groups cut off.

@@ -71,7 +71,7 @@ impl Profile {
         for weight in &mut weights {
             *weight *= rng.between(1, 6);
         }
-        Self {
+        let mut profile = Self {
             steps: rng.between(150, 700),
             options,
             faults,
@@ -85,6 +85,9 @@ impl Profile {
             lanes: rng.between(1, 6),
             set_clock_every: *machine.pick(&[0, 0, 40, 150]).unwrap_or(&40),
             copy_every: *machine.pick(&[0, 0, 0, 100]).unwrap_or(&100),
-        }
+        };
+        profile.options.blob_bytes_min = *machine.pick(&[100, 200, 1_000, 64 << 10]).unwrap_or(&200);
+        profile.options.blob_segment_bytes = machine.between(1, 12) << 10;
+        profile
     }
 }

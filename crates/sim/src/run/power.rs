@@ -224,6 +224,9 @@ impl Run {
         let coverage = &mut self.coverage;
         coverage.checkpoints += stats.checkpoints;
         coverage.segments_recycled += stats.recycles;
+        coverage.blobs_written += stats.blobs;
+        coverage.blob_segments_removed += stats.blob_segments_removed;
+        coverage.blobs_compacted += stats.blobs_moved;
         coverage.rows_spilled += stats.spills;
         coverage.windows_refilled += stats.window_refills;
         coverage.windows_evicted += stats.window_evictions;
