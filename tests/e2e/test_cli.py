@@ -56,7 +56,7 @@ def test_a_message_goes_through_from_create_to_delete(said, weir):
     assert sent in told and "kind = mail" in told and "  hello" in told
     assert counts(weir.sqs(), url) == (0, 1, 0)
     shown = json.loads(said("queue", "show", "cli-through", "--json"))
-    assert (shown["visibility_s"], shown["leased"]) == (300, 1)
+    assert (shown["visibility_s"], shown["leased"], shown["tags"]) == (300, 1, {"team": "mail"})
     assert said("queue", "delete", "cli-through", "--yes") == "deleted cli-through\n"
     assert "cli-through" not in said("queue", "list", "--names").splitlines()
 
@@ -275,3 +275,49 @@ def test_a_wrong_configuration_keeps_the_server_from_starting(tmp_path):
     assert done.returncode == USAGE
     assert "storage.overlay must be between 16MiB and 1TiB" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+KEYS = """
+[[keys]]
+id = "ops"
+secret = "0123456789abcdef-ops"
+role = "admin"
+
+[[keys]]
+id = "mail"
+secret = "0123456789abcdef-mail"
+role = "write"
+
+[[keys]]
+id = "stranger"
+secret = "0123456789abcdef-stranger"
+namespace = "000000000007"
+role = "admin"
+"""
+
+
+def test_with_keys_every_command_must_be_signed_by_one_that_may(own_weir, cli, tmp_path):
+    denied = 7
+    file = tmp_path / "weir.toml"
+    file.write_text(KEYS)
+    weir = own_weir("--config", str(file))
+
+    def run(key, *arguments, secret=None):
+        environment = {"WEIR_URL": weir.url}
+        if key is not None:
+            environment |= {"WEIR_ACCESS_KEY_ID": key, "WEIR_SECRET_ACCESS_KEY": secret or f"0123456789abcdef-{key}"}
+        return cli(*arguments, **environment)
+
+    assert run("ops", "queue", "create", "jobs").returncode == 0
+    assert run("mail", "send", "jobs", "hello").returncode == 0
+    assert run("mail", "receive", "jobs", "--body", "--delete").stdout == "hello\n"
+    refused = run("mail", "queue", "delete", "jobs", "--yes")
+    assert refused.returncode == denied and "its role must be admin" in refused.stderr
+    unsigned = run(None, "queue", "list")
+    assert unsigned.returncode == denied and "WEIR_ACCESS_KEY_ID" in unsigned.stderr
+    assert run("mail", "queue", "list", secret="0123456789abcdef-wrong").returncode == denied
+    assert run("nobody", "queue", "list").returncode == denied
+    assert run("stranger", "queue", "list", "--names").stdout == ""
+    assert run("stranger", "send", "jobs", "x").returncode == NOT_FOUND
+    assert run("mail", "store", "backup", tmp_path / "copy").returncode == denied
+    assert run("ops", "store", "backup", tmp_path / "copy").returncode == 0

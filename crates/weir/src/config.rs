@@ -3,6 +3,7 @@
 //! The tree in [`tree`] is the only place that names a key. Flags, the names of environment variables, the reference
 //! page, the sample file and the JSON schema are made from it.
 
+mod access;
 pub(crate) mod command;
 mod duration;
 mod environment;

@@ -60,6 +60,7 @@ fn server_config(settings: &Settings) -> Config {
     Config {
         listen: general.listen,
         insecure: general.insecure,
+        keys: settings.keys.clone(),
         tls: files.map(|(certificate, key)| TlsFiles { certificate, key }),
         public_url: general
             .public_url
@@ -85,14 +86,23 @@ fn server_config(settings: &Settings) -> Config {
 
 async fn serve(config: Config, shard: Shard<Responder>) -> anyhow::Result<()> {
     let listen = config.listen;
+    let keys = config.keys.len();
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let server = Server::bind(config, shard).await.with_context(|| format!("cannot serve on {listen}"))?;
     let address = server.address().context("the listening socket has no address")?;
     stop_on_signal(server.stopper())?;
-    if listen.ip().to_canonical().is_loopback() {
-        tracing::info!("serving SQS on {scheme}://{address}, to this machine only, since no keys are configured");
-    } else {
-        tracing::warn!("serving SQS on {scheme}://{address} without keys: whoever reaches it can do everything");
+    let here = listen.ip().to_canonical().is_loopback();
+    match (keys, here) {
+        (0, true) => {
+            tracing::info!("serving SQS on {scheme}://{address}, to this machine only, since no keys are configured");
+        }
+        (0, false) => {
+            tracing::warn!("serving SQS on {scheme}://{address} without keys: whoever reaches it can do everything");
+        }
+        (keys, _) => tracing::info!(keys, "serving SQS on {scheme}://{address}, to requests that are signed"),
+    }
+    if !here && scheme == "http" {
+        tracing::warn!("connections are not encrypted: set tls.certificate, or have a proxy before this do so");
     }
     server.run().await;
     Ok(())

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::access;
 use super::environment::Environment;
 use super::file::{self, Repeated};
 use super::flags::Flags;
@@ -12,17 +13,25 @@ use super::key::{Key, Range};
 use super::kind::{self, Setting};
 use super::origin::Origin;
 use super::problem::{Problem, Problems};
+use super::secret::MASK;
 use super::tree::{Settings, keys};
 
 /// The file that is read when none is named.
 pub(crate) const FILE: &str = "weir.toml";
 
 /// A value and where it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Value {
     pub(crate) key: &'static Key,
     pub(crate) text: String,
     pub(crate) origin: Origin,
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = if self.key.kind == kind::Kind::Secret { MASK } else { &self.text };
+        f.debug_struct("Value").field("key", &self.key.path).field("text", &text).field("origin", &self.origin).finish()
+    }
 }
 
 /// The value of every key of a table, or of all tables.
@@ -69,7 +78,7 @@ pub(crate) struct Resolved {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Finds out what holds. Reads the file, and nothing else from outside.
+/// Finds out what holds. Reads the file and the files of secrets, and nothing else from outside.
 pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, Problems> {
     let mut problems = Vec::new();
     let mut values = Values::defaults(keys());
@@ -97,7 +106,8 @@ pub(crate) fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolv
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    let settings = Settings::read(&values).map_err(|problem| Problems(vec![problem]))?;
+    let mut settings = Settings::read(&values).map_err(|problem| Problems(vec![problem]))?;
+    settings.keys = access::read(&repeated).map_err(Problems)?;
     let file = file.map(|(path, _)| path);
     Ok(Resolved { settings, values, repeated, file, warnings: environment.warnings() })
 }
@@ -107,8 +117,10 @@ fn complete(found: Repeated) -> Values {
     let section = super::tree::SECTIONS.into_iter().find(|section| section.table == found.table);
     let mut values = Values::defaults(section.into_iter().flat_map(|section| section.keys));
     for value in values.0.values_mut() {
-        // What the table lacks is missed where the table starts.
-        value.origin = found.origin.clone();
+        // What must be given is missed where the table starts.
+        if value.text.is_empty() {
+            value.origin = found.origin.clone();
+        }
     }
     for (key, text, origin) in found.values {
         values.set(key, text, origin);
@@ -142,6 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::show;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         Environment::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
@@ -193,6 +206,68 @@ mod tests {
             error.to_string(),
             "WEIR_STORAGE_OVERLAY: storage.overlay must be a size such as 256MiB, found \"lots\""
         );
+    }
+
+    fn keys_of(text: &str) -> Result<Vec<weir_server::AccessKey>, String> {
+        let (_folder, path) = file(text);
+        let resolved = resolve(&Flags::of(Some(path.clone()), &[]), &environment(&[]));
+        resolved
+            .map(|resolved| resolved.settings.keys)
+            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "weir.toml"))
+    }
+
+    #[test]
+    fn keys_are_read_with_their_secrets_from_the_file_or_files_of_their_own() {
+        let (_folder, secret) = file("0123456789abcdef\n");
+        let text = format!(
+            "[[keys]]\nid = \"mail\"\nsecret = \"fedcba9876543210\"\nrole = \"write\"\nnamespace = \"000000000007\"\n\
+             [[keys]]\nid = \"ops\"\nsecret_file = {secret:?}\nrole = \"admin\"\n"
+        );
+        let keys = keys_of(&text).unwrap();
+        let told: Vec<_> =
+            keys.iter().map(|key| (key.id.as_str(), key.secret.as_str(), key.namespace.0, key.role)).collect();
+        assert_eq!(
+            told,
+            [
+                ("mail", "fedcba9876543210", 7, weir_server::Role::Write),
+                ("ops", "0123456789abcdef", 0, weir_server::Role::Admin)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_that_lacks_something_is_named_with_its_line() {
+        let key = |id: &str, rest: &str| format!("\n[[keys]]\nid = \"{id}\"\n{rest}");
+        for (text, problem) in [
+            ("[[keys]]\n".to_owned(), "weir.toml:1: keys.id must be 1 to 128 letters, digits and _, found \"\""),
+            (
+                key("a", "secret = \"0123456789abcdef\"\n"),
+                "weir.toml:2: keys.role must be one of read, write, admin, found \"\"",
+            ),
+            (key("a", "role = \"read\""), "weir.toml:3: keys: each needs either secret or secret_file"),
+            (
+                key("a", "role = \"read\"\nsecret = \"short\""),
+                "weir.toml:5: keys.secret: a secret must have 16 to 256 characters",
+            ),
+            (key("a", "rle = \"read\""), "weir.toml:4: there is no key keys.rle; did you mean keys.role?"),
+            (key("a", "role = \"root\""), "weir.toml:4: keys.role must be one of read, write, admin, found \"root\""),
+            ("[keys]\nid = \"a\"".to_owned(), "weir.toml:1: keys: is written as [[keys]], once for each"),
+        ] {
+            assert_eq!(keys_of(&text).unwrap_err(), problem, "{text}");
+        }
+        let whole = key("a", "role = \"read\"\nsecret = \"0123456789abcdef\"\n");
+        assert_eq!(keys_of(&format!("{whole}{whole}")).unwrap_err(), "weir.toml:8: keys.id \"a\" is there twice");
+        let lost = keys_of(&key("a", "role = \"read\"\nsecret_file = \"/nowhere\"")).unwrap_err();
+        assert!(lost.starts_with("weir.toml:5: keys.secret_file: cannot read /nowhere: "), "{lost}");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let (_folder, path) = file("[[keys]]\nid = \"mail\"\nsecret = \"fedcba9876543210\"\nrole = \"write\"\n");
+        let resolved = resolve(&Flags::of(Some(path), &[]), &environment(&[])).unwrap();
+        for shown in [show::table(&resolved), show::json(&resolved), format!("{resolved:?}")] {
+            assert!(shown.contains("mail") && !shown.contains("fedcba9876543210"), "{shown}");
+        }
     }
 
     #[test]

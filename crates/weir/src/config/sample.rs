@@ -33,10 +33,15 @@ pub(crate) fn sample() -> String {
     text
 }
 
+/// What stands for keys that have no default and must be given.
+const EXAMPLES: [(&str, &str); 3] =
+    [("keys.id", "mail"), ("keys.secret_file", "/run/secrets/weir-mail"), ("keys.role", "write")];
+
 fn literal(key: &Key) -> String {
+    let example = EXAMPLES.into_iter().find(|(path, _)| *path == key.path).map(|(_, example)| example);
     match key.kind {
         Kind::Switch | Kind::Number => key.default.to_owned(),
-        _ => format!("{:?}", key.default),
+        _ => format!("{:?}", example.unwrap_or(key.default)),
     }
 }
 
@@ -80,5 +85,6 @@ mod tests {
         let contents = file::parse(Path::new("sample"), &text.join("\n"));
         assert_eq!(contents.problems, []);
         assert_eq!(contents.values.len(), keys().count());
+        assert_eq!(contents.repeated.len(), SECTIONS.iter().filter(|section| section.repeats).count());
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 /// A text that appears nowhere: not in logs, not in `weir config show`.
 #[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the first secret is that of an access key"))]
 pub(crate) struct Secret(pub(crate) String);
 
 /// What stands for a secret wherever it would be shown.

@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weir_server::AccessKey;
+
+use super::access::{Account, KeyId};
 use super::key::{Key, Range, Section};
 use super::kind::{Kind, Setting, read};
 use super::origin::Origin;
 use super::problem::Problem;
 use super::resolve::Values;
+use super::secret::Secret;
 use super::size::Size;
 
 macro_rules! range {
@@ -56,7 +60,7 @@ macro_rules! section {
                 }),+],
             };
 
-            fn read(values: &Values) -> Result<Self, Problem> {
+            pub(super) fn read(values: &Values) -> Result<Self, Problem> {
                 Ok(Self { $($field: values.read($path, &range!($range))?),+ })
             }
         }
@@ -171,6 +175,28 @@ section! {
     enforce: Enforce = "compat.enforce", default "none", range ["none or aws"], since "0.1.0";
 }
 
+section! {
+    /// Access keys. Once there is one, every request must be signed with one (AWS Signature Version 4), and addresses
+    /// that other machines can reach may be listened on.
+    KeySettings, "keys", repeats: true;
+
+    /// The public part: what clients have as access key id. Must be given.
+    id: KeyId = "keys.id", default "", range ["1 to 128 letters, digits and _"], since "0.1.0";
+
+    /// The secret part: what clients have as secret access key. Either this or `keys.secret_file` must be given.
+    secret: Option<Secret> = "keys.secret", default "", range ["16 to 256 characters"], since "0.1.0";
+
+    /// A file with the secret, read at the start; a line's end after it does not count.
+    secret_file: Option<PathBuf> = "keys.secret_file", default "", range ["any file"], since "0.1.0";
+
+    /// The namespace that its holder works in: the account id in queue URLs and ARNs. Others are out of reach.
+    namespace: Account = "keys.namespace", default "000000000000", range ["12 digits"], since "0.1.0";
+
+    /// What its holder may do there: see queues and their counters (`read`), also send, receive and settle messages
+    /// (`write`), or everything (`admin`), which takes in a copy of the whole server. Must be given.
+    role: Role = "keys.role", default "", range ["read, write or admin"], since "0.1.0";
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -180,11 +206,19 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     pub(crate) log: LogSettings,
     pub(crate) compat: Compat,
+    pub(crate) keys: Vec<AccessKey>,
 }
 
 /// Every table, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 6] =
-    [&General::SECTION, &Storage::SECTION, &Http::SECTION, &Tls::SECTION, &LogSettings::SECTION, &Compat::SECTION];
+pub(crate) const SECTIONS: [&Section; 7] = [
+    &General::SECTION,
+    &Storage::SECTION,
+    &Http::SECTION,
+    &Tls::SECTION,
+    &LogSettings::SECTION,
+    &Compat::SECTION,
+    &KeySettings::SECTION,
+];
 
 /// Every key that stands at one place only.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
@@ -192,7 +226,7 @@ pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
 }
 
 impl Settings {
-    /// Reads the tree from values that are there for every key.
+    /// Reads the tree from values that are there for every key, without the tables that may be there several times.
     pub(crate) fn read(values: &Values) -> Result<Self, Problem> {
         Ok(Self {
             general: General::read(values)?,
@@ -201,6 +235,7 @@ impl Settings {
             tls: Tls::read(values)?.complete(values)?,
             log: LogSettings::read(values)?,
             compat: Compat::read(values)?,
+            keys: Vec::new(),
         })
     }
 }
@@ -260,6 +295,18 @@ words! {
         None = "none",
         /// AWS's.
         Aws = "aws",
+    }
+}
+
+words! {
+    /// What the holder of a key may do.
+    Role {
+        /// See queues.
+        Read = "read",
+        /// Also send and receive.
+        Write = "write",
+        /// Everything.
+        Admin = "admin",
     }
 }
 
