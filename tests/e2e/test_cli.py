@@ -247,6 +247,9 @@ def test_the_configuration_is_shown_with_its_origins(cli, said, tmp_path):
     assert origins["http.headers_max"] == (64, "environment")
     assert origins["listen"] == ("127.0.0.1:9324", "default")
     assert said("config", "check", file) == f"{file} is in order\n"
+    unsafe = cli("config", "check", file, "--listen", "0.0.0.0:9324")
+    assert unsafe.returncode == USAGE and "no keys are configured" in unsafe.stderr
+    assert said("config", "check", file, "--listen", "0.0.0.0:9324", "--insecure") == f"{file} is in order\n"
     file.write_text("[http]\nbody_timeot = 3\n")
     wrong = cli("config", "check", file)
     assert wrong.returncode == USAGE

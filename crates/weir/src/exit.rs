@@ -56,7 +56,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<Problems>() || cause.is::<Usage>() {
+    if cause.is::<Problems>() || cause.is::<Usage>() || cause.is::<weir_server::Unsafe>() {
         return Some(USAGE);
     }
     if let Some(failure) = cause.downcast_ref::<Failure>() {

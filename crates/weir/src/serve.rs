@@ -33,9 +33,9 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 }
 
 fn run_logged(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let config = server_config(settings);
     // Refused before the data is touched.
-    config.check_listen()?;
+    check(settings)?;
+    let config = server_config(settings);
     let shard = open(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,6 +51,11 @@ fn run_logged(settings: &Settings) -> anyhow::Result<ExitCode> {
     outcome?;
     tracing::info!("ended in good order");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses settings that are each in order and do not go together.
+pub(crate) fn check(settings: &Settings) -> Result<(), weir_server::Unsafe> {
+    server_config(settings).check_listen()
 }
 
 /// What the server is told of the settings.

@@ -42,6 +42,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             flags.file = path.or(flags.file);
             let resolved = resolve(&flags)?;
             resolved.warnings.iter().for_each(|warning| output::warn(warning));
+            crate::serve::check(&resolved.settings)?;
             let file = resolved.file.as_ref();
             let file = file.map_or_else(|| "no file is read".to_owned(), |path| format!("{} is", path.display()));
             output::say(&match resolved.file {
