@@ -1,5 +1,9 @@
-//! Moves by the native API, which knows filters and dry runs. The server works in slices; each answer carries a cursor
-//! for the next.
+//! Moves by the native API, which knows filters and dry runs: `POST /v1/queues/{name}/redrive`.
+//!
+//! The request is `{destination?, filter?, dry_run?, rate_per_second?, max?, cursor?}`. The server works in slices and
+//! answers each with `{matched, moved, examined, cursor, done, sample}`, counts being those of the slice; the cursor, which
+//! is the server's own affair, is handed back with the next request. `sample` holds some of what matched, each with
+//! `message_id`, `sent_at`, `receives` and the start of its `body`.
 
 use std::time::Duration;
 
