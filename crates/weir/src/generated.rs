@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use clap::CommandFactory;
+
 use crate::command_line;
 use crate::config::generated as config;
 
@@ -29,6 +31,23 @@ fn the_sample_file_is_current() {
 #[test]
 fn the_schema_of_the_configuration_is_current() {
     check("docs/weir.schema.json", &config::schema());
+}
+
+#[test]
+fn the_manual_pages_are_current() {
+    let mut root = crate::Arguments::command();
+    root.build();
+    pages("weir", &root);
+}
+
+/// A page for a command, and one for each of its subcommands.
+fn pages(name: &str, command: &clap::Command) {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone().display_name(name.to_owned())).title(name).render(&mut page).unwrap();
+    check(&format!("man/{name}.1"), std::str::from_utf8(&page).unwrap());
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+        pages(&format!("{name}-{}", subcommand.get_name()), subcommand);
+    }
 }
 
 #[test]
