@@ -14,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!(bytes.get(at..at + value.len()), Some(value));
                 again.put_bulk(key, &[value]);
             }
+            Ok(Op::PutReference { key, reference }) => again.put_reference(key, reference),
             Ok(Op::Delete { key }) => again.delete(key),
             Ok(Op::DeleteRange { from, to }) => again.delete_range(from, to),
             Err(malformed) => {

@@ -106,6 +106,24 @@ fn a_full_disk_refuses_producers_while_consumers_go_on_and_a_checkpoint_makes_ro
 }
 
 #[test]
+fn the_ballast_that_a_checkpoint_needed_is_made_again_once_there_is_room() {
+    let disk = MemoryDisk::new();
+    let has_ballast = || disk.names().iter().any(|name| name == "shards/0000/ballast");
+    let (mut store, mut writer) = open(&disk);
+    upkeep(&mut store).unwrap();
+    for round in 0..2 {
+        assert!(has_ballast(), "{round}");
+        fill(&mut store, &mut writer, round * 6000..(round + 1) * 6000);
+        disk.set_room(disk.used());
+        checkpoint(&mut store).unwrap();
+        assert!(!has_ballast(), "{round}");
+        disk.set_room(u64::MAX);
+        upkeep(&mut store).unwrap();
+    }
+    assert!(has_ballast());
+}
+
+#[test]
 fn a_checkpoint_without_room_is_tried_again_and_reads_go_on_meanwhile() {
     let disk = MemoryDisk::new();
     let options = Options { reserve_bytes: 0, ..options() };
