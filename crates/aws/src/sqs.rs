@@ -27,6 +27,7 @@ pub mod tags;
 mod text;
 mod uuid;
 
+pub(crate) use digest::hex;
 pub(crate) use text::quote;
 
 pub use answer::{Answer, Outcome};

@@ -18,7 +18,7 @@ pub(super) fn request(request: &Request<'_>, signed: &[&str], payload: &str) -> 
     push_query(&mut out, request.query);
     out.push(b'\n');
     for name in signed {
-        out.extend_from_slice(name.to_ascii_lowercase().as_bytes());
+        push_lowercase(&mut out, name);
         out.push(b':');
         for (at, value) in request.headers(name).enumerate() {
             if at > 0 {
@@ -29,10 +29,19 @@ pub(super) fn request(request: &Request<'_>, signed: &[&str], payload: &str) -> 
         out.push(b'\n');
     }
     out.push(b'\n');
-    out.extend_from_slice(signed.join(";").to_ascii_lowercase().as_bytes());
+    for (at, name) in signed.iter().enumerate() {
+        if at > 0 {
+            out.push(b';');
+        }
+        push_lowercase(&mut out, name);
+    }
     out.push(b'\n');
     out.extend_from_slice(payload.as_bytes());
     out
+}
+
+fn push_lowercase(out: &mut Vec<u8>, name: &str) {
+    out.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
 }
 
 /// Writes a path without its `.`, `..` and empty parts, and percent-encoded once more than it was sent, as all services

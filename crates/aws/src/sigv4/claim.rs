@@ -29,8 +29,10 @@ pub(super) enum Form {
 pub(super) struct Claim<'a> {
     pub(super) form: Form,
     pub(super) scope: Scope,
-    /// When it was signed, as the text that was signed.
+    /// When it was signed.
     pub(super) signed_at: Stamp,
+    /// The same as the text that was signed.
+    pub(super) stamp: String,
     /// Names of the headers that the signature covers, separated by `;`.
     pub(super) signed_headers: Cow<'a, str>,
     /// Hexadecimal digits.
@@ -141,12 +143,12 @@ impl<'a> Claim<'a> {
                 "Credential should be scoped with a valid terminator: 'aws4_request', not '{found}'."
             )));
         }
-        let signed_on = signed_at.text();
-        if !signed_on.starts_with(date) || date.len() != 8 {
+        let stamp = signed_at.text();
+        if !stamp.starts_with(date) || date.len() != 8 {
             let found = quote(date);
             return Err(mismatch(format!(
-                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{found}' != '{}', from '{signed_on}'.",
-                signed_on.get(..8).unwrap_or_default()
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{found}' != '{}', from '{stamp}'.",
+                stamp.get(..8).unwrap_or_default()
             )));
         }
         if signed_headers.split(';').count() > SIGNED_MAX {
@@ -158,7 +160,7 @@ impl<'a> Claim<'a> {
             region: region.to_owned(),
             service: service.to_owned(),
         };
-        Ok(Self { form, scope, signed_at, signed_headers, signature })
+        Ok(Self { form, scope, signed_at, stamp, signed_headers, signature })
     }
 }
 

@@ -114,8 +114,10 @@ fn check_time(claim: &Claim<'_>, now: Stamp) -> Result<(), Fault> {
         }
         Form::Header | Form::Presigned { expires_s: None } => {
             let earliest = now.minus(SKEW_S_MAX);
-            let (from, now) = (earliest.text(), now.text());
-            (signed_at < earliest).then(|| format!("{} is now earlier than {from} ({now} - 15 min.)", signed_at.text()))
+            (signed_at < earliest).then(|| {
+                let (from, now) = (earliest.text(), now.text());
+                format!("{} is now earlier than {from} ({now} - 15 min.)", signed_at.text())
+            })
         }
     };
     expired.map_or(Ok(()), |why| Err(mismatch(format!("Signature expired: {why}"))))
@@ -183,14 +185,9 @@ fn payload(request: &Request<'_>, form: Form) -> Result<String, Fault> {
 
 fn string_to_sign(claim: &Claim<'_>, canonical: &[u8]) -> String {
     let scope = &claim.scope;
-    format!(
-        "AWS4-HMAC-SHA256\n{}\n{}/{}/{}/aws4_request\n{}",
-        claim.signed_at.text(),
-        scope.date,
-        scope.region,
-        scope.service,
-        hex(&Sha256::digest(canonical))
-    )
+    let digest = hex(&Sha256::digest(canonical));
+    let parts = ["AWS4-HMAC-SHA256\n", &claim.stamp, "\n", &scope.date, "/", &scope.region, "/", &scope.service];
+    [parts.as_slice(), &["/aws4_request\n", &digest]].concat().concat()
 }
 
 fn does_not_match(canonical: &[u8], text: &str) -> Fault {
@@ -201,8 +198,9 @@ fn does_not_match(canonical: &[u8], text: &str) -> Fault {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut digits = vec![0; 2 * bytes.len()];
+    crate::sqs::hex(bytes, &mut digits);
+    String::from_utf8(digits).expect("hexadecimal digits are ASCII")
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -61,7 +61,7 @@ fn update(md5: &mut Md5, bytes: &[u8]) {
 }
 
 /// Writes `bytes` as hexadecimal digits into `digits`, which is twice as long.
-pub(super) fn hex(bytes: &[u8], digits: &mut [u8]) {
+pub(crate) fn hex(bytes: &[u8], digits: &mut [u8]) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
         if let [high, low] = pair {

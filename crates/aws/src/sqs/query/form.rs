@@ -10,6 +10,11 @@ use crate::sqs::text;
 
 /// Most parameters of a request: ours. A thousand messages with a dozen attributes each have fewer.
 const PARAMETERS_MAX: usize = 100_000;
+/// Longest name that a parameter is kept by, in bytes: ours. The longest that means something has 129, with numbers of
+/// ten digits; to put names in order costs their length.
+const NAME_MAX: usize = 192;
+/// Most dots in such a name: ours. What means something has nine.
+const DOTS_MAX: usize = 12;
 /// The version of the API that there is.
 const VERSION: &str = "2012-11-05";
 
@@ -32,8 +37,8 @@ impl<'a> Form<'a> {
     pub fn parse(path: &'a str, query: &'a [u8], body: &'a [u8]) -> Result<Self, Fault> {
         let parts = [query, body].into_iter().flat_map(|part| part.split(|&byte| byte == b'&'));
         let mut parameters = Vec::new();
-        for part in parts.filter(|part| !part.is_empty()) {
-            if parameters.len() == PARAMETERS_MAX {
+        for (count, part) in parts.filter(|part| !part.is_empty()).enumerate() {
+            if count == PARAMETERS_MAX {
                 return Err(malformed(format!("The request has more than {PARAMETERS_MAX} parameters.")));
             }
             let equals = part.iter().position(|&byte| byte == b'=').unwrap_or(part.len());
@@ -41,7 +46,10 @@ impl<'a> Form<'a> {
             let name = decode(name).ok_or_else(|| undecodable("The name of a parameter", name))?;
             let value = decode(value.strip_prefix(b"=").unwrap_or(value))
                 .ok_or_else(|| undecodable("The value of the parameter", name.as_bytes()))?;
-            parameters.push((name, value));
+            let dots = name.bytes().filter(|&byte| byte == b'.').take(DOTS_MAX + 1).count();
+            if name.len() <= NAME_MAX && dots <= DOTS_MAX {
+                parameters.push((name, value));
+            }
         }
         parameters.sort_by(|(one, _), (other, _)| order(one, other));
         // One that comes twice in the same words (in the URL and in the body) says nothing else than once.
@@ -216,6 +224,16 @@ mod tests {
         assert_eq!(parse(&more), Err(Code::MalformedQueryString));
         let same = "a&".repeat(100_001);
         assert_eq!(parse(&same), Err(Code::MalformedQueryString));
+    }
+
+    #[test]
+    fn a_name_too_long_or_too_deep_to_mean_something_is_passed_over() {
+        let long = format!("{}=1&{}=2&a=3", "a".repeat(193), "a".repeat(193));
+        assert_eq!(parse(&long).unwrap().parameters.len(), 1);
+        let longest = format!("{}=1&{0}=2", "a".repeat(192));
+        assert_eq!(parse(&longest), Err(Code::MalformedQueryString));
+        let deep = format!("{}=1&{}=1", "a.".repeat(12), "a.".repeat(13));
+        assert_eq!(parse(&deep).unwrap().parameters.len(), 1);
     }
 
     proptest! {

@@ -1,7 +1,6 @@
 //! A part of a form: the parameters whose names begin alike.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use super::form::{Parameter, index, malformed, order_parts};
 use crate::fault::Fault;
@@ -33,16 +32,15 @@ impl<'f> Parameters<'f> {
 
     /// The parameters whose next part is `part`.
     fn under(self, part: &str) -> Self {
-        let position = |parameters: &[Parameter<'_>], order: Ordering| {
-            // Both the sort and this search hold `None < Some`: what ends here comes before what goes on.
-            parameters.partition_point(|(name, _)| {
-                let here = if self.is_whole(name) { Ordering::Less } else { order_parts(self.next_part(name), part) };
-                here < order
-            })
-        };
-        let start = position(self.parameters, Ordering::Equal);
-        let end = position(self.parameters, Ordering::Greater);
-        self.slice(start, end)
+        let start = self.parameters.partition_point(|(name, _)| {
+            // What ends here comes before what goes on.
+            self.is_whole(name) || order_parts(self.next_part(name), part).is_lt()
+        });
+        let rest = self.parameters.get(start..).unwrap_or_default();
+        let is_under = |(name, _): &Parameter<'_>| self.next_part(name) == part;
+        // Most of what is looked for is not there.
+        let len = if rest.first().is_some_and(is_under) { rest.partition_point(is_under) } else { 0 };
+        self.slice(start, start + len)
     }
 
     /// The parameters from `start` to `end`, which share their next part too.
@@ -93,7 +91,10 @@ impl<'f> Parameters<'f> {
         let mut found = false;
         for name in names {
             let list = self.under(name);
-            found |= !list.parameters.is_empty();
+            if list.parameters.is_empty() {
+                continue;
+            }
+            found = true;
             match list.whole() {
                 // An empty list is sent so.
                 Some("") | None => {}
