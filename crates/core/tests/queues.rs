@@ -455,3 +455,24 @@ fn a_handle_given_twice_in_one_command_counts_once() {
     let settled = [Ok(()), Err(Error::MessageNotFound)];
     assert_eq!(world.ask(release), Ok(Reply::Settled(settled.into_iter().collect())));
 }
+
+#[test]
+fn receivers_of_cold_groups_do_not_wait_for_rows_one_after_the_other() {
+    let mut world = World::cold();
+    let queue = world.create("a.fifo", Config::default());
+    for group in 0..8 {
+        for n in 0..2 {
+            world.send(queue, grouped(&format!("{group}.{n}"), group)).unwrap();
+        }
+    }
+    let alone = {
+        let before = world.rounds;
+        assert_eq!(world.texts(queue, 1), ["0.0"]);
+        world.rounds - before
+    };
+    // What the first one has loaded serves the others, for rows stay as long as one command lasts.
+    let before = world.rounds;
+    let got = world.receive(queue, 7);
+    assert_eq!(got.len(), 7, "a receive stops where rows are missing");
+    assert_eq!(world.rounds - before, alone, "rounds of loading");
+}

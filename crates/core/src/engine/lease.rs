@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::message::Picked;
-use super::{Engine, SLICE_ROWS, Stop, lanes};
+use super::{Engine, Needs, SLICE_ROWS, Stop, lanes};
 use crate::api::{Delivery, Handle, Kind, Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::gaps::{Gaps, Position, following};
@@ -15,6 +15,10 @@ use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{KeyBuf, Need, State, View};
 use crate::queue::{QueueState, Wanted};
+
+/// For so many lanes at the front rows are loaded together when those of the first are missing. Fewer than the ranges that
+/// a store keeps in any case, so that they do not drive each other out.
+const LANES_AHEAD: usize = 16;
 
 impl Engine {
     /// Leases messages of a queue, those that may run, in order, as many as are wanted. Messages delivered often enough
@@ -86,12 +90,8 @@ impl Engine {
     /// Messages of a FIFO queue that may run, lane by lane, as many of each as there is room for; and the position of
     /// the last lane among the runnable ones.
     fn pick_lanes<S: View>(&self, state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
-        let mut lanes: SmallVec<[(Position, Lane); 2]> = SmallVec::new();
-        let walked = walk(state, queue, &queue.head_gaps, keys::LANE_HEAD, &mut |key, at| {
-            let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
-            lanes.extend(lane.map(|lane| (at, Lane(lane))));
-            lanes.len() < room.messages
-        });
+        let whole = room;
+        let (lanes, walked) = first_lanes(state, queue, room.messages);
         let mut picked = Picked::new();
         let mut last = (0, 0);
         for (at, lane) in lanes {
@@ -99,6 +99,9 @@ impl Engine {
                 // The lane stays where it stands: its first message finds no room.
                 Ok(messages) if messages.is_empty() => return Ok((picked, last)),
                 Ok(messages) => picked.extend(messages),
+                Err(Stop::Need(needs)) if picked.is_empty() => {
+                    return Err(Stop::Need(self.needs_of_lanes(state, queue, whole, needs)?));
+                }
                 Err(stop) if picked.is_empty() => return Err(stop),
                 Err(_) => return Ok((picked, last)),
             }
@@ -111,6 +114,26 @@ impl Engine {
             Err(need) if picked.is_empty() => Err(need.into()),
             _ => Ok((picked, last)),
         }
+    }
+
+    /// Adds to what the first lane needs what the next ones will: their rows are loaded side by side, and the receives
+    /// that follow do not wait one after the other.
+    fn needs_of_lanes<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        room: Room,
+        mut needs: Needs,
+    ) -> Result<Needs, Stop> {
+        let (lanes, walked) = first_lanes(state, queue, LANES_AHEAD);
+        needs.extend(walked.err());
+        for (_, lane) in lanes.into_iter().skip(1) {
+            match self.pick_lane(state, queue, lane, &mut room.clone()) {
+                Err(Stop::Need(more)) => needs.extend(more),
+                picked => drop(picked?),
+            }
+        }
+        Ok(needs)
     }
 
     fn pick_lane<S: View>(&self, state: &S, queue: &QueueState, lane: Lane, room: &mut Room) -> Result<Picked, Stop> {
@@ -192,6 +215,19 @@ impl Room {
         self.is_untouched = false;
         true
     }
+}
+
+type Lanes = SmallVec<[(Position, Lane); 2]>;
+
+/// The first lanes that may run, up to `max`; and what is missing to tell more.
+fn first_lanes<S: View>(state: &S, queue: &QueueState, max: usize) -> (Lanes, Result<(), Need>) {
+    let mut lanes = Lanes::new();
+    let walked = walk(state, queue, &queue.head_gaps, keys::LANE_HEAD, &mut |key, at| {
+        let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
+        lanes.extend(lane.map(|lane| (at, Lane(lane))));
+        lanes.len() < max
+    });
+    (lanes, walked)
 }
 
 /// The first ready messages of a standard queue, and the position of the last one.

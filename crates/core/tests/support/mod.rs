@@ -12,6 +12,9 @@ use weir_core::api::*;
 use weir_core::kv::{Key, Need, RowVisitor, State, View};
 use weir_core::{Engine, Stop, Time};
 
+/// Rows that a walk has loaded at once.
+const SCAN_ROWS: usize = 8;
+
 /// Rows of which only those in loaded stretches, and those written since, may be read, as in a store.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -71,7 +74,7 @@ impl View for Rows {
         let mut at = Key::from_slice(from);
         while at.as_slice() < to {
             let Some(end) = self.loaded_end(&at, to) else {
-                return Err(Need { from: at, to: Key::from_slice(to), rows: 1 });
+                return Err(Need { from: at, to: Key::from_slice(to), rows: SCAN_ROWS });
             };
             for (key, value) in self.all.range(at..end.clone()) {
                 if row(key, value) == ControlFlow::Break(()) {
@@ -133,6 +136,8 @@ pub struct World {
     answers: BTreeMap<Token, Result<Reply, Error>>,
     pub queues: BTreeMap<String, QueueId>,
     versions: BTreeMap<QueueId, u64>,
+    /// How often waiting receivers had rows loaded.
+    pub rounds: usize,
 }
 
 impl World {
@@ -159,6 +164,7 @@ impl World {
             answers: BTreeMap::new(),
             queues: BTreeMap::new(),
             versions: BTreeMap::new(),
+            rounds: 0,
         };
         world.open();
         world
@@ -215,6 +221,7 @@ impl World {
         }
         let needs = out.needs;
         if !needs.is_empty() {
+            self.rounds += 1;
             for need in &needs {
                 self.rows.load(need);
             }
