@@ -161,7 +161,9 @@ impl Cycle {
         let Some(&queue) = self.bench.queues.get(self.queue) else { return };
         let command = match self.step {
             Step::Send => Command::Send { queue, version: 1, messages: smallvec![message(&self.bench.body)] },
-            Step::Receive => Command::Receive { queue, max: 1, bytes_max: u64::MAX, visibility_ms: None, wait_ms: 0 },
+            Step::Receive => {
+                Command::Receive { queue, max: 1, bytes_max: u64::MAX, visibility_ms: None, attempt: None, wait_ms: 0 }
+            }
             Step::Delete(handle) => Command::Delete { queue, handles: smallvec![handle] },
         };
         self.began = Instant::now();

@@ -69,6 +69,17 @@ impl RedriveAllow {
     }
 }
 
+/// Among which messages a deduplication id counts. May change at any time: what was sent before is judged by the scope
+/// that is in force when the next message comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DedupScope {
+    /// Among all messages of the queue.
+    #[default]
+    Queue,
+    /// Among those of the same lane.
+    Lane,
+}
+
 /// What a door keeps to group and find queues by: stored and returned, without meaning to the engine.
 pub type Tags = BTreeMap<String, String>;
 
@@ -91,6 +102,10 @@ pub struct Config {
     pub redrive_allow: RedriveAllow,
     /// Whether a message without a deduplication id is identified by its content. The doors hash.
     pub content_deduplication: bool,
+    /// Among which messages a deduplication id counts. FIFO queues only.
+    pub dedup_scope: DedupScope,
+    /// How long a deduplication id keeps later messages away, in milliseconds; at most [`DEDUP_WINDOW_MS_MAX`].
+    pub dedup_window_ms: u64,
     /// What else a door keeps with the queue, by name: stored and returned, without meaning to the engine.
     pub notes: Vec<(String, String)>,
 }
@@ -106,6 +121,8 @@ impl Default for Config {
             redrive: None,
             redrive_allow: RedriveAllow::All,
             content_deduplication: false,
+            dedup_scope: DedupScope::Queue,
+            dedup_window_ms: DEDUP_WINDOW_MS,
             notes: Vec::new(),
         }
     }
@@ -260,6 +277,10 @@ pub enum Command {
         bytes_max: u64,
         /// Length of the leases; `None` for the queue's.
         visibility_ms: Option<u64>,
+        /// Names the attempt, as a hash: the same attempt made again within [`ATTEMPT_WINDOW_MS`] has the same messages,
+        /// under new handles and with their leases started anew, as long as each of them is still under the lease that
+        /// it was given, unchanged. FIFO queues only.
+        attempt: Option<[u8; 16]>,
         /// How long to wait for the first message.
         wait_ms: u64,
     },
@@ -292,6 +313,12 @@ pub enum Command {
     },
 }
 
+/// How long a deduplication id counts where nothing else is said: five minutes, as in SQS.
+pub const DEDUP_WINDOW_MS: u64 = 300_000;
+/// Longest window of deduplication: 30 days, ours.
+pub const DEDUP_WINDOW_MS_MAX: u64 = 30 * 86_400_000;
+/// How long a receive can be repeated under its attempt's id: five minutes, as in SQS.
+pub const ATTEMPT_WINDOW_MS: u64 = 300_000;
 /// Most entries of one command: ours; AWS's doors enforce ten where asked to.
 pub const BATCH_MAX: usize = 1_000;
 /// Longest queue name in bytes: ours.

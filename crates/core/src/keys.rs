@@ -12,7 +12,8 @@
 //! | `LANE_WAITING` | queue's | lane (16 bytes), message id | priority: waiting in its lane, in order (FIFO queues) |
 //! | `LANE_HEAD` | queue's | priority, message id, lane | empty: lanes that may run, by their first message |
 //! | `LANE` | queue's | lane | counts of the lane: lives while it has messages |
-//! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, public id and id of the first message |
+//! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, id, public id and lane of the first message |
+//! | `ATTEMPT` | queue's | bucket, hash (16 bytes) | what a receive of this attempt was given |
 //! | `META` | 0 | – | the shard's counters (namespace 0 only) |
 //! | `QUEUE` | 0 | queue id | name and configuration |
 //! | `COUNTERS` | 0 | queue id | counters |
@@ -30,6 +31,7 @@ pub(crate) const LANE_WAITING: u8 = 3;
 pub(crate) const LANE_HEAD: u8 = 4;
 pub(crate) const LANE: u8 = 5;
 pub(crate) const DEDUP: u8 = 6;
+pub(crate) const ATTEMPT: u8 = 7;
 pub(crate) const META: u8 = 16;
 pub(crate) const QUEUE: u8 = 17;
 pub(crate) const COUNTERS: u8 = 18;
@@ -88,10 +90,14 @@ impl Space {
         self.kind(DEDUP).number(bucket).hash(hash)
     }
 
-    /// First key of the deduplication rows of `bucket`; that of the next bucket ends them.
-    pub(crate) fn dedup_bucket(self, bucket: u64) -> KeyBuf {
-        self.kind(DEDUP).number(bucket)
+    pub(crate) fn attempt(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {
+        self.kind(ATTEMPT).number(bucket).hash(hash)
     }
+}
+
+/// First key of `space` of a bucket of `kind`; that of the next bucket ends it.
+pub(crate) fn bucket(space: Space, kind: u8, bucket: u64) -> KeyBuf {
+    space.kind(kind).number(bucket)
 }
 
 /// The space of `namespace`'s entities.

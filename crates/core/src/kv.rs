@@ -114,8 +114,8 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Key> {
 pub fn family(key: &[u8]) -> &[u8] {
     let component = |at: usize| key.get(at).map(|&len| at + 1 + usize::from(len));
     let end = component(0).and_then(component).map(|kind_at| match key.get(kind_at) {
-        // Deduplication rows live and die by whole buckets, so the bucket belongs to the family.
-        Some(&crate::keys::DEDUP) => component(kind_at + 1).unwrap_or(key.len()),
+        // These rows live and die by whole buckets, so the bucket belongs to the family.
+        Some(&(crate::keys::DEDUP | crate::keys::ATTEMPT)) => component(kind_at + 1).unwrap_or(key.len()),
         _ => kind_at + 1,
     });
     key.get(..end.unwrap_or(key.len())).unwrap_or(key)

@@ -6,6 +6,7 @@
 //! [`api::Output`].
 
 pub mod api;
+mod buckets;
 mod codec;
 mod engine;
 mod gaps;
@@ -17,5 +18,5 @@ mod queue;
 mod time;
 
 pub use codec::Unreadable;
-pub use engine::{DEDUP_WINDOW_MS, Engine, Needs, Stop};
+pub use engine::{Engine, Needs, Stop};
 pub use time::Time;

@@ -4,16 +4,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::api::{Config, Counters, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token};
+use crate::api::{Config, Counters, DedupScope, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token};
+use crate::buckets::Buckets;
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::gaps::Gaps;
 use crate::keys::Space;
 use crate::time::Time;
 
-/// Version 2 added whose dead letters are taken, and tags.
+/// Version 2 added whose dead letters are taken, deduplication's window and scope, and tags.
 const VERSION: u8 = 2;
 const WHAT: &str = "a queue's configuration";
-const COUNTERS_VERSION: u8 = 1;
+/// Version 2 has buckets of any length, and those of attempts.
+const COUNTERS_VERSION: u8 = 2;
 const COUNTERS_WHAT: &str = "a queue's counters";
 
 /// What a receive asks for.
@@ -25,6 +27,8 @@ pub(crate) struct Wanted {
     pub(crate) bytes: u64,
     /// Length of the leases; `None` for the queue's.
     pub(crate) visibility_ms: Option<u64>,
+    /// The attempt that this is, if it has an id.
+    pub(crate) attempt: Option<[u8; 16]>,
 }
 
 /// A receive that waits for messages.
@@ -55,8 +59,9 @@ pub(crate) struct QueueState {
     pub(crate) counters: Counters,
     /// Whether the counters differ from their row.
     pub(crate) dirty: bool,
-    /// The oldest and the newest bucket that may hold deduplication rows.
-    pub(crate) dedup_buckets: Option<(u64, u64)>,
+    /// What may hold deduplication rows, and rows of attempts.
+    pub(crate) dedup_buckets: Buckets,
+    pub(crate) attempt_buckets: Buckets,
     pub(crate) waiters: VecDeque<Waiter>,
     pub(crate) dispatch: Dispatch,
     /// Known gaps in the order of ready messages, of runnable lanes, and of message ids.
@@ -75,7 +80,8 @@ impl QueueState {
             secret,
             counters: Counters::default(),
             dirty: true,
-            dedup_buckets: None,
+            dedup_buckets: Buckets::default(),
+            attempt_buckets: Buckets::default(),
             waiters: VecDeque::new(),
             dispatch: Dispatch::Idle,
             ready_gaps: Gaps::default(),
@@ -90,7 +96,8 @@ impl QueueState {
         self.space = space;
         self.counters = Counters::default();
         self.dirty = true;
-        self.dedup_buckets = None;
+        self.dedup_buckets = Buckets::default();
+        self.attempt_buckets = Buckets::default();
         self.ready_gaps = Gaps::default();
         self.head_gaps = Gaps::default();
         self.message_gaps = Gaps::default();
@@ -139,6 +146,11 @@ impl QueueState {
             writer.bytes(name.as_bytes());
             writer.bytes(value.as_bytes());
         }
+        writer.byte(match config.dedup_scope {
+            DedupScope::Queue => 0,
+            DedupScope::Lane => 1,
+        });
+        writer.number(config.dedup_window_ms);
         write_allow(&mut writer, &config.redrive_allow);
         writer.number(tags.len() as u64);
         for (key, value) in tags {
@@ -169,8 +181,8 @@ impl QueueState {
             visibility_ms: reader.number()?,
             content_deduplication: reader.byte()? != 0,
             redrive: None,
-            redrive_allow: RedriveAllow::All,
             notes: Vec::new(),
+            ..Config::default()
         };
         let receives_max = reader.small()?;
         if receives_max > 0 {
@@ -181,6 +193,12 @@ impl QueueState {
         }
         let mut tags = Tags::new();
         if reader.version() >= 2 {
+            config.dedup_scope = match reader.byte()? {
+                0 => DedupScope::Queue,
+                1 => DedupScope::Lane,
+                _ => return Err(reader.damaged()),
+            };
+            config.dedup_window_ms = reader.number()?;
             config.redrive_allow = read_allow(&mut reader)?;
             for _ in 0..reader.number()? {
                 tags.insert(reader.text()?.to_owned(), reader.text()?.to_owned());
@@ -196,23 +214,20 @@ impl QueueState {
         writer.number(self.counters.ready);
         writer.number(self.counters.delayed);
         writer.number(self.counters.leased);
-        if let Some((oldest, newest)) = self.dedup_buckets {
-            writer.byte(1);
-            writer.number(oldest);
-            writer.number(newest);
-        } else {
-            writer.byte(0);
-        }
+        self.dedup_buckets.write(&mut writer);
+        self.attempt_buckets.write(&mut writer);
         writer
     }
 
     pub(crate) fn read_counters(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
         let mut reader = Reader::new(COUNTERS_WHAT, bytes, COUNTERS_VERSION)?;
         self.counters = Counters { ready: reader.number()?, delayed: reader.number()?, leased: reader.number()? };
-        self.dedup_buckets = match reader.byte()? {
-            0 => None,
-            _ => Some((reader.number()?, reader.number()?)),
-        };
+        if reader.version() == 1 {
+            self.dedup_buckets = Buckets::read_v1(&mut reader)?;
+        } else {
+            self.dedup_buckets = Buckets::read(&mut reader)?;
+            self.attempt_buckets = Buckets::read(&mut reader)?;
+        }
         reader.end()
     }
 }

@@ -64,7 +64,14 @@ fn main() {
         }
         world.commit();
         for _ in 0..GROUP {
-            world.submit(Command::Receive { queue, max: 1, bytes_max: u64::MAX, visibility_ms: None, wait_ms: 0 });
+            world.submit(Command::Receive {
+                queue,
+                max: 1,
+                bytes_max: u64::MAX,
+                visibility_ms: None,
+                attempt: None,
+                wait_ms: 0,
+            });
         }
         for answer in world.commit() {
             if let Ok(Reply::Received(deliveries)) = answer.map(|answered| answered.reply) {

@@ -74,7 +74,7 @@ fn send(queue: QueueId, text: &str) -> Command {
 }
 
 fn receive(queue: QueueId, max: u32, wait_ms: u64) -> Command {
-    Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms: None, wait_ms }
+    Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms: None, attempt: None, wait_ms }
 }
 
 /// So small that a few hundred messages make segments, checkpoints and windows come and go.

@@ -90,6 +90,8 @@ coverage! {
     redeliveries,
     /// Receives that waited and got something.
     long_polls_served,
+    /// Receives made again under their attempt's id that brought the same.
+    attempts_repeated,
     /// Sends for an old configuration.
     stale_sends,
     /// Purges.

@@ -4,6 +4,7 @@
 //! retention or the last allowed receive is noticed is the engine's. So each question has two forms, what is certain
 //! and what is possible, and an answer is wrong when it contradicts the first or lies outside the second.
 
+mod attempt;
 mod certainty;
 mod order;
 mod queues;
@@ -104,8 +105,10 @@ pub struct QueueModel {
     pub retention_min: u64,
     /// The dead-letter rules that it ever had: target's name and receives.
     pub redrives: BTreeSet<(String, u32)>,
-    /// The first message of each deduplication hash: number, public id, id and time.
-    pub dedup: BTreeMap<[u8; 16], First>,
+    /// The first message of each deduplication hash in each group: number, public id, id and time.
+    pub dedup: BTreeMap<([u8; 16], Option<Lane>), First>,
+    /// What each attempt of a receive was given, and when it was made first.
+    pub attempts: BTreeMap<[u8; 16], attempt::Attempt>,
 }
 
 /// The first message of a deduplication hash.
@@ -132,6 +135,8 @@ pub struct Model {
     pub queues: BTreeMap<QueueId, QueueModel>,
     /// Handles that were given out.
     pub handles: BTreeSet<(u64, u64, u32, u64)>,
+    /// How many receives repeated an attempt.
+    pub repeats: u64,
     /// Everything due until then has certainly been dealt with.
     pub settled_until: u64,
     /// When something was last stored.

@@ -137,6 +137,7 @@ impl Run {
                 max: 10,
                 bytes_max: u64::MAX,
                 visibility_ms: Some(600_000),
+                attempt: None,
                 wait_ms: 0,
             })?;
             self.work_off()?;

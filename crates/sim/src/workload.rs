@@ -1,7 +1,7 @@
 //! What clients do.
 
 use smallvec::SmallVec;
-use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Redrive, Tags};
+use weir_core::api::{Command, Config, DedupScope, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Redrive, Tags};
 
 use crate::model::payload_of;
 use crate::profile::Profile;
@@ -56,6 +56,7 @@ impl Clients {
                 max: *rng.pick(&[1, 1, 2, 5, 10]).unwrap_or(&1),
                 bytes_max: *rng.pick(&[u64::MAX, u64::MAX, 2_000, 100, 0]).unwrap_or(&u64::MAX),
                 visibility_ms: *rng.pick(&[None, Some(0), Some(500), Some(5_000), Some(60_000)]).unwrap_or(&None),
+                attempt: (queue.kind == Kind::Fifo && rng.chance(1, 3)).then(|| [rng.below(3) as u8; 16]),
                 wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
             },
             2 => {
@@ -190,6 +191,7 @@ fn config(rng: &mut Rng, profile: &Profile, kind: Kind) -> Config {
         retention_ms: if short { rng.between(60_000, 900_000) } else { 1_209_600_000 },
         visibility_ms: *rng.pick(&[1_000, 30_000, 30_000, 600_000]).unwrap_or(&30_000),
         redrive: rng.chance(1, 3).then_some(rule),
+        dedup_scope: if rng.chance(1, 2) { DedupScope::Lane } else { DedupScope::Queue },
         ..Config::default()
     }
 }

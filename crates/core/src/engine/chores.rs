@@ -1,12 +1,12 @@
-//! Retention, and the end of deduplication buckets: looked at when the oldest could be over, in slices.
+//! Retention, and the end of buckets: looked at when the oldest could be over, in slices.
 
 use std::time::Duration;
 
 use super::queues::{ago, oldest};
-use super::send::{DEDUP_WINDOW_MS, bucket};
 use super::{Engine, SLICE_ROWS, Stop};
-use crate::api::{Output, QueueId};
+use crate::api::{ATTEMPT_WINDOW_MS, Output, QueueId};
 use crate::head::Head;
+use crate::keys;
 use crate::kv::State;
 use crate::queue::QueueState;
 use crate::time::Time;
@@ -75,7 +75,7 @@ impl Engine {
             self.touched(id);
         }
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
-        if queue.messages() == 0 && queue.dedup_buckets.is_none() {
+        if queue.messages() == 0 && buckets_over(queue) == Time::NEVER {
             return Ok(None);
         }
         let retention_at = match oldest(state, queue)? {
@@ -85,7 +85,7 @@ impl Engine {
             }
             None => Time::NEVER,
         };
-        Ok(Some(retention_at.min(dedup_end(queue))))
+        Ok(Some(retention_at.min(buckets_over(queue))))
     }
 
     /// The oldest message of a queue, if it has been kept long enough.
@@ -107,23 +107,28 @@ impl Engine {
 
 /// When a queue that just got its first message or deduplication row is looked after.
 pub(super) fn first_look(queue: &QueueState, now: Time) -> Time {
-    now.after(Duration::from_millis(queue.config().retention_ms)).min(dedup_end(queue))
+    now.after(Duration::from_millis(queue.config().retention_ms)).min(buckets_over(queue))
 }
 
-/// When the oldest deduplication bucket is over.
-pub(super) fn dedup_end(queue: &QueueState) -> Time {
-    match queue.dedup_buckets {
-        // Its last row counts until one window after the bucket's end.
-        Some((oldest, _)) => Time((oldest + 2) * DEDUP_WINDOW_MS),
-        None => Time::NEVER,
-    }
+/// When the first bucket of rows is over.
+pub(super) fn buckets_over(queue: &QueueState) -> Time {
+    let dedup = queue.dedup_buckets.over(queue.config().dedup_window_ms);
+    dedup.min(queue.attempt_buckets.over(ATTEMPT_WINDOW_MS))
 }
 
-/// Drops the deduplication rows that no message can meet any more, by whole buckets. Says whether there were any.
+/// Drops the rows of deduplication and attempts that count no more, by whole buckets. Says whether there were any.
 fn drop_buckets<S: State>(state: &mut S, queue: &mut QueueState, now: Time) -> bool {
-    let keep = bucket(now).saturating_sub(1);
-    let Some((oldest, newest)) = queue.dedup_buckets.filter(|&(oldest, _)| oldest < keep) else { return false };
-    state.delete_range(&queue.space.dedup_bucket(oldest), &queue.space.dedup_bucket(keep));
-    queue.dedup_buckets = (newest >= keep).then_some((keep, newest));
-    true
+    let window_ms = queue.config().dedup_window_ms;
+    let over = [
+        (keys::DEDUP, queue.dedup_buckets.drop_over(now, window_ms)),
+        (keys::ATTEMPT, queue.attempt_buckets.drop_over(now, ATTEMPT_WINDOW_MS)),
+    ];
+    let mut any = false;
+    for (kind, over) in over {
+        if let Some((first, last)) = over {
+            state.delete_range(&keys::bucket(queue.space, kind, first), &keys::bucket(queue.space, kind, last + 1));
+            any = true;
+        }
+    }
+    any
 }

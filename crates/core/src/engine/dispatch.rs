@@ -1,9 +1,9 @@
 //! Dispatch: messages that may run go to the receivers of their queue, in the order in which these came.
 
 use super::{Engine, Stop};
-use crate::api::{Output, QueueId, Reply};
+use crate::api::{Delivery, Output, QueueId, Reply};
 use crate::kv::State;
-use crate::queue::Dispatch;
+use crate::queue::{Dispatch, Wanted};
 
 impl Engine {
     /// Serves the receivers of all queues where something has changed.
@@ -36,7 +36,7 @@ impl Engine {
                 return Ok(());
             }
             let Some(waiter) = queue.waiters.front().cloned() else { return Ok(()) };
-            match self.lease_messages(state, id, waiter.wanted) {
+            match self.lease_for(state, id, waiter.wanted) {
                 Ok(deliveries) if deliveries.is_empty() => return Ok(()),
                 Ok(deliveries) => {
                     if let Some(queue) = self.queues.get_mut(&id) {
@@ -56,5 +56,17 @@ impl Engine {
                 Err(stop) => return Err(stop),
             }
         }
+    }
+
+    /// What a receiver gets: what it got before by the same attempt, or messages that may run.
+    fn lease_for<S: State>(&mut self, state: &mut S, id: QueueId, wanted: Wanted) -> Result<Vec<Delivery>, Stop> {
+        if let Some(deliveries) = self.repeat_attempt(state, id, wanted)? {
+            return Ok(deliveries);
+        }
+        let deliveries = self.lease_messages(state, id, wanted)?;
+        if !deliveries.is_empty() {
+            self.keep_attempt(state, id, wanted, &deliveries);
+        }
+        Ok(deliveries)
     }
 }

@@ -72,19 +72,10 @@ impl Engine {
         head.grants += 1;
         head.receives += 1;
         head.due = self.lease_end(visibility_ms);
-        let first_received_at = *head.first_received_at.get_or_insert(self.now);
+        head.first_received_at.get_or_insert(self.now);
         self.restand(state, id, message, before, &head)?;
         let queue = self.queues.get(&id).expect("a message was picked from this queue");
-        Ok(Delivery {
-            handle: handle(queue, message, head.grants),
-            body: keys::body(queue.space.namespace, message).to_key(),
-            grants: head.receives,
-            sent_at: head.sent_at,
-            first_received_at,
-            deadline: head.due,
-            priority: head.priority,
-            dead_letter_source: head.source,
-        })
+        Ok(delivery(queue, message, &head))
     }
 
     /// Messages of a FIFO queue that may run, lane by lane, as many of each as there is room for; and the position of
@@ -291,6 +282,20 @@ fn walk<S: View>(
 
 fn position_key(queue: &QueueState, kind: u8, at: Position) -> KeyBuf {
     queue.space.kind(kind).number(at.0).number(at.1)
+}
+
+/// What a receiver is handed of a message that was just leased.
+pub(super) fn delivery(queue: &QueueState, message: u64, head: &Head) -> Delivery {
+    Delivery {
+        handle: handle(queue, message, head.grants),
+        body: keys::body(queue.space.namespace, message).to_key(),
+        grants: head.receives,
+        sent_at: head.sent_at,
+        first_received_at: head.first_received_at.unwrap_or(head.sent_at),
+        deadline: head.due,
+        priority: head.priority,
+        dead_letter_source: head.source.clone(),
+    }
 }
 
 /// The handle of a grant.

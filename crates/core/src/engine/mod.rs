@@ -4,7 +4,9 @@
 //! everything that may be missing from memory before it writes anything, so that [`Stop::Need`] leaves no trace and the
 //! command is simply applied again. One file for each transition.
 
+mod attempts;
 mod chores;
+mod dedup;
 mod delete;
 mod dispatch;
 mod due;
@@ -34,7 +36,6 @@ use crate::queue::{Dispatch, QueueState, Wanted};
 use crate::time::Time;
 
 use due::DueIndex;
-pub use send::DEDUP_WINDOW_MS;
 
 const META_VERSION: u8 = 1;
 const META_WHAT: &str = "the shard's counters";
@@ -147,8 +148,9 @@ impl Engine {
             Command::Send { queue, version, messages } => self.send(state, *queue, *version, messages)?,
             Command::Delete { queue, handles } => self.delete(state, *queue, handles)?,
             Command::ChangeVisibility { queue, changes } => self.change_visibility(state, *queue, changes)?,
-            Command::Receive { queue, max, bytes_max, visibility_ms, wait_ms } => {
-                let wanted = Wanted { messages: *max, bytes: *bytes_max, visibility_ms: *visibility_ms };
+            Command::Receive { queue, max, bytes_max, visibility_ms, attempt, wait_ms } => {
+                let (bytes, visibility_ms) = (*bytes_max, *visibility_ms);
+                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: *attempt };
                 self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::send::within;
 use super::{Answer, Engine, Stop};
-use crate::api::{Config, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply, Tags};
+use crate::api::{
+    Config, DEDUP_WINDOW_MS_MAX, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply, Tags,
+};
 use crate::head::Head;
 use crate::keys::{self, Space};
 use crate::kv::State;
@@ -37,6 +39,7 @@ impl Engine {
         }
         within("bytes of a queue's name", NAME_BYTES_MAX as u64, name.len() as u64)?;
         within("queues of a shard", QUEUES_MAX, self.queues.len() as u64 + 1)?;
+        check_window(config)?;
         self.allowed(namespace, name, None, config)?;
         let id = QueueId(self.new_id());
         let space = Space { namespace, id: self.new_id() };
@@ -81,6 +84,7 @@ impl Engine {
         if queue.public.version != version {
             return Err(Error::Stale { version: queue.public.version });
         }
+        check_window(config)?;
         self.allowed(queue.space.namespace, &queue.public.name, queue.config().redrive.as_ref(), config)?;
         let queue = self.queues.get_mut(&id).ok_or(Error::QueueNotFound)?;
         self.sources.remove(&queue.public);
@@ -147,6 +151,10 @@ impl Engine {
     }
 }
 
+fn check_window(config: &Config) -> Result<(), Error> {
+    within("milliseconds of a deduplication window", DEDUP_WINDOW_MS_MAX, config.dedup_window_ms)
+}
+
 /// The message that was sent first, of those still there.
 pub(super) fn oldest<S: State>(state: &S, queue: &QueueState) -> Result<Option<(u64, Head)>, Stop> {
     let from = queue.space.message(queue.message_gaps.skip((0, 0)).0);
@@ -188,6 +196,10 @@ fn difference(queue: &Queue, kind: Kind, config: &Config) -> Option<String> {
         "redrive allow policy"
     } else if have.content_deduplication != config.content_deduplication {
         "content-based deduplication"
+    } else if have.dedup_scope != config.dedup_scope {
+        "deduplication scope"
+    } else if have.dedup_window_ms != config.dedup_window_ms {
+        "deduplication window"
     } else if have.notes != config.notes {
         "further attributes"
     } else {

@@ -21,10 +21,17 @@ impl Engine {
     ) -> Result<(), Stop> {
         let deadline = if wait_ms == 0 { self.now } else { self.now.after(Duration::from_millis(wait_ms)) };
         let refusal = within("messages of a receive", BATCH_MAX as u64, u64::from(wanted.messages)).err();
-        let Some(queue) = self.queues.get_mut(&id).filter(|_| refusal.is_none()) else {
+        if refusal.is_some() || !self.queues.contains_key(&id) {
             out.replies.push((token, Err(refusal.unwrap_or(Error::QueueNotFound))));
             return Ok(());
-        };
+        }
+        if wanted.attempt.is_some()
+            && let Some(deliveries) = self.repeat_attempt(state, id, wanted)?
+        {
+            out.replies.push((token, Ok(Reply::Received(deliveries))));
+            return Ok(());
+        }
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         queue.waiters.push_back(Waiter { token, wanted, deadline });
         if queue.dispatch != Dispatch::Stalled {
             self.dispatch_queue(state, id, out)?;

@@ -312,7 +312,8 @@ impl World {
 
     /// Receives up to ten messages, of no more than so many bytes.
     pub fn receive_within(&mut self, queue: QueueId, bytes_max: u64) -> Vec<Got> {
-        let token = self.give(Command::Receive { queue, max: 10, bytes_max, visibility_ms: None, wait_ms: 0 });
+        let token =
+            self.give(Command::Receive { queue, max: 10, bytes_max, visibility_ms: None, attempt: None, wait_ms: 0 });
         self.got(token).expect("an answer at once")
     }
 
@@ -321,7 +322,7 @@ impl World {
     }
 
     pub fn wait(&mut self, queue: QueueId, max: u32, wait_ms: u64) -> Token {
-        self.give(Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms: None, wait_ms })
+        self.give(Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms: None, attempt: None, wait_ms })
     }
 
     /// What a receive got, if it was answered.

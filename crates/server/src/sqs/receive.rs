@@ -27,7 +27,14 @@ impl<E: Engine> Door<'_, E> {
         if let Some(allowed) = limits.in_flight_max {
             self.check_in_flight(&queue, allowed, wait_ms == 0).await?;
         }
-        let command = Command::Receive { queue: queue.id, max, bytes_max: RECEIVE_BYTES_MAX, visibility_ms, wait_ms };
+        let command = Command::Receive {
+            queue: queue.id,
+            max,
+            bytes_max: RECEIVE_BYTES_MAX,
+            visibility_ms,
+            attempt: None,
+            wait_ms,
+        };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
         let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
         Ok(self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection))

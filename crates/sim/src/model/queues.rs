@@ -28,6 +28,7 @@ impl Model {
                         retention_min: config.retention_ms,
                         redrives,
                         dedup: BTreeMap::new(),
+                        attempts: BTreeMap::new(),
                     },
                 );
                 Ok(())
@@ -90,7 +91,9 @@ impl Model {
 
     pub(super) fn purged(&mut self, id: QueueId) -> Checked {
         self.empty(id)?;
-        self.queue_mut(id)?.dedup.clear();
+        let queue = self.queue_mut(id)?;
+        queue.dedup.clear();
+        queue.attempts.clear();
         Ok(())
     }
 

@@ -11,6 +11,9 @@ impl Model {
         let Command::Receive { max, bytes_max, visibility_ms, wait_ms, .. } = effect.command else {
             return Err("deliveries for another command".to_owned());
         };
+        if self.repeated(effect, queue, deliveries)? {
+            return Ok(());
+        }
         if deliveries.is_empty() {
             return self.nothing(effect, queue, wait_ms);
         }
@@ -43,7 +46,7 @@ impl Model {
         for (number, delivery) in batch {
             self.lease(queue, number, delivery)?;
         }
-        Ok(())
+        self.attempted(effect, queue, deliveries)
     }
 
     fn nothing(&self, effect: &Effect, queue: QueueId, wait_ms: u64) -> Checked {
@@ -112,7 +115,7 @@ impl Model {
         })
     }
 
-    fn lease(&mut self, queue: QueueId, number: usize, delivery: &Delivery) -> Checked {
+    pub(super) fn lease(&mut self, queue: QueueId, number: usize, delivery: &Delivery) -> Checked {
         let handle = delivery.handle;
         self.handles.insert((handle.space, handle.message, handle.grant, handle.proof));
         let message = self.messages.get_mut(&number).ok_or("a message that was just there is gone")?;

@@ -1,6 +1,6 @@
 //! Messages sent.
 
-use weir_core::api::{Error, Kind, NewMessage, QueueId, Reply, Sent};
+use weir_core::api::{DedupScope, Error, Kind, Lane, NewMessage, QueueId, Reply, Sent};
 
 use super::{Checked, First, Hold, Message, Model};
 
@@ -57,7 +57,13 @@ impl Model {
             return Err(format!("message {number} was stored without a group"));
         }
         if let Some(hash) = message.dedup.filter(|_| queue.kind == Kind::Fifo) {
-            let first = queue.dedup.get(&hash).filter(|first| at < first.at + DEDUP_MS);
+            let counts = |lane: &Option<Lane>| queue.config.dedup_scope == DedupScope::Queue || *lane == message.lane;
+            let first = queue
+                .dedup
+                .iter()
+                .filter(|((other, lane), first)| *other == hash && counts(lane) && at < first.at + DEDUP_MS)
+                .map(|(_, first)| first)
+                .max_by_key(|first| first.id);
             match first {
                 Some(first) if !sent.duplicate => {
                     return Err(format!(
@@ -73,7 +79,7 @@ impl Model {
                     ));
                 }
                 None if sent.duplicate => return Err(format!("message {number} was dropped and duplicates nothing")),
-                None => queue.dedup.insert(hash, First { number, uuid: sent.uuid, id: sent.id, at }),
+                None => queue.dedup.insert((hash, message.lane), First { number, uuid: sent.uuid, id: sent.id, at }),
             };
         } else if sent.duplicate {
             return Err(format!("message {number} has no deduplication id and was called a duplicate"));

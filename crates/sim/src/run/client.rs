@@ -21,11 +21,6 @@ impl Run {
             mutation.alter_reply(&command, &mut reply);
         }
         let mut canceled = pending.canceled;
-        if let (Command::Receive { queue, .. }, Ok(Reply::Received(deliveries))) = (&command, &reply)
-            && !deliveries.is_empty()
-        {
-            self.check_arrival(token, *queue)?;
-        }
         if let (Command::Receive { queue, .. }, Err(Error::QueueNotFound)) = (&command, &reply) {
             // The receivers of a queue that is being deleted learn of it before the one who deletes it.
             let deletes =
@@ -37,7 +32,17 @@ impl Run {
         self.digest(&format!("{}{sequence}{}{reply:?}", token.0, self.now));
         let line = format!("{} took effect at {sequence}: {reply:?}", token.0);
         self.say(|| line);
+        let repeats = self.model.repeats;
         self.model.take(&effect)?;
+        let repeated = self.model.repeats - repeats;
+        self.coverage.attempts_repeated += repeated;
+        if let (Command::Receive { queue, .. }, Ok(Reply::Received(deliveries))) = (&effect.command, &reply)
+            && !deliveries.is_empty()
+            // Who asks for what it has already does not stand in the line.
+            && repeated == 0
+        {
+            self.check_arrival(token, *queue)?;
+        }
         self.effects.push(effect);
         let numbers = match &reply {
             Ok(Reply::Received(deliveries)) => deliveries
