@@ -298,6 +298,29 @@ pub enum Command {
         /// Handles and lengths; at most [`BATCH_MAX`].
         changes: SmallVec<[(Handle, u64); 1]>,
     },
+    /// The messages of a queue in the order of their ids, a slice of them. Answer: [`Reply::Listed`].
+    List {
+        /// The queue.
+        queue: QueueId,
+        /// Which messages; all where none is named.
+        states: States,
+        /// The id after which to go on; 0 for the first slice.
+        after: u64,
+        /// How many at most: 1 to [`LIST_MAX`].
+        max: u32,
+    },
+    /// Moves messages that wait, ready or delayed, to another queue of the same kind. They keep id, payload, attributes,
+    /// delay and the time of their sending, and their receives are counted anew. A message that comes back to the queue
+    /// that it was a dead letter of is none any more. Answer: [`Reply::Settled`]. Errors: `QueueNotFound`,
+    /// `KindDiffers`, `SameQueue`; per message `MessageNotFound`, `MessageLeased`.
+    Move {
+        /// The queue.
+        queue: QueueId,
+        /// The queue to move to.
+        to: QueueId,
+        /// Ids of the messages; at most [`LIST_MAX`].
+        ids: Vec<u64>,
+    },
     /// Withdraws a waiting receive: it is answered as empty. No answer of its own.
     Cancel {
         /// The token of the receive. Unknown and answered tokens are passed over.
@@ -321,6 +344,8 @@ pub const DEDUP_WINDOW_MS_MAX: u64 = 30 * 86_400_000;
 pub const ATTEMPT_WINDOW_MS: u64 = 300_000;
 /// Most entries of one command: ours; AWS's doors enforce ten where asked to.
 pub const BATCH_MAX: usize = 1_000;
+/// Most messages of a slice of a listing, and of one move: ours.
+pub const LIST_MAX: usize = 256;
 /// Longest queue name in bytes: ours.
 pub const NAME_BYTES_MAX: usize = 256;
 
@@ -341,6 +366,71 @@ pub struct Delivery {
     pub deadline: Time,
     /// Its priority.
     pub priority: u32,
+    /// The queue that it was moved from as a dead letter, by name.
+    pub dead_letter_source: Option<Arc<str>>,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageState {
+    /// It could be delivered, or is held only by others of its group.
+    Ready,
+    /// Its delay has not ended.
+    Delayed,
+    /// It is under a lease.
+    Leased,
+}
+
+/// Some of the states that a message can have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct States {
+    /// Ready messages.
+    pub ready: bool,
+    /// Delayed ones.
+    pub delayed: bool,
+    /// Those under a lease.
+    pub leased: bool,
+}
+
+impl States {
+    /// All of them.
+    pub const ALL: States = States { ready: true, delayed: true, leased: true };
+    /// Those of messages that wait, and can be moved.
+    pub const WAITING: States = States { ready: true, delayed: true, leased: false };
+
+    /// Whether `state` is one of them.
+    pub fn contains(self, state: MessageState) -> bool {
+        match state {
+            MessageState::Ready => self.ready,
+            MessageState::Delayed => self.delayed,
+            MessageState::Leased => self.leased,
+        }
+    }
+}
+
+/// A message in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: u64,
+    /// Key of its payload.
+    pub body: Key,
+    /// Length of its payload.
+    pub bytes: u64,
+    /// Where it stands.
+    pub state: MessageState,
+    /// Its priority.
+    pub priority: u32,
+    /// Its lane.
+    pub lane: Option<Lane>,
+    /// When it was sent.
+    pub sent_at: Time,
+    /// When its delay or its lease ends; nothing for a ready message.
+    pub due: Option<Time>,
+    /// How often it was received.
+    pub receives: u32,
+    /// When it was first received.
+    pub first_received_at: Option<Time>,
     /// The queue that it was moved from as a dead letter, by name.
     pub dead_letter_source: Option<Arc<str>>,
 }
@@ -388,7 +478,14 @@ pub enum Reply {
     Sent(SmallVec<[Result<Sent, Error>; 1]>),
     /// The messages leased, in order of delivery.
     Received(Vec<Delivery>),
-    /// What became of each handle.
+    /// A slice of a queue's messages, in the order of their ids.
+    Listed {
+        /// The messages. There may be none in a slice although there are more.
+        messages: Vec<Listed>,
+        /// After which id to go on; nothing at the end.
+        next: Option<u64>,
+    },
+    /// What became of each handle, or of each message.
     Settled(SmallVec<[Result<(), Error>; 1]>),
 }
 
@@ -443,6 +540,15 @@ pub enum Error {
     /// `message.not_leased`: the message is not under a lease.
     #[error("the message is not under a lease")]
     NotLeased,
+    /// `message.leased`: the message is under a lease, and only its holder may do anything with it.
+    #[error("the message is under a lease")]
+    MessageLeased,
+    /// `queue.kind_differs`: messages move between queues of the same kind only.
+    #[error("a standard queue and a FIFO queue cannot exchange messages")]
+    KindDiffers,
+    /// `queue.same`: messages move from one queue to another.
+    #[error("messages cannot be moved to the queue that they are in")]
+    SameQueue,
     /// `limit.exceeded`: a bound of the engine.
     #[error("{what}: {found} is more than {allowed}")]
     LimitExceeded {
@@ -468,6 +574,9 @@ impl Error {
             Error::LeaseExpired => "lease.expired",
             Error::MessageNotFound => "message.not_found",
             Error::NotLeased => "message.not_leased",
+            Error::MessageLeased => "message.leased",
+            Error::KindDiffers => "queue.kind_differs",
+            Error::SameQueue => "queue.same",
             Error::LimitExceeded { .. } => "limit.exceeded",
         }
     }

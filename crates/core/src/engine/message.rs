@@ -53,7 +53,7 @@ impl Engine {
             prepared(stand(state, queue, &mut self.due, id, head))?;
         }
         self.touched(queue);
-        if head.source.is_some() {
+        if head.sent_at < self.now {
             // It was sent earlier than what the queue's retention was last reckoned from.
             self.look_soon(queue);
         }

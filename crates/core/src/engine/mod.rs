@@ -12,7 +12,9 @@ mod dispatch;
 mod due;
 mod lanes;
 mod lease;
+mod list;
 mod message;
+mod moving;
 mod open;
 mod queues;
 mod receive;
@@ -154,6 +156,8 @@ impl Engine {
                 self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }
+            Command::List { queue, states, after, max } => self.list(state, *queue, *states, *after, *max)?,
+            Command::Move { queue, to, ids } => self.move_messages(state, *queue, *to, ids)?,
             Command::Cancel { receive } => {
                 self.cancel(*receive, out);
                 return Ok(());

@@ -1,0 +1,97 @@
+//! Moving messages that wait from one queue to another.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::send::within;
+use super::{Answer, Engine, Stop, lanes, prepare_each};
+use crate::api::{Error, LIST_MAX, Lane, QueueId, Reply};
+use crate::head::{Head, State as Standing};
+use crate::kv::{State, View};
+
+impl Engine {
+    pub(super) fn move_messages<S: State>(
+        &mut self,
+        state: &mut S,
+        from: QueueId,
+        to: QueueId,
+        ids: &[u64],
+    ) -> Result<Answer, Stop> {
+        let checked = self.can_move(from, to);
+        if let Err(error) = checked.and(within("messages of a move", LIST_MAX as u64, ids.len() as u64)) {
+            return Ok(Err(error));
+        }
+        let found = self.prepare_moves(state, from, to, ids)?;
+        let mut settled = SmallVec::new();
+        let mut gone = SmallVec::<[u64; 8]>::new();
+        for (&id, head) in ids.iter().zip(found) {
+            settled.push(match head {
+                None => Err(Error::MessageNotFound),
+                Some(_) if gone.contains(&id) => Err(Error::MessageNotFound),
+                Some(head) if head.state == Standing::Leased => Err(Error::MessageLeased),
+                Some(head) => {
+                    self.move_message(state, from, to, id, &head)?;
+                    gone.push(id);
+                    Ok(())
+                }
+            });
+        }
+        Ok(Ok(Reply::Settled(settled)))
+    }
+
+    /// Whether messages may move between these queues.
+    pub(super) fn can_move(&self, from: QueueId, to: QueueId) -> Result<(), Error> {
+        let (source, target) = (self.queue(from)?, self.queue(to)?);
+        if from == to {
+            return Err(Error::SameQueue);
+        }
+        if source.public.kind == target.public.kind { Ok(()) } else { Err(Error::KindDiffers) }
+    }
+
+    /// The messages of these ids, having read all that moving those that wait reads.
+    pub(super) fn prepare_moves<S: View>(
+        &self,
+        state: &S,
+        from: QueueId,
+        to: QueueId,
+        ids: &[u64],
+    ) -> Result<Vec<Option<Head>>, Stop> {
+        let (Some(from), Some(to)) = (self.queues.get(&from), self.queues.get(&to)) else { return Ok(Vec::new()) };
+        let mut heads = Vec::with_capacity(ids.len());
+        let mut lanes = BTreeMap::<Lane, usize>::new();
+        prepare_each(ids.iter(), |&id| {
+            let head = match state.get(&from.space.message(id), 0)? {
+                Some(bytes) => Some(Head::read(bytes)?),
+                None => None,
+            };
+            if let Some(lane) = head.as_ref().and_then(|head| head.lane_on(from.public.kind)) {
+                *lanes.entry(lane).or_default() += 1;
+            }
+            heads.push(head);
+            Ok(())
+        })?;
+        prepare_each(lanes.into_iter(), |(lane, count)| {
+            // When all of them have left from its front, the lane is led by the one behind.
+            lanes::prepare(state, from.space, lane, count + 1)?;
+            lanes::prepare(state, to.space, lane, 1)?;
+            Ok(())
+        })?;
+        Ok(heads)
+    }
+
+    pub(super) fn move_message<S: State>(
+        &mut self,
+        state: &mut S,
+        from: QueueId,
+        to: QueueId,
+        id: u64,
+        head: &Head,
+    ) -> Result<(), Stop> {
+        self.leave(state, from, id, head)?;
+        let target = self.queues.get(&to).map(|queue| queue.public.name.as_str());
+        let source = head.source.clone().filter(|source| Some(&**source) != target);
+        let head = Head { receives_before: head.receives, source, ..head.clone() };
+        self.enter(state, to, id, &head)
+    }
+}
