@@ -19,6 +19,8 @@ struct Bucket {
     id: u64,
     /// When its first row may have been written.
     from: Time,
+    /// When its last row was written.
+    last: Time,
 }
 
 /// The buckets that may hold rows, oldest first.
@@ -29,8 +31,9 @@ impl Buckets {
     /// The bucket that takes a row written at `now`.
     pub(crate) fn open(&mut self, now: Time, window_ms: u64) -> u64 {
         let id = self.would_open(now, window_ms);
-        if self.0.last().is_none_or(|last| last.id != id) {
-            self.0.push(Bucket { id, from: now });
+        match self.0.last_mut() {
+            Some(bucket) if bucket.id == id => bucket.last = now,
+            _ => self.0.push(Bucket { id, from: now, last: now }),
         }
         id
     }
@@ -39,8 +42,8 @@ impl Buckets {
     /// looking before a row is written and looking after it are the same.
     pub(crate) fn lookups(&self, now: Time, window_ms: u64) -> SmallVec<[u64; 4]> {
         let mut ids = SmallVec::from_iter([self.would_open(now, window_ms)]);
-        for (at, bucket) in self.0.iter().enumerate().rev() {
-            if !ids.contains(&bucket.id) && self.over_at(at, window_ms) > now {
+        for bucket in self.0.iter().rev().filter(|bucket| bucket.over(window_ms) > now) {
+            if !ids.contains(&bucket.id) {
                 ids.push(bucket.id);
             }
         }
@@ -49,24 +52,14 @@ impl Buckets {
 
     /// When the first bucket is over; never if there is none.
     pub(crate) fn over(&self, window_ms: u64) -> Time {
-        if self.0.is_empty() { Time::NEVER } else { self.over_at(0, window_ms) }
+        self.0.first().map_or(Time::NEVER, |bucket| bucket.over(window_ms))
     }
 
     /// Forgets the buckets that are over, and says which: from the first id up to and with the last.
     pub(crate) fn drop_over(&mut self, now: Time, window_ms: u64) -> Option<(u64, u64)> {
-        let count = (0..self.0.len()).take_while(|&at| self.over_at(at, window_ms) <= now).count();
+        let count = self.0.iter().take_while(|bucket| bucket.over(window_ms) <= now).count();
         let over: SmallVec<[Bucket; BUCKETS_MAX]> = self.0.drain(..count).collect();
         Some((over.first()?.id, over.last()?.id))
-    }
-
-    /// When no row of a bucket counts any more.
-    fn over_at(&self, at: usize, window_ms: u64) -> Time {
-        let closed = match (self.0.get(at + 1), self.0.get(at)) {
-            (Some(next), _) => next.from,
-            (None, Some(last)) => Time(last.from.0.saturating_add(length_ms(window_ms))),
-            (None, None) => Time::NEVER,
-        };
-        Time(closed.0.saturating_add(window_ms))
     }
 
     fn would_open(&self, now: Time, window_ms: u64) -> u64 {
@@ -83,13 +76,14 @@ impl Buckets {
         for bucket in &self.0 {
             writer.number(bucket.id);
             writer.time(bucket.from);
+            writer.time(bucket.last);
         }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let mut buckets = Vec::new();
         for _ in 0..reader.number()? {
-            buckets.push(Bucket { id: reader.number()?, from: reader.time()? });
+            buckets.push(Bucket { id: reader.number()?, from: reader.time()?, last: reader.time()? });
         }
         Ok(Self(buckets))
     }
@@ -101,11 +95,19 @@ impl Buckets {
             return Ok(Self::default());
         }
         let (oldest, newest) = (reader.number()?, reader.number()?);
+        let bucket = |id| Bucket { id, from: Time(id * LENGTH_MS), last: Time((id + 1) * LENGTH_MS) };
         // Of those between, rows count in the newest two only; what is dropped is dropped as one range.
         let ids = SmallVec::<[u64; 3]>::from_iter([oldest, newest.saturating_sub(1).max(oldest), newest]);
-        let mut buckets: Vec<Bucket> = ids.into_iter().map(|id| Bucket { id, from: Time(id * LENGTH_MS) }).collect();
+        let mut buckets: Vec<Bucket> = ids.into_iter().map(bucket).collect();
         buckets.dedup();
         Ok(Self(buckets))
+    }
+}
+
+impl Bucket {
+    /// When none of its rows counts any more.
+    fn over(&self, window_ms: u64) -> Time {
+        Time(self.last.0.saturating_add(window_ms))
     }
 }
 

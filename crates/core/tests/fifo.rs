@@ -79,6 +79,20 @@ fn two_messages_of_one_command_are_compared_with_each_other() {
 }
 
 #[test]
+fn a_command_that_opens_a_bucket_looks_where_its_first_message_did() {
+    for window_ms in [1_000, 300_000] {
+        let mut world = World::cold();
+        let queue = world.create("a.fifo", Config { dedup_window_ms: window_ms, ..Config::default() });
+        for ms in [0, 60_000, 240_000, 500, 59_500] {
+            world.after(ms);
+            let with_id = |id| NewMessage { dedup: Some([id; 16]), ..grouped("x", id) };
+            let messages = [with_id(1), with_id(2), with_id(3)].into_iter().collect();
+            world.ask(Command::Send { queue, version: 1, messages }).unwrap();
+        }
+    }
+}
+
+#[test]
 fn the_window_of_deduplication_is_the_queues_and_exact() {
     for window_ms in [1_000, 61_500, 300_000, DEDUP_WINDOW_MS_MAX] {
         let mut world = World::cold();
@@ -108,7 +122,7 @@ fn a_longer_window_applies_to_what_is_remembered() {
     let mut world = World::cold();
     let queue = world.create("a.fifo", Config { dedup_window_ms: 1_000, ..Config::default() });
     assert!(!is_duplicate(&mut world, queue, 1));
-    world.after(2_000);
+    world.after(999);
     world.configure(queue, Config { dedup_window_ms: 3_600_000, ..Config::default() });
     world.after(3_000_000);
     assert!(is_duplicate(&mut world, queue, 1));

@@ -93,7 +93,8 @@ impl Stepped {
 
     fn receive(&mut self, queue: QueueId, max: u32, visibility: Duration) -> Vec<(Delivery, String)> {
         let visibility_ms = u64::try_from(visibility.as_millis()).ok();
-        let answer = self.ask(Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms, wait_ms: 0 });
+        let answer =
+            self.ask(Command::Receive { queue, max, bytes_max: u64::MAX, visibility_ms, attempt: None, wait_ms: 0 });
         let Reply::Received(deliveries) = answer.reply else { panic!("not what a receive gets") };
         let texts = answer.payloads.iter().map(|payload| String::from_utf8_lossy(payload).into_owned());
         deliveries.into_iter().zip(texts).collect()

@@ -143,9 +143,10 @@ impl Run {
         }
     }
 
-    /// Receivers are served in the order in which they came.
+    /// Receivers are served in the order in which they came. One with an attempt's id may have to wait for rows before it
+    /// joins the line.
     fn check_arrival(&self, token: Token, queue: weir_core::api::QueueId) -> Checked {
-        let waits = |command: &Command| matches!(command, Command::Receive { queue: other, .. } if *other == queue);
+        let waits = |command: &Command| matches!(command, Command::Receive { queue: other, attempt: None, .. } if *other == queue);
         let passed = self
             .pending
             .range(..token)
