@@ -19,6 +19,10 @@ pub struct Namespace(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub u64);
 
+/// A move of a queue's messages. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MoveId(pub u64);
+
 /// Names one command until it is answered; chosen by the caller, unique among those unanswered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
@@ -321,6 +325,29 @@ pub enum Command {
         /// Ids of the messages; at most [`LIST_MAX`].
         ids: Vec<u64>,
     },
+    /// Starts to move all messages that wait in a queue now, in the order of their ids, in the background. Messages that
+    /// come, or stop waiting, meanwhile stay. Answer: [`Reply::MoveTask`]. Errors: `QueueNotFound`, `KindDiffers`,
+    /// `SameQueue`, `MoveActive`.
+    StartMove {
+        /// The queue.
+        queue: QueueId,
+        /// The queue to move to; `None` moves each message back to the queue that it was a dead letter of.
+        to: Option<QueueId>,
+        /// How many messages move in any second at most, 1 or more; `None` for as fast as it goes.
+        per_second: Option<u32>,
+    },
+    /// Ends a move where it stands: what was moved stays moved. Answer: [`Reply::MoveTask`]. Errors: `MoveNotFound`,
+    /// `MoveEnded`.
+    CancelMove {
+        /// The move.
+        task: MoveId,
+    },
+    /// The moves out of a queue: the one that runs, and the last [`MOVES_KEPT`] that ended. Answer:
+    /// [`Reply::MoveTasks`], newest first.
+    MoveTasks {
+        /// The queue.
+        queue: QueueId,
+    },
     /// Withdraws a waiting receive: it is answered as empty. No answer of its own.
     Cancel {
         /// The token of the receive. Unknown and answered tokens are passed over.
@@ -346,6 +373,8 @@ pub const ATTEMPT_WINDOW_MS: u64 = 300_000;
 pub const BATCH_MAX: usize = 1_000;
 /// Most messages of a slice of a listing, and of one move: ours.
 pub const LIST_MAX: usize = 256;
+/// How many ended moves of a queue are kept: SQS lists ten.
+pub const MOVES_KEPT: usize = 10;
 /// Longest queue name in bytes: ours.
 pub const NAME_BYTES_MAX: usize = 256;
 
@@ -435,6 +464,57 @@ pub struct Listed {
     pub dead_letter_source: Option<Arc<str>>,
 }
 
+/// How a move stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MoveStatus {
+    /// Messages are being moved.
+    Running,
+    /// All that waited when it started, and still did, were moved.
+    Completed,
+    /// It was cancelled.
+    Cancelled,
+    /// Some messages, or all, stayed: see [`MoveTask::failure`].
+    Failed,
+}
+
+/// Why messages stayed where they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveFailure {
+    /// The queue to move to was deleted.
+    TargetGone,
+    /// A message never was a dead letter of another queue, so that it has none to go back to.
+    NoSource,
+    /// The queue that a message was a dead letter of is gone, or is of another kind now.
+    SourceGone(String),
+}
+
+/// A move of the messages of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveTask {
+    /// Its id.
+    pub id: MoveId,
+    /// The queue that they leave.
+    pub queue: QueueId,
+    /// The queue that they go to; `None`: each to where it came from.
+    pub to: Option<QueueId>,
+    /// The bound on messages in any second.
+    pub per_second: Option<u32>,
+    /// How it stands.
+    pub status: MoveStatus,
+    /// How many messages were moved.
+    pub moved: u64,
+    /// How many waited when it started.
+    pub total: u64,
+    /// How many it came by that had nowhere to go.
+    pub left: u64,
+    /// Why the first of these stayed.
+    pub failure: Option<MoveFailure>,
+    /// When it was started.
+    pub started_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+}
+
 /// A message accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -485,6 +565,10 @@ pub enum Reply {
         /// After which id to go on; nothing at the end.
         next: Option<u64>,
     },
+    /// A move.
+    MoveTask(MoveTask),
+    /// Moves, newest first.
+    MoveTasks(Vec<MoveTask>),
     /// What became of each handle, or of each message.
     Settled(SmallVec<[Result<(), Error>; 1]>),
 }
@@ -549,6 +633,18 @@ pub enum Error {
     /// `queue.same`: messages move from one queue to another.
     #[error("messages cannot be moved to the queue that they are in")]
     SameQueue,
+    /// `move.active`: a queue is moved by one task at a time.
+    #[error("the messages of the queue are being moved already")]
+    MoveActive {
+        /// The move under way.
+        task: MoveId,
+    },
+    /// `move.not_found`
+    #[error("no such move")]
+    MoveNotFound,
+    /// `move.ended`: only a move that runs can be cancelled.
+    #[error("the move has ended")]
+    MoveEnded,
     /// `limit.exceeded`: a bound of the engine.
     #[error("{what}: {found} is more than {allowed}")]
     LimitExceeded {
@@ -577,6 +673,9 @@ impl Error {
             Error::MessageLeased => "message.leased",
             Error::KindDiffers => "queue.kind_differs",
             Error::SameQueue => "queue.same",
+            Error::MoveActive { .. } => "move.active",
+            Error::MoveNotFound => "move.not_found",
+            Error::MoveEnded => "move.ended",
             Error::LimitExceeded { .. } => "limit.exceeded",
         }
     }

@@ -20,6 +20,7 @@
 //! | `DUE` | 0 | time, space, message id | empty: when a delay or a lease ends |
 //! | `BODY` | 0 | message id | payload: attributes and body, as the doors wrote it |
 //! | `GARBAGE` | 0 | space | empty: a space left behind, to be reclaimed |
+//! | `MOVE` | 0 | id of the move | a move of messages, and how far it is |
 
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
@@ -38,6 +39,7 @@ pub(crate) const COUNTERS: u8 = 18;
 pub(crate) const DUE: u8 = 19;
 pub(crate) const BODY: u8 = 20;
 pub(crate) const GARBAGE: u8 = 21;
+pub(crate) const MOVE: u8 = 22;
 
 /// The space of the namespace itself.
 const ENTITIES: u64 = 0;
@@ -137,6 +139,10 @@ pub(crate) fn body(namespace: Namespace, id: u64) -> KeyBuf {
 
 pub(crate) fn garbage(space: Space) -> KeyBuf {
     entities(space.namespace).kind(GARBAGE).number(space.id)
+}
+
+pub(crate) fn move_task(namespace: Namespace, id: u64) -> KeyBuf {
+    entities(namespace).kind(MOVE).number(id)
 }
 
 /// The numbers after the kind of a key.

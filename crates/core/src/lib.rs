@@ -14,6 +14,8 @@ mod head;
 mod keys;
 pub mod kv;
 mod lane;
+mod move_task;
+mod pace;
 mod queue;
 mod time;
 

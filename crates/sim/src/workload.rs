@@ -51,14 +51,7 @@ impl Clients {
         let id = queue.id;
         match rng.weighted(&profile.weights) {
             0 => self.send(rng, profile, &queue),
-            1 => Command::Receive {
-                queue: id,
-                max: *rng.pick(&[1, 1, 2, 5, 10]).unwrap_or(&1),
-                bytes_max: *rng.pick(&[u64::MAX, u64::MAX, 2_000, 100, 0]).unwrap_or(&u64::MAX),
-                visibility_ms: *rng.pick(&[None, Some(0), Some(500), Some(5_000), Some(60_000)]).unwrap_or(&None),
-                attempt: (queue.kind == Kind::Fifo && rng.chance(1, 3)).then(|| [rng.below(3) as u8; 16]),
-                wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
-            },
+            1 => receive(rng, profile, &queue),
             2 => {
                 let (queue, handles) = self.handles(rng, profile, id);
                 Command::Delete { queue, handles }
@@ -167,6 +160,20 @@ impl Clients {
     pub(crate) fn learn(&mut self, queue: &weir_core::api::Queue) {
         self.queues.retain(|known| known.id != queue.id);
         self.queues.push(KnownQueue { id: queue.id, kind: queue.kind, version: queue.version });
+    }
+}
+
+fn receive(rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> Command {
+    let max = *rng.pick(&[1, 1, 2, 5, 10]).unwrap_or(&1);
+    // What an attempt brings again has to be in memory at once.
+    let repeatable = queue.kind == Kind::Fifo && u64::from(max) <= profile.batch_max && rng.chance(1, 3);
+    Command::Receive {
+        queue: queue.id,
+        max,
+        bytes_max: *rng.pick(&[u64::MAX, u64::MAX, 2_000, 100, 0]).unwrap_or(&u64::MAX),
+        visibility_ms: *rng.pick(&[None, Some(0), Some(500), Some(5_000), Some(60_000)]).unwrap_or(&None),
+        attempt: repeatable.then(|| [rng.below(3) as u8; 16]),
+        wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
     }
 }
 

@@ -101,7 +101,7 @@ fn listed(queue: &QueueState, id: u64, head: Head) -> Listed {
 }
 
 impl Standing {
-    fn public(self) -> MessageState {
+    pub(super) fn public(self) -> MessageState {
         match self {
             Standing::Ready => MessageState::Ready,
             Standing::Delayed => MessageState::Delayed,

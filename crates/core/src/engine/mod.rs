@@ -14,6 +14,7 @@ mod lanes;
 mod lease;
 mod list;
 mod message;
+mod move_tasks;
 mod moving;
 mod open;
 mod queues;
@@ -107,6 +108,7 @@ pub struct Engine {
     chores: BTreeSet<(Time, QueueId)>,
     /// Spaces left behind, and the message id from which each is still to be reclaimed.
     garbage: VecDeque<(Space, u64)>,
+    moves: move_tasks::Moves,
     /// Whether background work waits for rows to be loaded.
     due_stalled: bool,
     chores_stalled: bool,
@@ -158,6 +160,9 @@ impl Engine {
             }
             Command::List { queue, states, after, max } => self.list(state, *queue, *states, *after, *max)?,
             Command::Move { queue, to, ids } => self.move_messages(state, *queue, *to, ids)?,
+            Command::StartMove { queue, to, per_second } => self.start_move(state, *queue, *to, *per_second),
+            Command::CancelMove { task } => self.cancel_move(state, *task),
+            Command::MoveTasks { queue } => self.move_tasks(*queue),
             Command::Cancel { receive } => {
                 self.cancel(*receive, out);
                 return Ok(());
@@ -180,6 +185,7 @@ impl Engine {
         self.end_waits(out);
         self.run_due(state, out)?;
         self.run_chores(state, out)?;
+        self.run_moves(state, out)?;
         self.reclaim(state, out)?;
         self.serve(state, out)
     }
@@ -193,6 +199,7 @@ impl Engine {
         self.due_stalled = false;
         self.chores_stalled = false;
         self.garbage_stalled = false;
+        self.moves.stalled = false;
         for id in std::mem::take(&mut self.stalled) {
             if let Some(queue) = self.queues.get_mut(&id) {
                 queue.dispatch = Dispatch::Listed;
@@ -231,6 +238,7 @@ impl Engine {
         if let (Some(&(at, _)), false) = (self.chores.first(), self.chores_stalled) {
             next = next.min(at);
         }
+        next = next.min(self.moves.next());
         if !self.garbage.is_empty() && !self.garbage_stalled {
             next = next.min(self.now);
         }

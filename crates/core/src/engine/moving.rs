@@ -1,6 +1,6 @@
 //! Moving messages that wait from one queue to another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
@@ -22,7 +22,7 @@ impl Engine {
         if let Err(error) = checked.and(within("messages of a move", LIST_MAX as u64, ids.len() as u64)) {
             return Ok(Err(error));
         }
-        let found = self.prepare_moves(state, from, to, ids)?;
+        let found = self.prepare_moves(state, from, ids.iter().map(|&id| (id, to)))?;
         let mut settled = SmallVec::new();
         let mut gone = SmallVec::<[u64; 8]>::new();
         for (&id, head) in ids.iter().zip(found) {
@@ -49,34 +49,38 @@ impl Engine {
         if source.public.kind == target.public.kind { Ok(()) } else { Err(Error::KindDiffers) }
     }
 
-    /// The messages of these ids, having read all that moving those that wait reads.
+    /// Messages that are to move, each to a queue, having read all that moving those that wait reads.
     pub(super) fn prepare_moves<S: View>(
         &self,
         state: &S,
         from: QueueId,
-        to: QueueId,
-        ids: &[u64],
+        ways: impl Iterator<Item = (u64, QueueId)>,
     ) -> Result<Vec<Option<Head>>, Stop> {
-        let (Some(from), Some(to)) = (self.queues.get(&from), self.queues.get(&to)) else { return Ok(Vec::new()) };
-        let mut heads = Vec::with_capacity(ids.len());
-        let mut lanes = BTreeMap::<Lane, usize>::new();
-        prepare_each(ids.iter(), |&id| {
+        let mut heads = Vec::new();
+        let mut leaving = BTreeMap::<Lane, usize>::new();
+        let mut entering = BTreeSet::<(QueueId, Lane)>::new();
+        let Some(from) = self.queues.get(&from) else { return Ok(heads) };
+        prepare_each(ways, |(id, to)| {
             let head = match state.get(&from.space.message(id), 0)? {
                 Some(bytes) => Some(Head::read(bytes)?),
                 None => None,
             };
             if let Some(lane) = head.as_ref().and_then(|head| head.lane_on(from.public.kind)) {
-                *lanes.entry(lane).or_default() += 1;
+                *leaving.entry(lane).or_default() += 1;
+                entering.insert((to, lane));
             }
             heads.push(head);
             Ok(())
         })?;
-        prepare_each(lanes.into_iter(), |(lane, count)| {
+        let left = prepare_each(leaving.into_iter(), |(lane, count)| {
             // When all of them have left from its front, the lane is led by the one behind.
-            lanes::prepare(state, from.space, lane, count + 1)?;
-            lanes::prepare(state, to.space, lane, 1)?;
-            Ok(())
-        })?;
+            lanes::prepare(state, from.space, lane, count + 1).map(|_| ())
+        });
+        let entered = prepare_each(entering.into_iter(), |(to, lane)| match self.queues.get(&to) {
+            Some(to) => lanes::prepare(state, to.space, lane, 0).map(|_| ()),
+            None => Ok(()),
+        });
+        prepare_each([left, entered].into_iter(), |prepared| prepared)?;
         Ok(heads)
     }
 

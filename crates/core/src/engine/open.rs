@@ -26,6 +26,7 @@ enum Stage {
     Queues,
     Counters,
     Garbage,
+    Moves,
     Done,
 }
 
@@ -79,6 +80,10 @@ impl Engine {
                         engine.garbage.push_back((Space { namespace, id }, 0));
                         Ok(())
                     })?;
+                    Stage::Moves
+                }
+                Stage::Moves => {
+                    self.each(state, keys::MOVE, Engine::add_move)?;
                     self.opening.namespace = Namespace(namespace.0.saturating_add(1));
                     Stage::FindNamespace
                 }

@@ -120,6 +120,7 @@ impl Engine {
             names.remove(&queue.public.name);
         }
         self.sources.remove(&queue.public);
+        self.forget_moves(state, id, space.namespace);
         state.delete(&keys::queue(space.namespace, id.0));
         state.delete(&keys::counters(space.namespace, id.0));
         if let Some(at) = queue.chores_at {
