@@ -160,7 +160,14 @@ fn main() {
         world.commit();
         for _ in 0..WORKERS {
             let visibility_ms = Some(600_000);
-            world.submit(Command::Receive { queue, max: 1, bytes_max: u64::MAX, visibility_ms, wait_ms: 1 });
+            world.submit(Command::Receive {
+                queue,
+                max: 1,
+                bytes_max: u64::MAX,
+                visibility_ms,
+                attempt: None,
+                wait_ms: 1,
+            });
         }
         for answer in world.commit() {
             if let Ok(Reply::Received(deliveries)) = answer.map(|answered| answered.reply) {
