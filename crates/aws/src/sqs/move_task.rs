@@ -57,8 +57,8 @@ pub fn list_of<'a>(request: &'a ListMessageMoveTasks<'a>) -> Result<(Arn<'a>, us
 /// By what a client names a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskHandle {
-    /// The task.
-    pub id: [u8; 16],
+    /// The task: its number within the engine.
+    pub id: u64,
     /// ARN of the queue that it empties.
     pub source_arn: String,
 }
@@ -75,7 +75,7 @@ impl TaskHandle {
     /// Its wire form: as AWS's, a JSON object in base64.
     pub fn encode(&self) -> String {
         let mut id = Vec::new();
-        super::uuid::push(&mut id, &self.id);
+        super::uuid::push(&mut id, &u128::from(self.id).to_be_bytes());
         let wire = Wire { id: String::from_utf8_lossy(&id).into_owned(), source_arn: self.source_arn.clone() };
         STANDARD.encode(serde_json::to_vec(&wire).expect("writing texts to memory cannot fail"))
     }
@@ -96,7 +96,8 @@ impl TaskHandle {
         let bytes = STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
         let wire: Wire = serde_json::from_slice(&bytes).ok()?;
         Arn::parse(&wire.source_arn)?;
-        Some(Self { id: super::uuid::parse(&wire.id)?, source_arn: wire.source_arn })
+        let id = u128::from_be_bytes(super::uuid::parse(&wire.id)?);
+        Some(Self { id: u64::try_from(id).ok()?, source_arn: wire.source_arn })
     }
 }
 
@@ -198,7 +199,7 @@ mod tests {
     const ARN: &str = "arn:aws:sqs:eu-west-1:000000000007:dead";
 
     fn handle() -> TaskHandle {
-        TaskHandle { id: [0xAB; 16], source_arn: ARN.to_owned() }
+        TaskHandle { id: 0xAB, source_arn: ARN.to_owned() }
     }
 
     #[test]
@@ -252,11 +253,13 @@ mod tests {
         let text = handle().encode();
         assert_eq!(
             STANDARD.decode(&text).unwrap(),
-            br#"{"taskId":"abababab-abab-abab-abab-abababababab","sourceArn":"arn:aws:sqs:eu-west-1:000000000007:dead"}"#
+            br#"{"taskId":"00000000-0000-0000-0000-0000000000ab","sourceArn":"arn:aws:sqs:eu-west-1:000000000007:dead"}"#
         );
         assert_eq!(of(&text), Ok(handle()));
         assert_eq!(of(""), Err(Code::MissingParameter));
-        for bad in ["garbage", "e30=", &STANDARD.encode(r#"{"taskId":"1","sourceArn":"x"}"#)] {
+        let another = r#"{"taskId":"abababab-abab-abab-abab-abababababab","sourceArn":"arn:aws:sqs:r:000000000007:d"}"#;
+        for bad in ["garbage", "e30=", &STANDARD.encode(another), &STANDARD.encode(r#"{"taskId":"1","sourceArn":"x"}"#)]
+        {
             assert_eq!(of(bad), Err(Code::InvalidParameterValue), "{bad}");
         }
     }

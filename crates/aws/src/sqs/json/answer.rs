@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_move_task_is_told_with_its_handle_while_it_runs() {
-        let handle = TaskHandle { id: [1; 16], source_arn: "arn:aws:sqs:r:000000000000:d".to_owned() };
+        let handle = TaskHandle { id: 1, source_arn: "arn:aws:sqs:r:000000000000:d".to_owned() };
         assert_eq!(text(&Answer::MoveTaskStarted("h")), r#"{"TaskHandle":"h"}"#);
         assert_eq!(text(&Answer::MoveTaskCancelled(3)), r#"{"ApproximateNumberOfMessagesMoved":3}"#);
         let running = MoveTask {

@@ -134,7 +134,7 @@ fn move_tasks_are_told() {
         "<ApproximateNumberOfMessagesMoved>7</ApproximateNumberOfMessagesMoved>"
     );
     let task = MoveTask {
-        handle: TaskHandle { id: [1; 16], source_arn: "s".to_owned() },
+        handle: TaskHandle { id: 1, source_arn: "s".to_owned() },
         status: Status::Completed,
         destination_arn: Some("d".to_owned()),
         per_second_max: Some(5),
