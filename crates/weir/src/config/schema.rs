@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::key::{Key, Range, paragraph};
+use super::key::{Key, Range, Section, paragraph};
 use super::kind::Kind;
 use super::tree::SECTIONS;
 
@@ -19,6 +19,7 @@ pub(crate) fn schema() -> String {
             "type": "object",
             "description": paragraph(section.about),
             "properties": keys,
+            "required": required(section),
             "additionalProperties": false,
         });
         let table = if section.repeats { json!({ "type": "array", "items": table }) } else { table };
@@ -32,6 +33,12 @@ pub(crate) fn schema() -> String {
         "additionalProperties": false,
     });
     format!("{schema:#}\n")
+}
+
+/// The keys that have no default and cannot be absent.
+fn required(section: &Section) -> Vec<&'static str> {
+    let must = |key: &&Key| key.default.is_empty() && (key.check)("").is_err();
+    section.keys.iter().filter(must).map(Key::name).collect()
 }
 
 fn property(key: &Key) -> Value {
