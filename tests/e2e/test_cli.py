@@ -105,13 +105,15 @@ def test_priority_and_delay_are_flags(said, sqs, queue):
     assert counts(sqs, queue) == (0, 2, 1)
 
 
-def test_a_body_comes_from_an_argument_a_file_or_standard_input(said, sqs, queue, tmp_path):
+def test_a_body_comes_from_an_argument_a_file_or_standard_input(cli, said, sqs, queue, tmp_path):
     file = tmp_path / "body"
     file.write_text("from a file\n")
     said("send", queue, "--file", file)
     said("send", queue, "-", input="from standard input")
     said("send", queue, input="a pipe")
     assert receive_bodies(sqs, queue, 10) == ["from a file\n", "from standard input", "a pipe"]
+    empty = cli("send", queue)
+    assert empty.returncode == USAGE and "the body is empty" in empty.stderr
 
 
 def test_lines_become_messages_in_batches(said, sqs, queue):
@@ -201,6 +203,8 @@ def test_what_does_not_exist_has_an_exit_code_of_its_own(cli):
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do(cli):
+    lines = cli("send", "x", "--lines", "--url", "http://127.0.0.1:1", input="x\n")
+    assert (lines.returncode, lines.stdout) == (UNREACHABLE, ""), "nothing is said to be sent"
     done = cli("queue", "list", "--url", "http://127.0.0.1:1")
     assert done.returncode == UNREACHABLE
     assert done.stderr == (
@@ -250,11 +254,11 @@ def test_the_configuration_is_shown_with_its_origins(cli, said, tmp_path):
     unsafe = cli("config", "check", file, "--listen", "0.0.0.0:9324")
     assert unsafe.returncode == USAGE and "no keys are configured" in unsafe.stderr
     assert said("config", "check", file, "--listen", "0.0.0.0:9324", "--insecure") == f"{file} is in order\n"
-    file.write_text("[http]\nbody_timeot = 3\n")
+    file.write_text("[http]\nbody_timeouts = 3\n")
     wrong = cli("config", "check", file)
     assert wrong.returncode == USAGE
     assert wrong.stderr == (
-        f"error: {file}:2: there is no key http.body_timeot; did you mean http.body_timeout?\n"
+        f"error: {file}:2: there is no key http.body_timeouts; did you mean http.body_timeout?\n"
     )
 
 

@@ -57,7 +57,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.lines {
         return lines::send(&client, arguments);
     }
-    let mut message = arguments.message(read_body(arguments)?)?;
+    let body = read_body(arguments)?;
+    if body.is_empty() {
+        return Err(Usage("the body is empty: a message must have at least one character".to_owned()).into());
+    }
+    let mut message = arguments.message(body)?;
     message.insert("QueueUrl".to_owned(), arguments.queue.url().into());
     let answer = client.sqs("SendMessage", &Value::Object(message))?;
     let id = text(&answer, "MessageId").unwrap_or_default();

@@ -113,7 +113,8 @@ impl Failure {
         let code = said("code").or_else(|| said("__type")).unwrap_or_else(|| format!("status {status}"));
         match said("detail").or_else(|| said("title")).or_else(|| said("message")) {
             Some(detail) => Self::classify(status, code, detail),
-            None if matches!(status, 404 | 405) => Self::Refused {
+            // An older server takes what it does not know for a request of SQS, and says nothing that is ours.
+            None if matches!(status, 400 | 404 | 405) => Self::Refused {
                 code,
                 message: format!("this server does not serve {path}: it may be an older version"),
             },
@@ -179,6 +180,8 @@ mod tests {
     #[test]
     fn an_endpoint_that_a_server_lacks_is_named() {
         let failure = Failure::of_native(404, "/v1/queues/x/redrive", b"no such page\n");
+        assert!(failure.to_string().starts_with("this server does not serve /v1/queues/x/redrive"), "{failure}");
+        let failure = Failure::of_native(400, "/v1/queues/x/redrive", b"<ErrorResponse/>");
         assert!(failure.to_string().starts_with("this server does not serve /v1/queues/x/redrive"), "{failure}");
         let failure = Failure::of_native(404, "/", br#"{"status":404,"code":"queue.not_found","detail":"no queue x"}"#);
         assert!(failure.to_string().starts_with("no queue x (queue.not_found)"), "{failure}");

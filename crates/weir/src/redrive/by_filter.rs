@@ -33,7 +33,9 @@ pub(super) fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
     let mut total = Total::default();
     let outcome = slices(client, arguments, &path, &mut total);
     // What was moved before a failure is told in any case.
-    tell(arguments, &total)?;
+    if outcome.is_ok() || total.examined > 0 {
+        tell(arguments, &total)?;
+    }
     outcome
 }
 

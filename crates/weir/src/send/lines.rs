@@ -34,14 +34,15 @@ pub(super) fn send(client: &Client, arguments: &Arguments) -> anyhow::Result<Exi
     let mut sender = Sender { client, arguments, batch: Vec::new(), bytes: 0, max: BATCH, outcome: Outcome::default() };
     let input = input(arguments)?;
     let sent = sender.all(input);
-    // What was sent before a failure is told in any case.
     let Outcome { sent: count, failed, failures } = &sender.outcome;
-    let told = if arguments.json {
-        format!("{:#}\n", json!({ "sent": count, "failed": failed, "failures": failures }))
-    } else {
-        format!("sent {}\n", output::counted(*count, "message"))
-    };
-    output::say(&told)?;
+    // What was sent before a failure is told in any case.
+    if sent.is_ok() || count + failed > 0 {
+        output::say(&if arguments.json {
+            format!("{:#}\n", json!({ "sent": count, "failed": failed, "failures": failures }))
+        } else {
+            format!("sent {}\n", output::counted(*count, "message"))
+        })?;
+    }
     sent?;
     if *failed == 0 {
         return Ok(ExitCode::SUCCESS);
