@@ -34,7 +34,7 @@ pub use answer::{Answer, Outcome};
 pub use any_request::AnyRequest;
 pub use attempt::attempt;
 pub use digest::Md5Hex;
-pub use group::{Deduplication, attempt_hash, content_hash, id_hash, in_group, lane};
+pub use group::{Deduplication, attempt_hash, content_hash, id_hash, lane};
 pub use limits::{Limits, RECEIVE_BYTES_MAX};
 pub use operation::Operation;
 pub use page::Page;

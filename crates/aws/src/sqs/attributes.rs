@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use weir_core::api::{Config, Counters, Kind, Namespace, Queue, Redrive};
+use weir_core::api::{Config, Counters, DedupScope, Kind, Namespace, Queue, Redrive};
 
 use super::limits::{Limits, MESSAGE_SIZE_MIN, NOTE_BYTES_MAX, RECEIVES_MAX, RETENTION_S_MIN};
 use super::request::{Pairs, Text};
@@ -27,8 +27,7 @@ pub struct Context<'a> {
 
 /// Attributes that are kept as they stand, without meaning to the engine: name, default, and whether only FIFO
 /// queues have them. One at its default is not kept, so that naming the default changes nothing.
-const KEPT: [(&str, &str, bool); 7] = [
-    (SCOPE, "queue", true),
+const KEPT: [(&str, &str, bool); 6] = [
     (THROUGHPUT, "perQueue", true),
     (KMS_REUSE, "300", false),
     (KMS_KEY, "", false),
@@ -54,16 +53,19 @@ pub fn apply(config: &mut Config, attributes: &Pairs<'_, Text<'_>>, context: &Co
     let names = |name: &str| attributes.0.iter().find(|(asked, _)| asked == name).map(|(_, value)| value.as_ref());
     encryption(config, names(KMS_KEY), names(MANAGED_SSE))?;
     // Whichever of the two was named: a queue never has the one without the other.
-    if note(config, THROUGHPUT) == Some("perMessageGroupId") && note(config, SCOPE) != Some("messageGroup") {
+    if note(config, THROUGHPUT) == Some("perMessageGroupId") && config.dedup_scope != DedupScope::Lane {
         let reason = format!("it is allowed only if the value of the parameter {SCOPE} is messageGroup");
         return Err(bad_value(THROUGHPUT, "perMessageGroupId", &reason));
     }
     Ok(())
 }
 
-/// Whether messages are told from duplicates within their group only.
-pub fn deduplicates_in_groups(config: &Config) -> bool {
-    note(config, SCOPE) == Some("messageGroup")
+fn scope(value: &str) -> Result<DedupScope, Fault> {
+    match value {
+        "queue" => Ok(DedupScope::Queue),
+        "messageGroup" => Ok(DedupScope::Lane),
+        _ => Err(bad_value(SCOPE, value, "must be one of queue, messageGroup")),
+    }
 }
 
 /// A queue has one kind of encryption: naming a key ends that with the service's own keys.
@@ -106,6 +108,7 @@ fn apply_one(config: &mut Config, name: &str, value: &str, context: &Context<'_>
         "ContentBasedDeduplication" if context.kind == Kind::Fifo => {
             config.content_deduplication = boolean(name, value)?;
         }
+        SCOPE if context.kind == Kind::Fifo => config.dedup_scope = scope(value)?,
         "FifoQueue" if context.kind == Kind::Fifo => {
             if !context.creating || !boolean(name, value)? {
                 return Err(bad_value(name, value, "a queue's kind is fixed by its name"));
@@ -158,7 +161,6 @@ fn keep(config: &mut Config, name: &str, value: &str, default: &str) -> Result<(
         known.then_some(()).ok_or_else(|| bad_value(name, value, &format!("must be one of {}", allowed.join(", "))))
     };
     match name {
-        SCOPE => of(&["queue", "messageGroup"])?,
         THROUGHPUT => of(&["perQueue", "perMessageGroupId"])?,
         KMS_REUSE => drop(number(name, value, 60, 86_400)?),
         _ if value.len() > NOTE_BYTES_MAX => {
@@ -240,6 +242,7 @@ pub fn first_difference(ours: &Config, theirs: &Config) -> Option<String> {
         ("RedrivePolicy", ours.redrive != theirs.redrive),
         (redrive_allow::NAME, ours.redrive_allow != theirs.redrive_allow),
         ("ContentBasedDeduplication", ours.content_deduplication != theirs.content_deduplication),
+        (SCOPE, ours.dedup_scope != theirs.dedup_scope),
     ];
     let differs = fields.into_iter().find(|&(_, differs)| differs).map(|(name, _)| name.to_owned());
     differs.or_else(|| {
@@ -264,12 +267,13 @@ pub struct Wanted<'a> {
     all: bool,
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesDelayed",
     "ApproximateNumberOfMessagesNotVisible",
     "ContentBasedDeduplication",
     "CreatedTimestamp",
+    SCOPE,
     "DelaySeconds",
     "FifoQueue",
     "LastModifiedTimestamp",
@@ -323,6 +327,10 @@ pub fn list(queue: &Queue, counters: Counters, region: &str, wanted: &Wanted<'_>
             "ApproximateNumberOfMessagesNotVisible" => Some(counters.leased.to_string()),
             "ContentBasedDeduplication" => fifo.then(|| config.content_deduplication.to_string()),
             "CreatedTimestamp" => seconds(queue.created_at.0),
+            SCOPE => fifo.then(|| match config.dedup_scope {
+                DedupScope::Queue => "queue".to_owned(),
+                DedupScope::Lane => "messageGroup".to_owned(),
+            }),
             "DelaySeconds" => seconds(config.delay_ms),
             "FifoQueue" => fifo.then(|| "true".to_owned()),
             "LastModifiedTimestamp" => seconds(queue.modified_at.0),

@@ -73,8 +73,8 @@ fn a_fifo_queue_shows_what_only_fifo_queues_have() {
     let names = ["FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
     let expected = [
         ("ContentBasedDeduplication", "false"),
-        ("FifoQueue", "true"),
         ("DeduplicationScope", "queue"),
+        ("FifoQueue", "true"),
         ("FifoThroughputLimit", "perQueue"),
     ];
     let expected = expected.map(|(name, value)| (name, value.to_owned()));
@@ -251,7 +251,8 @@ fn throughput_per_group_needs_deduplication_per_group() {
     assert_eq!(fault.code, Code::InvalidAttributeValue);
     assert!(fault.message.contains("DeduplicationScope"));
     let mut config = fifo(&[limit, group]).unwrap();
-    assert!(deduplicates_in_groups(&config));
+    assert_eq!(config.dedup_scope, DedupScope::Lane);
     assert!(applied_to(&mut config, Kind::Fifo, &Limits::AWS, &[("DeduplicationScope", "queue")]).is_err());
-    assert!(!deduplicates_in_groups(&fifo(&[]).unwrap()));
+    assert_eq!(fifo(&[]).unwrap().dedup_scope, DedupScope::Queue);
+    assert_eq!(first_difference(&Config::default(), &fifo(&[group]).unwrap()).as_deref(), Some("DeduplicationScope"));
 }

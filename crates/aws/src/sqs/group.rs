@@ -9,7 +9,6 @@ use super::digest::hex;
 const GROUP: &[u8] = b"weir group\0";
 const ID: &[u8] = b"weir deduplication id\0";
 const CONTENT: &[u8] = b"weir content\0";
-const IN_GROUP: &[u8] = b"weir deduplication in a group\0";
 const ATTEMPT: &[u8] = b"weir receive attempt\0";
 
 /// By what a message on a FIFO queue is told from its duplicates.
@@ -34,15 +33,6 @@ pub fn id_hash(id: &str) -> [u8; 16] {
 /// The hash of a body.
 pub fn content_hash(body: &[u8]) -> [u8; 16] {
     hash(CONTENT, body)
-}
-
-/// The hash of what a message is told by, `of`, where it is told from others of its group only.
-pub fn in_group(lane: Lane, of: [u8; 16]) -> [u8; 16] {
-    let mut both = [0; 32];
-    let (first, second) = both.split_at_mut(16);
-    first.copy_from_slice(&lane.0);
-    second.copy_from_slice(&of);
-    hash(IN_GROUP, &both)
 }
 
 /// The hash of a `ReceiveRequestAttemptId`.
@@ -81,7 +71,6 @@ mod tests {
         assert_eq!(hex(lane("a").0), "d723d91acd95871be1226db86c39d651");
         assert_eq!(hex(id_hash("a")), "17d117c48f52b5433f636c2c6408abf1");
         assert_eq!(hex(content_hash(b"a")), "f15f9057e7dde15c3553ed986411e3aa");
-        assert_eq!(hex(in_group(lane("a"), id_hash("a"))), "2964453b24a39a5e956cf04a29e3be27");
         assert_eq!(hex(attempt_hash("a")), "080e87004969185285056b8b46a36f4c");
     }
 

@@ -2,9 +2,8 @@
 
 use weir_core::api::{Kind, NewMessage, Queue};
 
-use super::attributes::deduplicates_in_groups;
 use super::digest::Md5Hex;
-use super::group::{Deduplication, content_hash, id_hash, in_group, lane};
+use super::group::{Deduplication, content_hash, id_hash, lane};
 use super::limits::{GROUP_ID_MAX, Limits};
 use super::message_attributes as attributes;
 use super::payload::Payload;
@@ -93,10 +92,6 @@ pub fn prepare(
         Deduplication::Id(id) => id_hash(id),
         Deduplication::Content => content_hash(body.as_bytes()),
     });
-    let dedup = match lane {
-        Some(lane) if deduplicates_in_groups(&queue.config) => dedup.map(|of| in_group(lane, of)),
-        _ => dedup,
-    };
     let message = NewMessage { uuid, payload: payload.encode(), delay_ms, priority, lane, dedup };
     Ok(Prepared { message, digests, bytes })
 }

@@ -137,15 +137,3 @@ fn a_standard_queue_takes_a_group_but_no_deduplication_id() {
     assert_eq!(grouped.message.lane, Some(lane("g")));
     assert_eq!(standard(&in_group("x", Some("d"))).unwrap_err(), Code::InvalidParameterValue);
 }
-
-#[test]
-fn where_the_scope_is_the_group_a_message_is_told_from_others_of_its_group_only() {
-    let mut queue = queue(Kind::Fifo);
-    queue.config.notes.push(("DeduplicationScope".to_owned(), "messageGroup".to_owned()));
-    let dedup = |group: &str| {
-        let message = Message { group_id: Some(group.to_owned().into()), ..in_group("x", Some("d")) };
-        prepare_on(&queue, &message, &Limits::OURS).unwrap().message.dedup
-    };
-    assert_eq!(dedup("a"), Some(crate::sqs::in_group(lane("a"), id_hash("d"))));
-    assert_ne!(dedup("a"), dedup("b"));
-}
