@@ -40,3 +40,4 @@ pub use operation::Operation;
 pub use page::Page;
 pub use protocol::Protocol;
 pub use settle::{batch_ids, check_batch, visibility_ms, wait_ms};
+pub use uuid::text as uuid_text;

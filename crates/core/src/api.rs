@@ -312,6 +312,9 @@ pub enum Command {
         after: u64,
         /// How many at most: 1 to [`LIST_MAX`].
         max: u32,
+        /// How many bytes of payload to bring along at most; the first message is there whatever its length. `None`
+        /// for no payloads.
+        payload_bytes_max: Option<u64>,
     },
     /// Moves messages that wait, ready or delayed, to another queue of the same kind. They keep id, payload, attributes,
     /// delay and the time of their sending, and their receives are counted anew. A message that comes back to the queue
@@ -562,6 +565,8 @@ pub enum Reply {
     Listed {
         /// The messages. There may be none in a slice although there are more.
         messages: Vec<Listed>,
+        /// Whether the shard is to read their payloads.
+        payloads: bool,
         /// After which id to go on; nothing at the end.
         next: Option<u64>,
     },

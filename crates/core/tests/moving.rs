@@ -11,7 +11,9 @@ use weir_core::api::*;
 fn list(world: &mut World, queue: QueueId, states: States, max: u32) -> (Vec<Listed>, usize) {
     let (mut all, mut after, mut slices) = (Vec::new(), 0, 0);
     loop {
-        let Reply::Listed { messages, next } = world.ask(Command::List { queue, states, after, max }).unwrap() else {
+        let Reply::Listed { messages, next, .. } =
+            world.ask(Command::List { queue, states, after, max, payload_bytes_max: None }).unwrap()
+        else {
             panic!("no slice")
         };
         assert!(messages.len() <= max as usize);
@@ -72,8 +74,8 @@ fn a_long_queue_is_never_walked_through_by_one_command() {
         world.send(queue, NewMessage { delay_ms: Some(if n == 599 { 5_000 } else { 0 }), ..message("x") }).unwrap();
     }
     let delayed = States { delayed: true, ..States::default() };
-    let Reply::Listed { messages, next } =
-        world.ask(Command::List { queue, states: delayed, after: 0, max: 256 }).unwrap()
+    let Reply::Listed { messages, next, .. } =
+        world.ask(Command::List { queue, states: delayed, after: 0, max: 256, payload_bytes_max: None }).unwrap()
     else {
         panic!("no slice")
     };

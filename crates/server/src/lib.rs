@@ -13,6 +13,7 @@ mod figures;
 pub mod filter;
 mod http;
 mod metrics;
+mod native;
 mod server;
 mod sqs;
 mod tls;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod dead_letters;
+mod move_tasks;
 mod permissions;
 mod queues;
 mod receive;
@@ -77,11 +78,9 @@ pub(crate) async fn serve<E: Engine>(
         AnyRequest::UntagQueue(request) => door.untag_queue(&request).await,
         AnyRequest::ListQueueTags(request) => door.queue_tags(&request),
         AnyRequest::ListDeadLetterSourceQueues(request) => door.dead_letter_sources(&request).await,
-        AnyRequest::StartMessageMoveTask(_)
-        | AnyRequest::CancelMessageMoveTask(_)
-        | AnyRequest::ListMessageMoveTasks(_) => {
-            Err(Fault::unsupported(format!("{} is not served yet.", call.operation.name())).into())
-        }
+        AnyRequest::StartMessageMoveTask(request) => door.start_move(&request).await,
+        AnyRequest::CancelMessageMoveTask(request) => door.cancel_move(&request).await,
+        AnyRequest::ListMessageMoveTasks(request) => door.list_moves(&request).await,
     }
 }
 

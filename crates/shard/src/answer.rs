@@ -13,7 +13,8 @@ pub type Answer = Result<Answered, Refused>;
 pub struct Answered {
     /// The engine's reply.
     pub reply: Reply,
-    /// The payload of each delivery of a [`Reply::Received`], in its order; empty for other replies.
+    /// The payload of each delivery of a [`Reply::Received`], or of each message of a [`Reply::Listed`] that was asked
+    /// for payloads, in its order; empty for other replies.
     pub payloads: Vec<Bytes>,
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use weir_core::api::{Command, Error, Event, Output, Reply, Token};
-use weir_core::kv::Need;
+use weir_core::kv::{Key, Need};
 use weir_core::{Engine, Stop, Time};
 use weir_store::disk::Disk;
 use weir_store::{
@@ -466,14 +467,15 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 return self.held.push_back((sequence, Held::Answer { responder, answer }));
             }
         };
-        let Reply::Received(deliveries) = &reply else {
-            let answer = Ok(Answered { reply, payloads: Vec::new() });
-            return self.held.push_back((sequence, Held::Answer { responder, answer }));
+        let keys: SmallVec<[&Key; 10]> = match &reply {
+            Reply::Received(deliveries) => deliveries.iter().map(|delivery| &delivery.body).collect(),
+            Reply::Listed { messages, payloads: true, .. } => messages.iter().map(|message| &message.body).collect(),
+            _ => SmallVec::new(),
         };
-        let mut payloads = Vec::with_capacity(deliveries.len());
+        let mut payloads = Vec::with_capacity(keys.len());
         let mut loads = Vec::new();
-        for (slot, delivery) in deliveries.iter().enumerate() {
-            payloads.push(match self.store.body(&delivery.body) {
+        for (slot, key) in keys.into_iter().enumerate() {
+            payloads.push(match self.store.body(key) {
                 Body::Ready(payload) => Some(payload),
                 Body::Load(load) => {
                     loads.push((slot, load));

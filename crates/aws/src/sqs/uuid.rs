@@ -13,6 +13,13 @@ pub(super) fn push(out: &mut Vec<u8>, uuid: &[u8; 16]) {
     }
 }
 
+/// It, as a text.
+pub fn text(uuid: &[u8; 16]) -> String {
+    let mut out = Vec::with_capacity(36);
+    push(&mut out, uuid);
+    String::from_utf8(out).expect("digits and hyphens are ASCII")
+}
+
 /// Reads it; `None` where it is none.
 pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
     let mut groups = text.split('-');

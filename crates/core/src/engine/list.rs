@@ -18,14 +18,30 @@ pub(super) struct Slice {
     pub(super) next: Option<u64>,
 }
 
+impl Slice {
+    /// Cuts it off where its payloads come to more than `bytes_max`, behind the first message at the earliest.
+    fn bound(&mut self, bytes_max: u64) {
+        let mut bytes = 0_u64;
+        let fitting = self.messages.iter().take_while(|(_, head)| {
+            bytes = bytes.saturating_add(head.bytes);
+            bytes <= bytes_max
+        });
+        let kept = fitting.count().max(1);
+        if kept < self.messages.len() {
+            self.messages.truncate(kept);
+            self.next = self.messages.last().map(|&(id, _)| id);
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn list<S: View>(
         &self,
         state: &S,
         id: QueueId,
         states: States,
-        after: u64,
-        max: u32,
+        (after, max): (u64, u32),
+        payload_bytes_max: Option<u64>,
     ) -> Result<Answer, Stop> {
         let queue = match self.queue(id) {
             Ok(queue) => queue,
@@ -35,9 +51,12 @@ impl Engine {
             return Ok(Err(error));
         }
         let states = if states == States::default() { States::ALL } else { states };
-        let slice = walk(state, queue, after, max.max(1) as usize, |head| states.contains(head.state.public()))?;
+        let mut slice = walk(state, queue, after, max.max(1) as usize, |head| states.contains(head.state.public()))?;
+        if let Some(bytes_max) = payload_bytes_max {
+            slice.bound(bytes_max);
+        }
         let messages = slice.messages.into_iter().map(|(id, head)| listed(queue, id, head)).collect();
-        Ok(Ok(Reply::Listed { messages, next: slice.next }))
+        Ok(Ok(Reply::Listed { messages, payloads: payload_bytes_max.is_some(), next: slice.next }))
     }
 }
 

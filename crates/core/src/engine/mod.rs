@@ -158,7 +158,9 @@ impl Engine {
                 self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }
-            Command::List { queue, states, after, max } => self.list(state, *queue, *states, *after, *max)?,
+            Command::List { queue, states, after, max, payload_bytes_max } => {
+                self.list(state, *queue, *states, (*after, *max), *payload_bytes_max)?
+            }
             Command::Move { queue, to, ids } => self.move_messages(state, *queue, *to, ids)?,
             Command::StartMove { queue, to, per_second } => self.start_move(state, *queue, *to, *per_second),
             Command::CancelMove { task } => self.cancel_move(state, *task),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use weir_aws::sqs::received::{ReceivedMessage, Selection};
 use weir_aws::sqs::request::ReceiveMessage;
-use weir_aws::sqs::{Answer, RECEIVE_BYTES_MAX, visibility_ms, wait_ms};
+use weir_aws::sqs::{Answer, RECEIVE_BYTES_MAX, attempt, visibility_ms, wait_ms};
 use weir_aws::{Code, Fault};
 use weir_core::api::{Command, Delivery, Kind, Queue, Reply};
 use weir_shard::Answered;
@@ -32,7 +32,7 @@ impl<E: Engine> Door<'_, E> {
             max,
             bytes_max: RECEIVE_BYTES_MAX,
             visibility_ms,
-            attempt: None,
+            attempt: attempt(&request, &queue)?,
             wait_ms,
         };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
