@@ -13,6 +13,7 @@ const STATE: u8 = 0b0000_0011;
 const HAS_LANE: u8 = 0b0000_0100;
 const HAS_SOURCE: u8 = 0b0000_1000;
 const HAS_RECEIVED: u8 = 0b0001_0000;
+const IN_LANE: u8 = 0b0010_0000;
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,9 @@ pub(crate) struct Head {
     /// End of the delay or of the lease; the time of the last one for a ready message.
     pub(crate) due: Time,
     pub(crate) lane: Option<Lane>,
+    /// Whether it stands in its lane. On FIFO queues all do; on standard queues those do not that came before there were
+    /// lanes on these.
+    pub(crate) in_lane: bool,
     /// Name of the queue that it was moved from as a dead letter.
     pub(crate) source: Option<Arc<str>>,
 }
@@ -60,6 +64,9 @@ impl Head {
         };
         if self.lane.is_some() {
             flags |= HAS_LANE;
+        }
+        if self.in_lane {
+            flags |= IN_LANE;
         }
         if self.source.is_some() {
             flags |= HAS_SOURCE;
@@ -112,6 +119,7 @@ impl Head {
             bytes: reader.number()?,
             first_received_at: if flags & HAS_RECEIVED == 0 { None } else { Some(reader.time()?) },
             lane: if flags & HAS_LANE == 0 { None } else { Some(Lane(reader.fixed()?)) },
+            in_lane: flags & IN_LANE != 0,
             source: if flags & HAS_SOURCE == 0 { None } else { Some(reader.text()?.into()) },
         };
         reader.end()?;

@@ -11,6 +11,8 @@
 //! | `READY` | queue's | priority, message id | empty: ready, in the order of delivery (standard queues) |
 //! | `LANE_WAITING` | queue's | lane (16 bytes), message id | priority: waiting in its lane, in order (FIFO queues) |
 //! | `LANE_HEAD` | queue's | priority, message id, lane | empty: lanes that may run, by their first message |
+//! | `LANE_READY` | queue's | lane, priority, message id | empty: ready in its lane, in order (standard queues) |
+//! | `LANE_HEAD_NOISY` | queue's | priority, message id, lane | empty: as `LANE_HEAD`, for lanes that come after those |
 //! | `LANE` | queue's | lane | counts of the lane: lives while it has messages |
 //! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, id, public id and lane of the first message |
 //! | `ATTEMPT` | queue's | bucket, hash (16 bytes) | what a receive of this attempt was given |
@@ -33,6 +35,8 @@ pub(crate) const LANE_HEAD: u8 = 4;
 pub(crate) const LANE: u8 = 5;
 pub(crate) const DEDUP: u8 = 6;
 pub(crate) const ATTEMPT: u8 = 7;
+pub(crate) const LANE_READY: u8 = 8;
+pub(crate) const LANE_HEAD_NOISY: u8 = 9;
 pub(crate) const META: u8 = 16;
 pub(crate) const QUEUE: u8 = 17;
 pub(crate) const COUNTERS: u8 = 18;
@@ -86,6 +90,20 @@ impl Space {
 
     pub(crate) fn lane_head(self, priority: u32, id: u64, lane: Lane) -> KeyBuf {
         self.kind(LANE_HEAD).number(u64::from(priority)).number(id).hash(lane.0)
+    }
+
+    pub(crate) fn lane_ready(self, lane: Lane, priority: u32, id: u64) -> KeyBuf {
+        self.kind(LANE_READY).hash(lane.0).number(u64::from(priority)).number(id)
+    }
+
+    /// First key after what is ready in `lane`.
+    pub(crate) fn lane_ready_end(self, lane: Lane) -> KeyBuf {
+        // No ordered number starts with a byte above 8.
+        self.kind(LANE_READY).hash(lane.0).byte(u8::MAX)
+    }
+
+    pub(crate) fn lane_head_noisy(self, priority: u32, id: u64, lane: Lane) -> KeyBuf {
+        self.kind(LANE_HEAD_NOISY).number(u64::from(priority)).number(id).hash(lane.0)
     }
 
     pub(crate) fn dedup(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {

@@ -1,21 +1,24 @@
-//! The record of a lane: what a FIFO queue knows of one message group. It lives while the lane has messages.
+//! The record of a lane: what a queue knows of one message group. It lives while the lane has messages.
 
 use crate::codec::{Reader, Unreadable, Writer};
 
-const VERSION: u8 = 1;
+/// Version 2 knows noisy lanes.
+const VERSION: u8 = 2;
 const WHAT: &str = "a lane";
 
 /// One lane's counts, and the row by which it offers itself to receivers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LaneRecord {
-    /// Messages under a lease. While there is one, nothing more of the lane comes out.
+    /// Messages under a lease. On a FIFO queue nothing more of the lane comes out while there is one.
     pub(crate) leased: u64,
-    /// Messages ready or delayed.
+    /// Messages that wait: ready or delayed on a FIFO queue, ready on a standard queue.
     pub(crate) waiting: u64,
-    /// No message with a smaller id waits: where a walk to the first one starts.
+    /// No message with a smaller id waits: where a walk to the first one starts. FIFO queues only.
     pub(crate) first: u64,
     /// Priority and id of the message by which the lane stands among the lanes that may run.
     pub(crate) head: Option<(u32, u64)>,
+    /// Whether it stands among those that come after the others. Standard queues only.
+    pub(crate) noisy: bool,
 }
 
 impl LaneRecord {
@@ -31,12 +34,13 @@ impl LaneRecord {
         } else {
             writer.byte(0);
         }
+        writer.byte(u8::from(self.noisy));
         writer
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut reader = Reader::new(WHAT, bytes, VERSION)?;
-        let lane = LaneRecord {
+        let mut lane = LaneRecord {
             leased: reader.number()?,
             waiting: reader.number()?,
             first: reader.number()?,
@@ -44,7 +48,11 @@ impl LaneRecord {
                 0 => None,
                 _ => Some((reader.small()?, reader.number()?)),
             },
+            noisy: false,
         };
+        if reader.version() >= 2 {
+            lane.noisy = reader.byte()? != 0;
+        }
         reader.end()?;
         Ok(lane)
     }

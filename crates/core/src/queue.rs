@@ -14,8 +14,8 @@ use crate::time::Time;
 /// Version 2 added whose dead letters are taken, deduplication's window and scope, and tags.
 const VERSION: u8 = 2;
 const WHAT: &str = "a queue's configuration";
-/// Version 2 has buckets of any length, and those of attempts.
-const COUNTERS_VERSION: u8 = 2;
+/// Version 2 has buckets of any length, and those of attempts; version 3 counts messages in lanes.
+const COUNTERS_VERSION: u8 = 3;
 const COUNTERS_WHAT: &str = "a queue's counters";
 
 /// What a receive asks for.
@@ -57,6 +57,8 @@ pub(crate) struct QueueState {
     /// Key of the proofs in its handles.
     pub(crate) secret: [u8; 16],
     pub(crate) counters: Counters,
+    /// Messages that stand in lanes, whatever their state. Standard queues only.
+    pub(crate) laned: u64,
     /// Whether the counters differ from their row.
     pub(crate) dirty: bool,
     /// What may hold deduplication rows, and rows of attempts.
@@ -67,6 +69,7 @@ pub(crate) struct QueueState {
     /// Known gaps in the order of ready messages, of runnable lanes, and of message ids.
     pub(crate) ready_gaps: Gaps,
     pub(crate) head_gaps: Gaps,
+    pub(crate) noisy_gaps: Gaps,
     pub(crate) message_gaps: Gaps,
     /// When retention and deduplication buckets are looked at next.
     pub(crate) chores_at: Option<Time>,
@@ -79,6 +82,7 @@ impl QueueState {
             space,
             secret,
             counters: Counters::default(),
+            laned: 0,
             dirty: true,
             dedup_buckets: Buckets::default(),
             attempt_buckets: Buckets::default(),
@@ -86,6 +90,7 @@ impl QueueState {
             dispatch: Dispatch::Idle,
             ready_gaps: Gaps::default(),
             head_gaps: Gaps::default(),
+            noisy_gaps: Gaps::default(),
             message_gaps: Gaps::default(),
             chores_at: None,
         }
@@ -95,11 +100,13 @@ impl QueueState {
     pub(crate) fn move_to(&mut self, space: Space) {
         self.space = space;
         self.counters = Counters::default();
+        self.laned = 0;
         self.dirty = true;
         self.dedup_buckets = Buckets::default();
         self.attempt_buckets = Buckets::default();
         self.ready_gaps = Gaps::default();
         self.head_gaps = Gaps::default();
+        self.noisy_gaps = Gaps::default();
         self.message_gaps = Gaps::default();
     }
 
@@ -216,6 +223,7 @@ impl QueueState {
         writer.number(self.counters.leased);
         self.dedup_buckets.write(&mut writer);
         self.attempt_buckets.write(&mut writer);
+        writer.number(self.laned);
         writer
     }
 
@@ -227,6 +235,9 @@ impl QueueState {
         } else {
             self.dedup_buckets = Buckets::read(&mut reader)?;
             self.attempt_buckets = Buckets::read(&mut reader)?;
+        }
+        if reader.version() >= 3 {
+            self.laned = reader.number()?;
         }
         reader.end()
     }

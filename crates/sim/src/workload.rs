@@ -96,7 +96,7 @@ impl Clients {
         let number = self.next_number;
         let len = rng.between(8, profile.payload_max) as usize;
         let fifo = kind == Kind::Fifo;
-        let lane = fifo && !rng.chance(1, 50);
+        let lane = if fifo { !rng.chance(1, 50) } else { rng.chance(1, 3) };
         NewMessage {
             uuid: uuid(rng),
             payload: payload_of(number, len),

@@ -1,8 +1,11 @@
 //! Settling by handle: which message a handle stands for, deleting it, and giving back what could not be handed over.
 
+use std::collections::BTreeSet;
+
 use smallvec::SmallVec;
 
 use super::lease::proof;
+use super::message::prepare_lane;
 use super::send::within;
 use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{BATCH_MAX, Error, Handle, Kind, QueueId, Reply};
@@ -77,11 +80,21 @@ impl Engine {
         }
         // A standard queue's transitions of one message read nothing but its head, which the transition reads anyhow:
         // with a single entry that read comes before any write.
-        if queue.public.kind == Kind::Standard && handles.len() == 1 {
+        if queue.public.kind == Kind::Standard && (handles.len() == 1 && queue.laned == 0) {
             return Ok(Ok(()));
         }
+        let count = handles.len();
         let ours = handles.filter(|handle| handle.space == queue.space.id);
-        prepare_each(ours, |handle| self.prepare_message(state, queue.space, handle.message, 0).map(|_| ()))?;
+        let mut lanes = BTreeSet::new();
+        prepare_each(ours, |handle| {
+            let head = self.prepare_message(state, queue.space, handle.message, 0)?;
+            lanes.extend(head.and_then(|head| head.lane_on(queue.public.kind)));
+            Ok(())
+        })?;
+        if queue.public.kind == Kind::Standard {
+            // Older handles delete messages that wait, and so may take several from the front of a lane.
+            prepare_each(lanes.into_iter(), |lane| prepare_lane(state, queue, lane, count + 1))?;
+        }
         Ok(Ok(()))
     }
 

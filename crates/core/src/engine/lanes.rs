@@ -120,14 +120,14 @@ fn place<S: State>(
     record.head = head;
 }
 
-fn read<S: View>(state: &S, space: Space, lane: Lane) -> Result<LaneRecord, Stop> {
+pub(super) fn read<S: View>(state: &S, space: Space, lane: Lane) -> Result<LaneRecord, Stop> {
     match state.get(&space.lane(lane), 0)? {
         Some(bytes) => Ok(LaneRecord::read(bytes)?),
         None => Ok(LaneRecord::default()),
     }
 }
 
-fn write<S: State>(state: &mut S, space: Space, lane: Lane, record: &LaneRecord) {
+pub(super) fn write<S: State>(state: &mut S, space: Space, lane: Lane, record: &LaneRecord) {
     if record.waiting == 0 && record.leased == 0 {
         state.delete(&space.lane(lane));
     } else {

@@ -34,6 +34,7 @@ impl Engine {
             let Some(queue) = self.queues.get(&id) else { return Ok(deliveries) };
             let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
             let (picked, last) = match queue.public.kind {
+                Kind::Standard if queue.laned > 0 => return self.lease_fairly(state, id, wanted),
                 Kind::Standard => pick_ready(state, queue, Room::of(wanted)),
                 Kind::Fifo => self.pick_lanes(state, queue, Room::of(wanted)),
             }?;
@@ -59,7 +60,7 @@ impl Engine {
         }
     }
 
-    fn grant<S: State>(
+    pub(super) fn grant<S: State>(
         &mut self,
         state: &mut S,
         id: QueueId,
@@ -168,7 +169,7 @@ impl Engine {
         }
     }
 
-    fn move_dead_letter<S: State>(
+    pub(super) fn move_dead_letter<S: State>(
         &mut self,
         state: &mut S,
         from: QueueId,
@@ -178,26 +179,28 @@ impl Engine {
     ) -> Result<(), Stop> {
         self.leave(state, from, message, head)?;
         let source = self.queues.get(&from).map(|queue| queue.public.name.as_str().into());
-        let head = Head { state: Standing::Ready, receives_before: head.receives, source, ..head.clone() };
+        let in_lane = head.lane.is_some();
+        let (state_after, receives_before) = (Standing::Ready, head.receives);
+        let head = Head { state: state_after, receives_before, source, in_lane, ..head.clone() };
         self.enter(state, to, message, &head)
     }
 }
 
 /// What a receive still has room for.
 #[derive(Clone, Copy, Debug)]
-struct Room {
-    messages: usize,
+pub(super) struct Room {
+    pub(super) messages: usize,
     bytes: u64,
     is_untouched: bool,
 }
 
 impl Room {
-    fn of(wanted: Wanted) -> Self {
+    pub(super) fn of(wanted: Wanted) -> Self {
         Self { messages: wanted.messages.max(1) as usize, bytes: wanted.bytes, is_untouched: true }
     }
 
     /// Takes a message in, if there is room: for the first one there always is.
-    fn take(&mut self, head: &Head) -> bool {
+    pub(super) fn take(&mut self, head: &Head) -> bool {
         if self.messages == 0 || head.bytes > self.bytes && !self.is_untouched {
             return false;
         }
@@ -254,7 +257,7 @@ fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<
 }
 
 /// Walks an order whose keys start with a priority and a message id, jumping over its gaps, while `row` says so.
-fn walk<S: View>(
+pub(super) fn walk<S: View>(
     state: &S,
     queue: &QueueState,
     gaps: &Gaps,

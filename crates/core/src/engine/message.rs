@@ -3,9 +3,9 @@
 use smallvec::SmallVec;
 
 use super::due::{self, DueIndex};
-use super::lanes;
 use super::{Engine, Stop};
-use crate::api::{Kind, QueueId};
+use super::{fair, lanes};
+use crate::api::{Kind, Lane, QueueId};
 use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
@@ -23,12 +23,15 @@ impl Engine {
     ) -> Result<Option<Head>, Stop> {
         let Some(bytes) = state.get(&space.message(id), ahead)? else { return Ok(None) };
         let head = Head::read(bytes)?;
-        if let Some(lane) = head.lane {
-            lanes::prepare(state, space, lane, 2)?;
-            let owner = self.spaces.get(&space.id).and_then(|queue| self.queues.get(queue));
-            let target = owner.and_then(|queue| self.dead_letter_queue(queue, &head));
+        if let Some(lane) = head.lane
+            && let Some(owner) = self.spaces.get(&space.id).and_then(|queue| self.queues.get(queue))
+        {
+            if head.lane_on(owner.public.kind).is_some() {
+                prepare_lane(state, owner, lane, 2)?;
+            }
+            let target = self.dead_letter_queue(owner, &head);
             if let Some(target) = target.and_then(|id| self.queues.get(&id)) {
-                lanes::prepare(state, target.space, lane, 2)?;
+                prepare_lane(state, target, lane, 2)?;
             }
         }
         Ok(Some(head))
@@ -97,6 +100,14 @@ impl Engine {
     }
 }
 
+/// Reads a lane's record and its first `count` waiting messages: what transitions of these may read of it.
+pub(super) fn prepare_lane<S: View>(state: &S, queue: &QueueState, lane: Lane, count: usize) -> Result<(), Stop> {
+    match queue.public.kind {
+        Kind::Standard => fair::prepare(state, queue.space, lane, count),
+        Kind::Fifo => lanes::prepare(state, queue.space, lane, count).map(|_| ()),
+    }
+}
+
 /// Insists that a transition read only what was prepared: it has written already, so it cannot be tried again.
 fn prepared(outcome: Result<(), Stop>) -> Result<(), Stop> {
     assert!(!matches!(outcome, Err(Stop::Need(_))), "a transition reads only what was prepared: {outcome:?}");
@@ -119,6 +130,14 @@ fn stand<S: State>(
     }
     if head.state != Standing::Ready {
         due.insert(state, head.due, space, id);
+    }
+    if let (Kind::Standard, Some(lane)) = (queue.public.kind, head.lane_on(queue.public.kind)) {
+        queue.laned += 1;
+        return match head.state {
+            Standing::Leased => fair::lease(state, queue, lane),
+            Standing::Ready => fair::wait(state, queue, lane, (head.priority, id)),
+            Standing::Delayed => Ok(()),
+        };
     }
     match (head.lane_on(queue.public.kind), head.state) {
         (Some(lane), Standing::Leased) => lanes::lease(state, queue, lane),
@@ -144,6 +163,14 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
     if head.state != Standing::Ready {
         due::remove(state, head.due, space, id);
     }
+    if let (Kind::Standard, Some(lane)) = (queue.public.kind, head.lane_on(queue.public.kind)) {
+        queue.laned = queue.laned.checked_sub(1).expect("a message in a lane was counted");
+        return match head.state {
+            Standing::Leased => fair::settle(state, queue, lane),
+            Standing::Ready => fair::unwait(state, queue, lane, (head.priority, id)),
+            Standing::Delayed => Ok(()),
+        };
+    }
     match (head.lane_on(queue.public.kind), head.state) {
         (Some(lane), Standing::Leased) => lanes::settle(state, queue, lane),
         (Some(lane), Standing::Ready | Standing::Delayed) => lanes::unwait(state, queue, lane, id),
@@ -159,10 +186,10 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
 pub(super) type Picked = SmallVec<[(u64, Head); 1]>;
 
 impl Head {
-    /// The lane in which the message stands: on a standard queue, none.
-    pub(super) fn lane_on(&self, kind: Kind) -> Option<crate::api::Lane> {
+    /// The lane in which the message stands.
+    pub(super) fn lane_on(&self, kind: Kind) -> Option<Lane> {
         match kind {
-            Kind::Standard => None,
+            Kind::Standard => self.lane.filter(|_| self.in_lane),
             Kind::Fifo => self.lane,
         }
     }

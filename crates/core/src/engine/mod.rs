@@ -10,6 +10,7 @@ mod dedup;
 mod delete;
 mod dispatch;
 mod due;
+mod fair;
 mod lanes;
 mod lease;
 mod list;

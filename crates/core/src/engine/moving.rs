@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
+use super::message::prepare_lane;
 use super::send::within;
-use super::{Answer, Engine, Stop, lanes, prepare_each};
+use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{Error, LIST_MAX, Lane, QueueId, Reply};
 use crate::head::{Head, State as Standing};
 use crate::kv::{State, View};
@@ -65,7 +66,7 @@ impl Engine {
                 Some(bytes) => Some(Head::read(bytes)?),
                 None => None,
             };
-            if let Some(lane) = head.as_ref().and_then(|head| head.lane_on(from.public.kind)) {
+            if let Some(lane) = head.as_ref().and_then(|head| head.lane) {
                 *leaving.entry(lane).or_default() += 1;
                 entering.insert((to, lane));
             }
@@ -74,10 +75,10 @@ impl Engine {
         })?;
         let left = prepare_each(leaving.into_iter(), |(lane, count)| {
             // When all of them have left from its front, the lane is led by the one behind.
-            lanes::prepare(state, from.space, lane, count + 1).map(|_| ())
+            prepare_lane(state, from, lane, count + 1)
         });
         let entered = prepare_each(entering.into_iter(), |(to, lane)| match self.queues.get(&to) {
-            Some(to) => lanes::prepare(state, to.space, lane, 0).map(|_| ()),
+            Some(to) => prepare_lane(state, to, lane, 0),
             None => Ok(()),
         });
         prepare_each([left, entered].into_iter(), |prepared| prepared)?;
@@ -95,7 +96,8 @@ impl Engine {
         self.leave(state, from, id, head)?;
         let target = self.queues.get(&to).map(|queue| queue.public.name.as_str());
         let source = head.source.clone().filter(|source| Some(&**source) != target);
-        let head = Head { receives_before: head.receives, source, ..head.clone() };
+        let in_lane = head.lane.is_some();
+        let head = Head { receives_before: head.receives, source, in_lane, ..head.clone() };
         self.enter(state, to, id, &head)
     }
 }

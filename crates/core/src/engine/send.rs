@@ -5,6 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::dedup::Verdict;
+use super::message::prepare_lane;
 use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{BATCH_MAX, Error, Kind, NewMessage, QueueId, Reply, Sent};
 use crate::head::{Head, State as Standing};
@@ -30,7 +31,7 @@ impl Engine {
         if let Err(error) = within("messages of a command", BATCH_MAX as u64, messages.len() as u64) {
             return Ok(Err(error));
         }
-        if queue.public.kind == Kind::Fifo {
+        if queue.public.kind == Kind::Fifo || messages.iter().any(|message| message.lane.is_some()) {
             prepare_each(messages.iter(), |message| self.prepare_send(state, queue, message))?;
         }
         let mut sent = SmallVec::new();
@@ -78,6 +79,7 @@ impl Engine {
             first_received_at: None,
             due,
             lane: message.lane,
+            in_lane: message.lane.is_some(),
             source: None,
         };
         state.insert_bulk(&keys::body(space.namespace, message_id), &[&message.payload]);
@@ -85,11 +87,11 @@ impl Engine {
         Ok(Ok(Sent { uuid: message.uuid, id: message_id, duplicate: false }))
     }
 
-    /// Reads all that sending a message to a FIFO queue reads.
+    /// Reads all that sending a message reads.
     fn prepare_send<S: View>(&self, state: &S, queue: &QueueState, message: &NewMessage) -> Result<(), Stop> {
         let duplicate = self.deduplicate(state, queue, message).map(|_| ());
         // A message that joins a lane at its end reads the lane's record only.
-        let lane = message.lane.map_or(Ok(()), |lane| super::lanes::prepare(state, queue.space, lane, 0).map(|_| ()));
+        let lane = message.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 0));
         prepare_each([duplicate, lane].into_iter(), |prepared| prepared)
     }
 }

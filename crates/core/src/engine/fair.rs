@@ -1,0 +1,254 @@
+//! Fairness on standard queues: messages of a group share a lane, which holds none of them back, and lanes that take
+//! more than their part come after the others.
+//!
+//! A lane's ready messages stand in its own order, by priority and id, and the first of them stands for the lane among
+//! all: in one order for the quiet lanes, in another for the noisy ones. Messages without a group stand in the order of
+//! ready messages, and are merged with the quiet lanes. Whether a lane is noisy is decided whenever its messages or
+//! leases change, and again when its turn comes, since the share that it holds changes with the leases of others.
+
+use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
+
+use super::lanes::{read, write};
+use super::lease::{Room, walk};
+use super::message::prepare_lane;
+use super::{Engine, Stop};
+use crate::api::{Delivery, Lane, QueueId};
+use crate::codec::Unreadable;
+use crate::gaps::Position;
+use crate::head::Head;
+use crate::keys::{self, Space};
+use crate::kv::{State, View};
+use crate::lane::LaneRecord;
+use crate::queue::{QueueState, Wanted};
+
+/// Leases from which on a lane can be noisy: SQS fair queues, "at least 30".
+const NOISY_LEASES_MIN: u64 = 30;
+/// A lane is noisy when it holds more than this part of all leases, one in so many: SQS fair queues, "more than 10 %".
+const NOISY_PART: u64 = 10;
+/// Only so many lanes can be noisy at once, less one: a longer list has one that is not any more.
+const NOISY_LANES: usize = NOISY_PART as usize;
+
+/// A message's place in its lane.
+type Place = (u32, u64);
+
+/// The next message to come, with its head.
+type Next = (u64, Head);
+
+/// Reads a lane's record and the first `count` of its ready messages.
+pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize) -> Result<(), Stop> {
+    let record = read(state, space, lane)?;
+    let mut rows = count.min(usize::try_from(record.waiting).unwrap_or(usize::MAX));
+    if let (Some((priority, id)), true) = (record.head, rows > 0) {
+        state.scan(&space.lane_ready(lane, priority, id), &space.lane_ready_end(lane), &mut |_, _| {
+            rows -= 1;
+            if rows == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+    }
+    Ok(())
+}
+
+/// A ready message takes its place in the lane.
+pub(super) fn wait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, place: Place) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    state.insert(&queue.space.lane_ready(lane, place.0, place.1), &[]);
+    record.waiting += 1;
+    let head = record.head.map_or(place, |head| head.min(place));
+    settle_record(state, queue, lane, record, Some(head));
+    Ok(())
+}
+
+/// A ready message leaves its place.
+pub(super) fn unwait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, place: Place) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    state.delete(&queue.space.lane_ready(lane, place.0, place.1));
+    record.waiting = record.waiting.checked_sub(1).expect("a message that waits was counted in its lane");
+    let head = match record.head {
+        Some(head) if head == place && record.waiting > 0 => following(state, queue.space, lane, place)?,
+        Some(head) if head != place => Some(head),
+        _ => None,
+    };
+    settle_record(state, queue, lane, record, head);
+    Ok(())
+}
+
+/// A message of the lane is leased.
+pub(super) fn lease<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    record.leased += 1;
+    settle_record(state, queue, lane, record, record.head);
+    Ok(())
+}
+
+/// A lease of the lane has ended.
+pub(super) fn settle<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane) -> Result<(), Stop> {
+    let mut record = read(state, queue.space, lane)?;
+    record.leased = record.leased.checked_sub(1).expect("a message that is leased was counted in its lane");
+    settle_record(state, queue, lane, record, record.head);
+    Ok(())
+}
+
+/// Whether a lane takes more than its part.
+fn is_noisy(record: &LaneRecord, queue: &QueueState) -> bool {
+    record.leased >= NOISY_LEASES_MIN && record.leased.saturating_mul(NOISY_PART) > queue.counters.leased
+}
+
+/// Puts the lane where it belongs, with `head` as its first message, and stores the record.
+fn settle_record<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    mut record: LaneRecord,
+    head: Option<Place>,
+) {
+    let space = queue.space;
+    let noisy = is_noisy(&record, queue);
+    let key = |noisy: bool, (priority, id): Place| {
+        if noisy { space.lane_head_noisy(priority, id, lane) } else { space.lane_head(priority, id, lane) }
+    };
+    if (record.head, record.noisy) != (head, noisy) {
+        if let Some(head) = record.head {
+            state.delete(&key(record.noisy, head));
+        }
+        if let Some(head) = head {
+            state.insert(&key(noisy, head), &[]);
+            let gaps = if noisy { &mut queue.noisy_gaps } else { &mut queue.head_gaps };
+            gaps.occupy((u64::from(head.0), head.1));
+        }
+        record.head = head;
+        record.noisy = noisy;
+    }
+    write(state, space, lane, &record);
+}
+
+/// The ready message of a lane behind `place`.
+fn following<S: View>(state: &S, space: Space, lane: Lane, place: Place) -> Result<Option<Place>, Stop> {
+    let mut next = None;
+    let from = space.lane_ready(lane, place.0, place.1).byte(0);
+    state.scan(&from, &space.lane_ready_end(lane), &mut |key, _| {
+        next = place_of(key);
+        ControlFlow::Break(())
+    })?;
+    Ok(next)
+}
+
+fn place_of(key: &[u8]) -> Option<Place> {
+    let (priority, rest) = crate::kv::split_ordered(keys::after_kind(key)?.get(16..)?)?;
+    let (id, _) = crate::kv::split_ordered(rest)?;
+    Some((u32::try_from(priority).ok()?, id))
+}
+
+impl Engine {
+    /// Leases messages of a standard queue that has lanes: one after the other, each the first as things then stand.
+    pub(super) fn lease_fairly<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        wanted: Wanted,
+    ) -> Result<Vec<Delivery>, Stop> {
+        self.quieten(state, id)?;
+        let mut room = Room::of(wanted);
+        let mut deliveries = Vec::new();
+        while room.messages > 0 {
+            let next = match self.next_fair(state, id) {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                Err(Stop::Need(_)) if !deliveries.is_empty() => break,
+                Err(stop) => return Err(stop),
+            };
+            let (message, head) = next;
+            let Some(queue) = self.queues.get(&id) else { break };
+            let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
+            match self.dead_letter_queue(queue, &head) {
+                Some(target) => self.move_dead_letter(state, id, target, message, &head)?,
+                None if room.take(&head) => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
+                None => break,
+            }
+        }
+        Ok(deliveries)
+    }
+
+    /// Puts the lanes back among the quiet ones that are noisy no more.
+    fn quieten<S: State>(&mut self, state: &mut S, id: QueueId) -> Result<(), Stop> {
+        loop {
+            let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+            let noisy = first_lanes(state, queue, keys::LANE_HEAD_NOISY, NOISY_LANES)?;
+            let mut changed = false;
+            for (_, lane) in noisy {
+                let record = read(state, queue.space, lane)?;
+                if !is_noisy(&record, queue) {
+                    settle_record(state, queue, lane, record, record.head);
+                    changed = true;
+                }
+            }
+            if !changed {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The message that is next: the first of the quiet lanes and of those without a lane, else of the noisy lanes.
+    /// All is read that its transitions may read.
+    fn next_fair<S: State>(&mut self, state: &mut S, id: QueueId) -> Result<Option<Next>, Stop> {
+        loop {
+            let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
+            let alone = first_alone(state, queue)?;
+            let quiet = first_lanes(state, queue, keys::LANE_HEAD, 1)?.pop();
+            let (at, lane) = match (alone, quiet) {
+                (Some(alone), Some((quiet, lane))) if quiet < alone => (quiet, Some(lane)),
+                (Some(alone), _) => (alone, None),
+                (None, Some((quiet, lane))) => (quiet, Some(lane)),
+                (None, None) => match first_lanes(state, queue, keys::LANE_HEAD_NOISY, 1)?.pop() {
+                    Some((at, lane)) => (at, Some(lane)),
+                    None => return Ok(None),
+                },
+            };
+            if let Some(lane) = lane {
+                let record = read(state, queue.space, lane)?;
+                if !record.noisy && is_noisy(&record, queue) {
+                    settle_record(state, queue, lane, record, record.head);
+                    continue;
+                }
+                prepare_lane(state, queue, lane, 2)?;
+            }
+            let space = queue.space;
+            let head = self.prepare_message(state, space, at.1, super::SLICE_ROWS)?;
+            let head = head.ok_or(Unreadable::Damaged { what: "the order of lanes: a message is missing" })?;
+            return Ok(Some((at.1, head)));
+        }
+    }
+}
+
+/// The first ready message without a lane.
+fn first_alone<S: View>(state: &S, queue: &mut QueueState) -> Result<Option<Position>, Stop> {
+    let mut first = None;
+    walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
+        first = Some(at);
+        false
+    })?;
+    queue.ready_gaps.clear((0, 0), first.unwrap_or(END));
+    Ok(first)
+}
+
+/// The first `count` lanes of an order, and their places in it.
+fn first_lanes<S: View>(
+    state: &S,
+    queue: &mut QueueState,
+    kind: u8,
+    count: usize,
+) -> Result<SmallVec<[(Position, Lane); 1]>, Stop> {
+    let mut lanes = SmallVec::new();
+    let gaps = if kind == keys::LANE_HEAD { &queue.head_gaps } else { &queue.noisy_gaps };
+    walk(state, queue, gaps, kind, &mut |key, at| {
+        let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
+        lanes.extend(lane.map(|lane| (at, Lane(lane))));
+        lanes.len() < count
+    })?;
+    let gaps = if kind == keys::LANE_HEAD { &mut queue.head_gaps } else { &mut queue.noisy_gaps };
+    gaps.clear((0, 0), lanes.first().map_or(END, |(at, _)| *at));
+    Ok(lanes)
+}
+
+/// Behind every place of an order.
+const END: Position = (u32::MAX as u64 + 1, 0);
