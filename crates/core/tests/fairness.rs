@@ -139,7 +139,7 @@ fn messages_in_lanes_live_like_others() {
         assert_eq!(world.receive(dead, 1)[0].text, "a0");
         send(&mut world, queue, 3, "moved", Some(3));
         let Ok(Reply::Listed { messages, .. }) =
-            world.ask(Command::List { queue, states: States::ALL, after: 0, max: 9 })
+            world.ask(Command::List { queue, states: States::ALL, after: 0, max: 9, payload_bytes_max: None })
         else {
             panic!("no slice")
         };

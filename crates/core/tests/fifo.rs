@@ -226,3 +226,13 @@ fn a_waiting_receive_of_an_attempt_can_be_made_again_too() {
     let token = world.give(receive(0));
     assert_eq!(texts(&world.got(token).unwrap()), ["c1"]);
 }
+
+#[test]
+fn a_receive_that_comes_after_all_waits_were_ended_does_not_wait() {
+    let mut world = World::cold();
+    let queue = world.create("a.fifo", Config::default());
+    let mut out = Output::default();
+    world.engine.end_all_waits(&mut out);
+    let token = world.wait(queue, 1, 20_000);
+    assert!(world.got(token).expect("an answer at once").is_empty());
+}

@@ -30,6 +30,10 @@ const NOISY_PART: u64 = 10;
 /// Only so many lanes can be noisy at once, less one: a longer list has one that is not any more.
 const NOISY_LANES: usize = NOISY_PART as usize;
 
+/// How many heads are loaded with one that is not in memory: messages of different lanes do not lie far apart, and do
+/// not come one after the other.
+const AHEAD: usize = 32;
+
 /// A message's place in its lane.
 type Place = (u32, u64);
 
@@ -213,7 +217,7 @@ impl Engine {
                 prepare_lane(state, queue, lane, 2)?;
             }
             let space = queue.space;
-            let head = self.prepare_message(state, space, at.1, super::SLICE_ROWS)?;
+            let head = self.prepare_message(state, space, at.1, AHEAD)?;
             let head = head.ok_or(Unreadable::Damaged { what: "the order of lanes: a message is missing" })?;
             return Ok(Some((at.1, head)));
         }

@@ -84,6 +84,7 @@ fn prepare_each<T>(
 
 /// All entities of a shard, and the engine time.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of other work that it waits or has ended")]
 pub struct Engine {
     now: Time,
     /// Last id given out: to queues, spaces and messages.
@@ -105,6 +106,8 @@ pub struct Engine {
     /// When waiting receives end. Those of stalled queues end once the rows are there.
     waits: BTreeSet<(Time, Token)>,
     waiting: FxHashMap<Token, (QueueId, Time)>,
+    /// Whether receives are answered at once, whatever they ask for.
+    waits_ended: bool,
     /// When queues are due for retention and deduplication chores.
     chores: BTreeSet<(Time, QueueId)>,
     /// Spaces left behind, and the message id from which each is still to be reclaimed.

@@ -19,6 +19,8 @@ impl Engine {
         wait_ms: u64,
         out: &mut Output,
     ) -> Result<(), Stop> {
+        // One that had to wait for rows when all waits were ended does not begin to wait now.
+        let wait_ms = if self.waits_ended { 0 } else { wait_ms };
         let deadline = if wait_ms == 0 { self.now } else { self.now.after(Duration::from_millis(wait_ms)) };
         let refusal = within("messages of a receive", BATCH_MAX as u64, u64::from(wanted.messages)).err();
         if refusal.is_some() || !self.queues.contains_key(&id) {
@@ -78,8 +80,9 @@ impl Engine {
         }
     }
 
-    /// Answers every waiting receive as empty: nothing more will come.
+    /// Answers every waiting receive as empty, and lets none wait from now on: nothing more will come.
     pub fn end_all_waits(&mut self, out: &mut Output) {
+        self.waits_ended = true;
         let mut tokens: Vec<Token> = self.waiting.keys().copied().collect();
         tokens.sort_unstable();
         for token in tokens {
