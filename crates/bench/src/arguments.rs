@@ -78,6 +78,9 @@ pub(crate) struct Http {
     /// How often each pair of servers is driven; the medians are reported.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
+    /// Compares Weir with keys and every request signed with Weir without, instead of with a bare handler.
+    #[arg(long)]
+    pub(crate) signed: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::arguments::{Backlog, Common, Resting};
 use crate::child::Server;
 use crate::report::{Report, rate};
+use crate::signing::Signing;
 use crate::wire::{Connection, create_queue, request, text_member};
 use crate::work_dir;
 
@@ -110,7 +111,7 @@ async fn load(address: SocketAddr, body_bytes: usize, backlog: &Backlog, count: 
     if fifo {
         attributes.push(("FifoQueue", "true"));
     }
-    let url = create_queue(&mut connection, name, &attributes).await?;
+    let url = create_queue(&mut connection, &Signing::Plain, name, &attributes).await?;
     let next = Arc::new(AtomicU64::new(0));
     let mut loaders = JoinSet::new();
     for _ in 0..LOADERS {

@@ -24,8 +24,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `weir serve` over `data_dir` and waits until it is ready.
     pub(crate) fn weir(binary: &Path, data_dir: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(binary);
-        command.arg("serve").arg("--data-dir").arg(data_dir).args(["--listen", "127.0.0.1:0"]);
+        Self::start(serve(binary, data_dir), &data_dir.with_extension("log"))
+    }
+
+    /// The same with a configuration file, which is written.
+    pub(crate) fn weir_configured(binary: &Path, data_dir: &Path, configuration: &str) -> anyhow::Result<Self> {
+        let file = data_dir.with_extension("toml");
+        std::fs::write(&file, configuration)?;
+        let mut command = serve(binary, data_dir);
+        command.arg("--config").arg(file);
         Self::start(command, &data_dir.with_extension("log"))
     }
 
@@ -85,6 +92,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn serve(binary: &Path, data_dir: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.arg("serve").arg("--data-dir").arg(data_dir).args(["--listen", "127.0.0.1:0"]);
+    command
 }
 
 /// Most memory that process `id` held so far, in bytes.

@@ -1,4 +1,5 @@
-//! Requests a second over HTTP: Weir against a bare handler that answers the same bytes to the same requests.
+//! Requests a second over HTTP: Weir against a bare handler that answers the same bytes to the same requests, or signed
+//! requests against unsigned ones.
 
 pub(crate) mod bare;
 mod drive;
@@ -9,9 +10,14 @@ use std::time::Duration;
 use crate::arguments::{Common, Http};
 use crate::child::Server;
 use crate::report::{Report, rate};
-use crate::wire::{Connection, create_queue, request};
+use crate::signing::{Signer, Signing, configured_key};
+use crate::wire::{Connection, create_queue};
 use crate::work_dir;
 use drive::{Driven, Plan, drive};
+
+/// Longest that requests are driven that were signed at the start: signatures are good for a quarter of an hour, of which
+/// the filling of queues takes its part.
+const SIGNED_SECONDS_MAX: u64 = 300;
 
 /// The workloads, one after the other.
 pub(crate) fn run(common: &Common, http: &Http) -> anyhow::Result<()> {
@@ -48,59 +54,111 @@ impl Workload {
     }
 
     /// What each connection does on the queue at `url`, with bodies of `body_bytes`.
-    fn plan(self, url: String, body_bytes: usize) -> Plan {
+    fn plan(self, signing: &Signing, url: String, body_bytes: usize) -> Plan {
         let body = "x".repeat(body_bytes);
         match self {
             Workload::Send => {
                 let content = serde_json::json!({ "QueueUrl": url, "MessageBody": body });
-                Plan::Same(request("SendMessage", &content.to_string()))
+                Plan::Same(signing.request("SendMessage", &content.to_string()))
             }
             Workload::SendTen => {
                 let entries: Vec<_> = (0..self.messages())
                     .map(|n| serde_json::json!({ "Id": format!("e{n}"), "MessageBody": body }))
                     .collect();
                 let content = serde_json::json!({ "QueueUrl": url, "Entries": entries });
-                Plan::Same(request("SendMessageBatch", &content.to_string()))
+                Plan::Same(signing.request("SendMessageBatch", &content.to_string()))
             }
-            Workload::ReceiveAndDelete => Plan::ReceiveAndDelete { url },
+            Workload::ReceiveAndDelete => Plan::ReceiveAndDelete { url, signing: signing.clone() },
         }
     }
 }
 
-/// Drives Weir and then, with the answers that it gave, a bare server; so in each round.
+/// One of the two that are compared, and what came of it in each round.
+struct Side {
+    name: &'static str,
+    rounds: Vec<Driven>,
+}
+
+/// Drives two servers in turn, so in each round: Weir and, with the answers that it gave, a bare server; or Weir with keys
+/// and signed requests, and Weir without.
 async fn compare(common: &Common, http: &Http, dir: &Path, workload: Workload) -> anyhow::Result<()> {
-    let (mut weirs, mut bares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (measured, against) = if http.signed { ("signed", "unsigned") } else { ("weir", "bare axum") };
+    let mut sides = [measured, against].map(|name| Side { name, rounds: Vec::new() });
+    let mut ratios = Vec::new();
     for round in 0..http.rounds {
         let dir = dir.join(format!("{workload:?}-{round}"));
-        std::fs::create_dir_all(&dir)?;
-        let (weir, plan) = drive_weir(common, http, &dir, workload).await?;
-        let bare = bare::start(&dir.join("answers"))?;
-        let bare = drive(&bare, &plan, http.connections, Duration::from_secs(http.seconds)).await?;
-        ratios.push(rate(weir.requests, weir.took) / rate(bare.requests, bare.took));
-        weirs.push(weir);
-        bares.push(bare);
+        let [measured, against] = if http.signed {
+            with_and_without_keys(common, http, &dir, workload).await?
+        } else {
+            beside_bare(common, http, &dir, workload).await?
+        };
+        ratios.push(rate(measured.requests, measured.took) / rate(against.requests, against.took));
+        for (side, driven) in sides.iter_mut().zip([measured, against]) {
+            side.rounds.push(driven);
+        }
         std::fs::remove_dir_all(&dir)?;
     }
-    let mut report = Report::new(workload.name());
+    let signed = if http.signed { ", signed" } else { "" };
+    let mut report = Report::new(format!("{}{signed}", workload.name()));
     report.value("connections", http.connections, "").value("seconds each", http.seconds, "s");
     report.value("rounds, of which medians", http.rounds, "");
-    figures(&mut report, "weir", &mut weirs, workload.messages());
-    figures(&mut report, "bare axum", &mut bares, workload.messages());
-    report.ratio("weir to bare axum", median(ratios.into_iter()));
+    for side in &mut sides {
+        figures(&mut report, side.name, &mut side.rounds, workload.messages());
+    }
+    report.ratio(&format!("{measured} to {against}"), median(ratios.into_iter()));
     report.print()
 }
 
-/// Drives Weir. What is received was sent before: in portions, whose sending does not count.
-async fn drive_weir(common: &Common, http: &Http, dir: &Path, workload: Workload) -> anyhow::Result<(Driven, Plan)> {
-    let server = Server::weir(&common.weir, &dir.join("data"))?;
+/// Weir, and a bare server.
+async fn beside_bare(common: &Common, http: &Http, dir: &Path, workload: Workload) -> anyhow::Result<[Driven; 2]> {
+    let (weir, plan) = drive_weir(common, http, dir, workload, &Signing::Plain).await?;
+    let bare = bare::start(&dir.join("answers"))?;
+    let bare = drive(&bare, &plan, http.connections, Duration::from_secs(http.seconds)).await?;
+    Ok([weir, bare])
+}
+
+/// Weir with keys, and without.
+async fn with_and_without_keys(
+    common: &Common,
+    http: &Http,
+    dir: &Path,
+    workload: Workload,
+) -> anyhow::Result<[Driven; 2]> {
+    anyhow::ensure!(
+        http.seconds <= SIGNED_SECONDS_MAX,
+        "--seconds: signed requests are driven for {SIGNED_SECONDS_MAX} s at most, since signatures grow old: found {}",
+        http.seconds
+    );
+    let unsigned = Signing::Discarded(Signer::of_now()?);
+    let (unsigned, _) = drive_weir(common, http, &dir.join("unsigned"), workload, &unsigned).await?;
+    let signed = Signing::Signed(Signer::of_now()?);
+    let (signed, _) = drive_weir(common, http, &dir.join("signed"), workload, &signed).await?;
+    Ok([signed, unsigned])
+}
+
+/// Drives Weir, with a key where requests are signed. What is received was sent before: in portions, whose sending does
+/// not count.
+async fn drive_weir(
+    common: &Common,
+    http: &Http,
+    dir: &Path,
+    workload: Workload,
+    signing: &Signing,
+) -> anyhow::Result<(Driven, Plan)> {
+    std::fs::create_dir_all(dir)?;
+    let data = dir.join("data");
+    let server = match signing {
+        Signing::Plain | Signing::Discarded(_) => Server::weir(&common.weir, &data)?,
+        Signing::Signed(_) => Server::weir_configured(&common.weir, &data, &configured_key())?,
+    };
     let mut connection = Connection::open(server.address).await?;
-    let url = create_queue(&mut connection, "bench", &[("VisibilityTimeout", "600")]).await?;
-    let plan = workload.plan(url.clone(), common.body);
+    let url = create_queue(&mut connection, signing, "bench", &[("VisibilityTimeout", "600")]).await?;
+    let plan = workload.plan(signing, url.clone(), common.body);
     let mut left = Duration::from_secs(http.seconds);
     let mut driven = Driven::default();
     while !left.is_zero() {
         if let Workload::ReceiveAndDelete = workload {
-            fill(&mut connection, &url, common.body, http.filled).await?;
+            fill(&mut connection, signing, &url, common.body, http.filled).await?;
         }
         if driven.requests == 0 {
             plan.record(server.address, &dir.join("answers")).await?;
@@ -138,12 +196,18 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Puts `count` messages into a queue, in large batches, waiting whenever the server says so.
-async fn fill(connection: &mut Connection, url: &str, body_bytes: usize, count: usize) -> anyhow::Result<()> {
+async fn fill(
+    connection: &mut Connection,
+    signing: &Signing,
+    url: &str,
+    body_bytes: usize,
+    count: usize,
+) -> anyhow::Result<()> {
     const BATCH: usize = 500;
     let body = "x".repeat(body_bytes);
     let entries: Vec<_> = (0..BATCH).map(|n| serde_json::json!({ "Id": n.to_string(), "MessageBody": body })).collect();
     let content = serde_json::json!({ "QueueUrl": url, "Entries": entries }).to_string();
-    let batch = request("SendMessageBatch", &content);
+    let batch = signing.request("SendMessageBatch", &content);
     let mut filled = 0;
     while filled < count {
         let heading = connection.exchange(&batch).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::arguments::{Common, Idle};
 use crate::child::Server;
 use crate::report::Report;
+use crate::signing::Signing;
 use crate::wire::{Connection, create_queue};
 use crate::work_dir;
 
@@ -15,7 +16,7 @@ pub(crate) fn run(common: &Common, idle: &Idle) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut connection = Connection::open(server.address).await?;
         for n in 0..idle.queues {
-            create_queue(&mut connection, &format!("idle-{n}"), &[]).await?;
+            create_queue(&mut connection, &Signing::Plain, &format!("idle-{n}"), &[]).await?;
         }
         anyhow::Ok(())
     })?;

@@ -12,6 +12,7 @@ use crate::child::Server;
 use crate::disk;
 use crate::report::Report;
 use crate::samples::Samples;
+use crate::signing::Signing;
 use crate::wire::{Connection, create_queue, request, text_member};
 use crate::work_dir;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(common: &Common, latency: &Latency) -> anyhow::Result<()> {
 }
 
 async fn measure(address: SocketAddr, body_bytes: usize, latency: &Latency) -> anyhow::Result<Samples> {
-    let url = create_queue(&mut Connection::open(address).await?, "latency", &[]).await?;
+    let url = create_queue(&mut Connection::open(address).await?, &Signing::Plain, "latency", &[]).await?;
     let origin = Instant::now();
     let count = latency.rate * latency.seconds;
     let mut senders = JoinSet::new();

@@ -15,6 +15,7 @@ mod idle;
 mod latency;
 mod report;
 mod samples;
+mod signing;
 mod wire;
 mod work_dir;
 mod workload;

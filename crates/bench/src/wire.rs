@@ -7,12 +7,24 @@ use anyhow::{Context as _, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::signing::Signing;
+
+/// The host that requests name.
+pub(crate) const HOST: &str = "127.0.0.1:9324";
+/// The type of their bodies.
+pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+
 /// An SQS request with its headers.
 pub(crate) fn request(operation: &str, body: &str) -> Vec<u8> {
+    request_with(operation, "", body)
+}
+
+/// An SQS request with its headers, and more of them in lines of their own.
+pub(crate) fn request_with(operation: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST / HTTP/1.1\r\nHost: 127.0.0.1:9324\r\nX-Amz-Target: AmazonSQS.{operation}\r\n\
-         Content-Type: application/x-amz-json-1.0\r\nContent-Length: {length}\r\n\r\n{body}"
+        "POST / HTTP/1.1\r\nHost: {HOST}\r\nX-Amz-Target: AmazonSQS.{operation}\r\n\
+         Content-Type: {CONTENT_TYPE}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -140,13 +152,14 @@ pub(crate) fn text_member<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
 /// Creates a queue and returns its URL.
 pub(crate) async fn create_queue(
     connection: &mut Connection,
+    signing: &Signing,
     name: &str,
     attributes: &[(&str, &str)],
 ) -> anyhow::Result<String> {
     let attributes: serde_json::Map<_, _> =
         attributes.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect();
     let body = serde_json::json!({ "QueueName": name, "Attributes": attributes }).to_string();
-    let answer = connection.ask(&request("CreateQueue", &body)).await?;
+    let answer = connection.ask(&signing.request("CreateQueue", &body)).await?;
     Ok(text_member(answer.body, "QueueUrl").context("no QueueUrl in the answer")?.to_owned())
 }
 

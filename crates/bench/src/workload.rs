@@ -36,7 +36,10 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     for queues in [1, 1000] {
         engine::run(common, &Engine { seconds: scale.engine_seconds, queues, at_once: 128, backlog: 0 })?;
     }
-    http::run(common, &Http { seconds: scale.seconds, connections: 256, filled: 100_000, rounds: scale.rounds })?;
+    for signed in [false, true] {
+        let http = Http { seconds: scale.seconds, connections: 256, filled: 100_000, rounds: scale.rounds, signed };
+        http::run(common, &http)?;
+    }
     latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
     for resting in [Resting::Ready, Resting::Delayed, Resting::Fifo] {
         let backlog = Backlog {

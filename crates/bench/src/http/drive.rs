@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::child::Server;
 use crate::samples::Samples;
-use crate::wire::{Answer, Connection, request, text_member};
+use crate::signing::Signing;
+use crate::wire::{Answer, Connection, text_member};
 
 /// What one connection does over and over.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub(crate) enum Plan {
     ReceiveAndDelete {
         /// The queue.
         url: String,
+        /// Whether its requests are signed: deletes one by one, since no two are the same.
+        signing: Signing,
     },
 }
 
@@ -67,11 +70,11 @@ impl Plan {
                 let answer = connection.ask(request).await?;
                 keep("any", answer.head, answer.body)?;
             }
-            Plan::ReceiveAndDelete { url } => {
-                let answer = connection.ask(&receive(url)).await?;
+            Plan::ReceiveAndDelete { url, signing } => {
+                let answer = connection.ask(&receive(signing, url)).await?;
                 keep("ReceiveMessage", answer.head, answer.body)?;
                 let handle = text_member(answer.body, "ReceiptHandle").context("nothing to receive")?.to_owned();
-                let answer = connection.ask(&delete(url, &handle)).await?;
+                let answer = connection.ask(&delete(signing, url, &handle)).await?;
                 keep("DeleteMessage", answer.head, answer.body)?;
             }
         }
@@ -112,15 +115,15 @@ impl Worker {
     async fn follow(&mut self, plan: &Plan) -> anyhow::Result<()> {
         match plan {
             Plan::Same(request) => while self.ask(request).await?.is_some() {},
-            Plan::ReceiveAndDelete { url } => {
-                let receive = receive(url);
+            Plan::ReceiveAndDelete { url, signing } => {
+                let receive = receive(signing, url);
                 while let Some(answer) = self.ask(&receive).await? {
                     let Some(handle) = text_member(answer.body, "ReceiptHandle") else {
                         // An empty answer is the end of the plan and none of its steps.
                         self.driven.requests -= 1;
                         break;
                     };
-                    let delete = delete(url, handle);
+                    let delete = delete(signing, url, handle);
                     self.ask(&delete).await?;
                 }
             }
@@ -159,12 +162,12 @@ pub(crate) async fn drive(
     Ok(all)
 }
 
-fn receive(url: &str) -> Vec<u8> {
-    request("ReceiveMessage", &serde_json::json!({ "QueueUrl": url }).to_string())
+fn receive(signing: &Signing, url: &str) -> Vec<u8> {
+    signing.request("ReceiveMessage", &serde_json::json!({ "QueueUrl": url }).to_string())
 }
 
-fn delete(url: &str, handle: &str) -> Vec<u8> {
-    request("DeleteMessage", &serde_json::json!({ "QueueUrl": url, "ReceiptHandle": handle }).to_string())
+fn delete(signing: &Signing, url: &str, handle: &str) -> Vec<u8> {
+    signing.request("DeleteMessage", &serde_json::json!({ "QueueUrl": url, "ReceiptHandle": handle }).to_string())
 }
 
 #[cfg(test)]
