@@ -11,6 +11,7 @@ mod config;
 mod engine;
 mod figures;
 pub mod filter;
+mod greeting;
 mod http;
 mod metrics;
 mod native;

@@ -23,6 +23,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::greeting::Greeting;
 use crate::http;
 use crate::metrics::Metrics;
 use crate::sqs::Recently;
@@ -170,6 +171,7 @@ async fn converse<E: Engine>(app: &Arc<App<E>>, stream: impl AsyncRead + AsyncWr
         .keep_alive_interval(app.config.header_timeout)
         .keep_alive_timeout(app.config.header_timeout);
     let mut stopping = app.stopping.clone();
+    let stream = Greeting::new(stream, app.config.header_timeout);
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = served.as_mut() => Some(result),

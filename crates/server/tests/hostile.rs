@@ -99,6 +99,17 @@ fn headers_that_do_not_come_end_the_connection() {
 }
 
 #[test]
+fn who_connects_and_says_nothing_is_cut_off() {
+    let running = start(Config { header_timeout: Duration::from_millis(20), ..config() });
+    // Bytes that may yet become a request of HTTP/2 tell nothing either.
+    for bytes in [&b""[..], b"PRI * HTTP/2.0\r\n"] {
+        let mut stream = running.connect();
+        stream.write_all(bytes).unwrap();
+        assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0, "{bytes:?}");
+    }
+}
+
+#[test]
 fn a_request_cut_off_in_its_body_stores_nothing() {
     let running = start(config());
     let url = running.create("cut");
