@@ -26,8 +26,8 @@ def own_weir(tmp_path):
     """Makes a server for one test alone, which may end it."""
     servers = []
 
-    def make(*arguments, name="data"):
-        server = Weir(tmp_path / name, *arguments)
+    def make(*arguments, name="data", **options):
+        server = Weir(tmp_path / name, *arguments, **options)
         servers.append(server)
         return server.start()
 

@@ -33,9 +33,10 @@ def eventually(condition, what, patience=PATIENCE_SECONDS):
 class Weir:
     """`weir serve` over a data directory."""
 
-    def __init__(self, data_dir, *arguments):
+    def __init__(self, data_dir, *arguments, listen="127.0.0.1:0"):
         self.data_dir = pathlib.Path(data_dir)
         self.arguments = arguments
+        self.listen = listen
         self.process = None
         self.port = None
         self.log_path = self.data_dir.with_name(self.data_dir.name + ".log")
@@ -46,7 +47,7 @@ class Weir:
         started_at = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", *place, "--listen", "127.0.0.1:0", *self.arguments],
+                [BINARY, "serve", *place, "--listen", self.listen, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -58,7 +59,7 @@ class Weir:
             assert self.process.poll() is None, f"the server ended at its start:\n{self.log()}"
             with open(self.log_path, "rb") as log:
                 log.seek(started_at)
-                return re.search(r"127\.0\.0\.1:(\d+)", uncolored(log.read()))
+                return re.search(r"(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", uncolored(log.read()))
 
         self.port = int(eventually(address, "the server logs its address").group(1))
         eventually(lambda: self.get("/health/ready")[0] == 200, "the server is ready")
@@ -81,8 +82,8 @@ class Weir:
         except urllib.error.URLError:
             return None, ""
 
-    def sqs(self, **options):
-        """A boto3 client that shows every error instead of trying again."""
+    def sqs(self, key=("test", "test"), token=None, url=None, **options):
+        """A boto3 client that shows every error instead of trying again. It signs with `key`, id and secret."""
         config = {
             "retries": {"total_max_attempts": 1},
             "read_timeout": 90,
@@ -91,10 +92,11 @@ class Weir:
         config.update(options)
         return boto3.client(
             "sqs",
-            endpoint_url=self.url,
+            endpoint_url=url or self.url,
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=key[0],
+            aws_secret_access_key=key[1],
+            aws_session_token=token,
             config=botocore.config.Config(**config),
         )
 
