@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use weir_aws::sqs::received::{ReceivedMessage, Selection};
 use weir_aws::sqs::request::ReceiveMessage;
-use weir_aws::sqs::{Answer, RECEIVE_BYTES_MAX, attempt, visibility_ms, wait_ms};
+use weir_aws::sqs::{Answer, Protocol, RECEIVE_BYTES_MAX, attempt, query, visibility_ms, wait_ms};
 use weir_aws::{Code, Fault};
 use weir_core::api::{Command, Delivery, Kind, Queue, Reply};
 use weir_shard::Answered;
@@ -37,7 +37,7 @@ impl<E: Engine> Door<'_, E> {
         };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
         let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
-        Ok(self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection))
+        self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection)
     }
 
     /// Refuses a receive that does not wait where too many messages are under a lease. On AWS one that waits gets nothing
@@ -85,11 +85,16 @@ impl<E: Engine> Door<'_, E> {
         deliveries: &[Delivery],
         payloads: &[Bytes],
         selection: &Selection<'_>,
-    ) -> Content {
+    ) -> Result<Content, Refusal> {
         let region = &self.app.config.region;
         let mut messages = Vec::with_capacity(deliveries.len());
+        let mut left_out = None;
         for (delivery, payload) in deliveries.iter().zip(payloads) {
             match ReceivedMessage::new(delivery, payload, queue, region, selection) {
+                Ok(message) if self.call.protocol == Protocol::Query && !query::carries(&message) => {
+                    // It stays under its lease, and can be received over the other protocol.
+                    left_out.get_or_insert_with(|| query::not_carried(&message.uuid));
+                }
                 Ok(message) => messages.push(message),
                 Err(error) => {
                     // It stays under its lease: the others can be handed over, and this one is found in the log.
@@ -98,12 +103,15 @@ impl<E: Engine> Door<'_, E> {
                 }
             }
         }
+        if let Some(fault) = left_out.filter(|_| messages.is_empty()) {
+            return Err(fault.into());
+        }
         let body = self.call.protocol.answer(self.call.operation, &Answer::Received(&messages), self.call.request_id);
         if messages.is_empty() {
-            return body.into();
+            return Ok(body.into());
         }
         let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
-        Content::delivering(body, &self.app.undelivered, queue.id, handles)
+        Ok(Content::delivering(body, &self.app.undelivered, queue.id, handles))
     }
 }
 
