@@ -13,14 +13,6 @@ from botocore.loaders import Loader
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "sqs-shapes.md"
 
-# What is decoded and checked but not carried out. Taken out with the change that carries it out.
-NOT_YET = {
-    "CancelMessageMoveTask",
-    "ListMessageMoveTasks",
-    "StartMessageMoveTask",
-    "ReceiveMessageRequest.ReceiveRequestAttemptId",
-}
-
 # Shape and member, what becomes of it, and what there is to say.
 #   acts     it changes what the server does or answers
 #   kept     it is checked, stored and returned as it was given, without any other effect
@@ -281,14 +273,11 @@ def page():
             assert name in said, f"tests/sqs_shapes.py says nothing of {name}"
             used.add(name)
             fate, remark = said[name]
-            late = name in NOT_YET or name.removeprefix("error.") in NOT_YET
-            lines.append(f"| `{shown}` | {'not yet' if late else fate} | {remark} |".replace("  ", " "))
+            lines.append(f"| `{shown}` | {fate} | {remark} |".replace("  ", " "))
         lines.append("")
 
     for operation, described in sorted(of["operations"].items()):
         lines.append(f"## {operation}\n")
-        if operation in NOT_YET:
-            lines.append("Not yet: `UnsupportedOperation` says so. When it is carried out:\n")
         for title, shape in [("Request", described.get("input")), ("Answer", described.get("output"))]:
             if shape is None:
                 lines.append(f"{title}: nothing.\n")
