@@ -18,12 +18,12 @@ export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
 export WEIR_CRASH_ROUNDS
 export WEIR_SIM_SEEDS
 
-.PHONY: run test bench lint fmt unit doc sim release e2e crash fuzz compiler clean
+.PHONY: run test bench lint fmt unit doc sim release e2e clients crash fuzz compiler clean
 
 run: release
 	$(WEIR_BIN) serve --data-dir $(WEIR_DATA)
 
-test: lint unit doc sim fuzz e2e crash
+test: lint unit doc sim fuzz e2e clients crash
 
 lint: compiler $(VENV)/installed
 	$(CARGO) fmt --all --check
@@ -54,6 +54,10 @@ release: compiler
 e2e: release $(VENV)/installed
 	$(PYTEST) tests/e2e
 
+# Programs that people use with SQS, in Python, JavaScript and Rust, unchanged but for the address.
+clients: release $(VENV)/installed tests/clients/node_modules/installed
+	$(PYTEST) tests/clients
+
 crash: release $(VENV)/installed
 	$(PYTEST) tests/crash
 
@@ -66,6 +70,10 @@ compiler:
 
 $(VENV)/installed: tests/requirements.txt tests/setup
 	@tests/setup python $(VENV)
+	@touch $@
+
+tests/clients/node_modules/installed: tests/clients/package-lock.json tests/setup
+	@tests/setup node tests/clients
 	@touch $@
 
 clean:

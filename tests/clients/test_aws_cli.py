@@ -1,0 +1,75 @@
+"""The AWS command line, version 1, as a person would type it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def aws(weir):
+    """Runs `aws sqs …`; gives back what it printed, read as JSON, or fails with what it complained of."""
+
+    def run(*words, fails=False):
+        command = [sys.executable, "-m", "awscli", "sqs", *words]
+        command += ["--endpoint-url", weir.url, "--region", "us-east-1", "--output", "json"]
+        credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_MAX_ATTEMPTS": "1"}
+        done = subprocess.run(command, env={**os.environ, **credentials}, capture_output=True, text=True, timeout=120)
+        if fails:
+            assert done.returncode != 0, done.stdout
+            return done.stderr
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    return run
+
+
+def test_a_message_goes_round(aws):
+    url = aws("create-queue", "--queue-name", "cli", "--attributes", "VisibilityTimeout=45", "--tags", "team=mail")[
+        "QueueUrl"
+    ]
+    assert aws("get-queue-url", "--queue-name", "cli")["QueueUrl"] == url
+    attributes = '{"kind": {"DataType": "String", "StringValue": "mail"}}'
+    aws("send-message", "--queue-url", url, "--message-body", "hello", "--message-attributes", attributes)
+    asked = ["--message-attribute-names", "All", "--attribute-names", "All", "--wait-time-seconds", "1"]
+    [message] = aws("receive-message", "--queue-url", url, *asked)["Messages"]
+    assert message["Body"] == "hello"
+    assert message["MessageAttributes"]["kind"]["StringValue"] == "mail"
+    handle = ["--receipt-handle", message["ReceiptHandle"]]
+    aws("change-message-visibility", "--queue-url", url, *handle, "--visibility-timeout", "90")
+    aws("delete-message", "--queue-url", url, *handle)
+    attributes = aws("get-queue-attributes", "--queue-url", url, "--attribute-names", "All")["Attributes"]
+    assert attributes["VisibilityTimeout"] == "45"
+    assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
+    assert aws("list-queue-tags", "--queue-url", url)["Tags"] == {"team": "mail"}
+    aws("delete-queue", "--queue-url", url)
+    assert "NonExistentQueue" in aws("get-queue-url", "--queue-name", "cli", fails=True)
+
+
+def test_batches_and_purge(aws):
+    url = aws("create-queue", "--queue-name", "cli-batches")["QueueUrl"]
+    entries = json.dumps([{"Id": str(n), "MessageBody": f"body {n}"} for n in range(10)])
+    assert len(aws("send-message-batch", "--queue-url", url, "--entries", entries)["Successful"]) == 10
+    messages = aws("receive-message", "--queue-url", url, "--max-number-of-messages", "10")["Messages"]
+    handles = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages[:5])]
+    assert len(aws("delete-message-batch", "--queue-url", url, "--entries", json.dumps(handles))["Successful"]) == 5
+    aws("purge-queue", "--queue-url", url)
+    attributes = aws("get-queue-attributes", "--queue-url", url, "--attribute-names", "All")["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+
+def test_permissions_and_dead_letter_sources(aws):
+    dead = aws("create-queue", "--queue-name", "cli-dead")["QueueUrl"]
+    arn = aws("get-queue-attributes", "--queue-url", dead, "--attribute-names", "QueueArn")["Attributes"]["QueueArn"]
+    policy = json.dumps({"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"})})
+    source = aws("create-queue", "--queue-name", "cli-source", "--attributes", policy)["QueueUrl"]
+    assert aws("list-dead-letter-source-queues", "--queue-url", dead)["queueUrls"] == [source]
+    account = "123456789012"
+    aws("add-permission", "--queue-url", source, "--label", "send", "--aws-account-ids", account, "--actions", "SendMessage")
+    attributes = aws("get-queue-attributes", "--queue-url", source, "--attribute-names", "Policy")["Attributes"]
+    [statement] = json.loads(attributes["Policy"])["Statement"]
+    assert statement["Sid"] == "send" and statement["Action"] == "SQS:SendMessage"
+    aws("remove-permission", "--queue-url", source, "--label", "send")
+    assert aws("get-queue-attributes", "--queue-url", source, "--attribute-names", "Policy") is None
