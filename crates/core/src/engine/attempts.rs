@@ -39,8 +39,9 @@ impl Engine {
         id: QueueId,
         wanted: Wanted,
     ) -> Result<Option<Vec<Delivery>>, Stop> {
-        let Some(queue) = self.queues.get(&id) else { return Ok(None) };
-        let Some(hash) = wanted.attempt.filter(|_| queue.public.kind == Kind::Fifo) else { return Ok(None) };
+        let Some(hash) = wanted.attempt else { return Ok(None) };
+        let queue = self.queues.get(&id).filter(|queue| queue.public.kind == Kind::Fifo);
+        let Some(queue) = queue else { return Ok(None) };
         let Some((at, leased)) = self.find_attempt(state, queue, hash)? else { return Ok(None) };
         let due = self.lease_end(wanted.visibility_ms.unwrap_or(queue.config().visibility_ms));
         let mut deliveries = Vec::with_capacity(leased.len());
@@ -61,8 +62,9 @@ impl Engine {
         wanted: Wanted,
         deliveries: &[Delivery],
     ) {
-        let fifo = self.queues.get(&id).is_some_and(|queue| queue.public.kind == Kind::Fifo);
-        if let (Some(hash), true) = (wanted.attempt, fifo) {
+        if let Some(hash) = wanted.attempt
+            && self.queues.get(&id).is_some_and(|queue| queue.public.kind == Kind::Fifo)
+        {
             self.store_attempt(state, id, hash, self.now, deliveries);
         }
     }
