@@ -14,6 +14,7 @@ mod head;
 mod keys;
 pub mod kv;
 mod lane;
+pub mod limiter;
 mod move_task;
 mod pace;
 mod queue;
