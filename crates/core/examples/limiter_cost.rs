@@ -11,7 +11,7 @@ use std::time::Instant;
 use weir_core::Time;
 use weir_core::limiter::{Counts, KeyState, Limit, Reserve, Terms, Window};
 
-const GRANTS: u32 = 5_000_000;
+const GRANTS: u32 = 2_000_000;
 /// Grants of a durable group, which are released together.
 const GROUP: u64 = 16;
 
@@ -60,6 +60,21 @@ fn refused() -> f64 {
     })
 }
 
+/// The row of a key with full windows, written and read.
+fn stored() -> f64 {
+    let terms = Terms { windows: vec![window(50, 10_000), window(300, 60_000)], ..Terms::default() };
+    let limit = Limit::new(terms).expect("the terms are in range");
+    let mut key = KeyState::new(&limit, Time(0));
+    for round in 0..1_000 {
+        if let Ok(permit) = key.start(&limit, Time(1_000_000 + round * 200), NonZeroU32::MIN, 0) {
+            key.released(&limit, &permit, Time(1_000_000 + round * 200));
+        }
+    }
+    nanoseconds(|_| {
+        black_box(KeyState::decode(&black_box(&key).encode()).expect("it was written just now"));
+    })
+}
+
 fn main() {
     // The clock alone, and a push and a pop of what is kept for the group.
     let mut group = Vec::with_capacity(GROUP as usize);
@@ -88,6 +103,7 @@ fn main() {
             }),
         ),
         ("a refusal, with its reason and its end", refused()),
+        ("two full windows, written and read", stored()),
     ];
     println!("{:<45}{:>8}{:>8}", "", "ns", "times");
     for (name, cost) in cases {

@@ -127,8 +127,24 @@ impl World {
                 assert_eq!(waits, Some(blocked), "the reason to wait is another one");
                 assert!(blocked.until.is_none_or(|until| until > now), "{blocked:?} at {now}");
                 self.until = blocked.until.map(|until| until.0);
+                if let Some(until) = blocked.until {
+                    self.check_wait(until, cost, priority);
+                }
                 false
             }
+        }
+    }
+
+    /// Until the time that was named, time alone changes nothing; at that time the start is granted, unless something
+    /// may be released until then.
+    fn check_wait(&mut self, until: Time, cost: NonZeroU32, priority: u32) {
+        let limit = self.limit.clone();
+        let mut later = self.key().clone();
+        let before = later.waits_for(&limit, Time(until.0 - 1), cost, priority);
+        assert!(before.is_some(), "room before {until}, which was named at {}", self.now);
+        if self.entries.iter().all(|entry| entry.left.is_some()) {
+            let after = later.waits_for(&limit, until, cost, priority);
+            assert_eq!(after, None, "{until} was named at {}", self.now);
         }
     }
 

@@ -119,7 +119,8 @@ impl KeyState {
         self.unreleased = 0;
     }
 
-    /// The start cost `actual` units, [`UNITS_MAX`] at most; `permit` counts for them from now on.
+    /// The start cost `actual` units, [`UNITS_MAX`] at most; `permit` counts for them from now on. As often as wanted, but
+    /// not after [`Self::finished`]: the state may be gone then.
     ///
     /// What it cost less comes back at once. What it cost more counts from now on, even where there is no room for it:
     /// the next start waits until it is paid off.

@@ -13,7 +13,9 @@ const WHAT: &str = "a limiter's key";
 /// Flags of a slot, below its time.
 const LIKE_LAST: u64 = 1;
 const OPEN: u64 = 2;
-const FLAG_BITS: u32 = 2;
+/// Every unit of the slot before was a start, so that the number of this slot's first one follows from them.
+const DENSE: u64 = 4;
+const FLAG_BITS: u32 = 3;
 
 impl KeyState {
     /// The stored form: two or three bytes for each slot of a window, rarely more.
@@ -97,11 +99,15 @@ fn write_ring(writer: &mut Writer, ring: &Ring) {
         // A slot is let go after those before it, so it loses nothing if it counts as released no earlier.
         let at = slot.at.max(last.at);
         let like_last = (slot.units, slot.held) == (last.units, last.held);
-        let flags = if like_last { LIKE_LAST } else { 0 } | if slot.open > 0 { OPEN } else { 0 };
+        let dense = slot.first == last.first + u64::from(last.units);
+        let flags = [(like_last, LIKE_LAST), (slot.open > 0, OPEN), (dense, DENSE)];
+        let flags = flags.iter().map(|&(set, flag)| if set { flag } else { 0 }).sum::<u64>();
         // Times past the end of the field are never reached; they are held as long as it can say.
         let since = (at.0 - last.at.0).min(u64::MAX >> FLAG_BITS);
         writer.number(since << FLAG_BITS | flags);
-        writer.number(slot.first - last.first);
+        if !dense {
+            writer.number(slot.first - last.first);
+        }
         if !like_last {
             writer.number(u64::from(slot.units));
             for held in slot.held {
@@ -130,7 +136,8 @@ fn read_ring(reader: &mut Reader<'_>) -> Result<Ring, Unreadable> {
     for _ in 0..slots {
         let word = reader.number()?;
         let at = last.at.0.checked_add(word >> FLAG_BITS).ok_or_else(|| reader.damaged())?;
-        let first = last.first.checked_add(reader.number()?).ok_or_else(|| reader.damaged())?;
+        let starts = if word & DENSE == 0 { reader.number()? } else { u64::from(last.units) };
+        let first = last.first.checked_add(starts).ok_or_else(|| reader.damaged())?;
         let mut slot = Slot { at: Time(at), first, open: 0, ..last };
         if word & LIKE_LAST == 0 {
             slot.units = reader.small()?;

@@ -54,7 +54,8 @@ pub struct Terms {
     pub windows: Vec<Window>,
     /// Starts that are not finished, 1 to [`CONCURRENCY_MAX`].
     pub concurrency: Option<u32>,
-    /// Whether starts are spread evenly over the windows instead of leaving as soon as there is room.
+    /// Whether starts are spread evenly over the windows instead of leaving as soon as there is room. A start that is late
+    /// by up to ten milliseconds, or a tenth of the distance, does not shift those after it.
     pub pacing: bool,
     /// Shares kept for urgent starts, [`RESERVES_MAX`] at most.
     pub reserves: Vec<Reserve>,
