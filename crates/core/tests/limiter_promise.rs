@@ -344,7 +344,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_interval_is_over_its_cap_whatever_happens(
@@ -358,7 +358,7 @@ proptest! {
         }
     }
 
-    /// The same, looked at from outside: the times at which starts arrived somewhere, and nothing else.
+    /// The promise, looked at from outside: the times at which starts arrived somewhere, and nothing else.
     #[test]
     fn who_counts_what_arrives_never_counts_too_many(
         window in window(),
@@ -395,6 +395,35 @@ proptest! {
         }
         if let Ok(limit) = Limit::decode(&bytes) {
             prop_assert_eq!(Limit::decode(&limit.encode()).unwrap(), limit);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Then all slots are full of little, and some become one.
+    #[test]
+    fn settlements_far_below_the_estimate_let_no_interval_over_its_cap(
+        max in 65_u32..200,
+        per_ms in 2_000_u64..6_000,
+        starts in prop::collection::vec((0_u64..30, 4_u32..7, 0_u32..4), 500..700),
+    ) {
+        let windows = vec![Window { max, per_ms, counts: Counts::Units }];
+        let mut world = World::new(Terms { windows, ..Terms::default() });
+        for (gap, cost, actual) in starts {
+            world.step(Step::Pass { ms: gap });
+            if !world.start(cost, 0) {
+                world.step(Step::PassUntilRoom);
+                prop_assert!(world.start(cost, 0));
+            }
+            world.step(Step::Sync);
+            world.step(Step::Release { times: 1, waited: 0 });
+            // While it was the newest, the next start joined its slot.
+            if world.running.len() > 1 {
+                world.step(Step::Settle { which: 0, actual });
+                world.step(Step::Finish { which: 0 });
+            }
         }
     }
 }
