@@ -195,6 +195,28 @@ fn a_redrive_policy_that_comes_later_counts_the_receives_before() {
 }
 
 #[test]
+fn very_many_dead_letters_go_slice_by_slice_before_a_receive_is_answered() {
+    let mut world = World::new();
+    world.create("dead", Config::default());
+    let queue = world.create("a", Config::default());
+    for n in 0..1_500 {
+        world.send(queue, message(&n.to_string())).unwrap();
+    }
+    assert_eq!(world.receive(queue, 1_000).len() + world.receive(queue, 1_000).len(), 1_500);
+    world.after(30_000);
+    world.configure(queue, redrive("dead", 1));
+    world.send(queue, message("alive")).unwrap();
+    let token = world.wait(queue, 1, 0);
+    assert!(world.got(token).is_none(), "one command moves a slice");
+    let left = world.counts(queue)[0];
+    assert!(left > 1, "one command moves a slice, and {left} are left");
+    world.after(1);
+    let got = world.got(token).expect("the receive is answered once the dead letters are gone");
+    assert_eq!((got.len(), got[0].text.as_str()), (1, "alive"));
+    assert_eq!(world.counts(queue), [0, 0, 1]);
+}
+
+#[test]
 fn without_a_dead_letter_queue_a_message_is_delivered_for_ever() {
     let mut world = World::cold();
     let queue = world.create("a", redrive("nowhere", 1));

@@ -1,7 +1,8 @@
 //! Dispatch: messages that may run go to the receivers of their queue, in the order in which these came.
 
+use super::lease::Leased;
 use super::{Engine, Stop};
-use crate::api::{Delivery, Output, QueueId, Reply};
+use crate::api::{Output, QueueId, Reply};
 use crate::kv::State;
 use crate::queue::{Dispatch, Wanted};
 
@@ -23,6 +24,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Goes on serving queues where a slice of dead letters stood first.
+    pub(super) fn resume(&mut self) {
+        for id in std::mem::take(&mut self.unfinished) {
+            self.list_again(id);
+        }
+    }
+
+    /// Serves the receivers of a queue that was stalled.
+    pub(super) fn list_again(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.dispatch = Dispatch::Listed;
+            self.dispatch.push(id);
+        }
+    }
+
     /// Serves the receivers of one queue, first come first served, while there is something for them.
     pub(super) fn dispatch_queue<S: State>(
         &mut self,
@@ -37,13 +53,23 @@ impl Engine {
             }
             let Some(waiter) = queue.waiters.front().cloned() else { return Ok(()) };
             match self.lease_for(state, id, waiter.wanted) {
-                Ok(deliveries) if deliveries.is_empty() => return Ok(()),
-                Ok(deliveries) => {
+                Ok(Leased::All(deliveries)) if deliveries.is_empty() => return Ok(()),
+                Ok(Leased::More) => {
+                    if let Some(queue) = self.queues.get_mut(&id) {
+                        queue.dispatch = Dispatch::Stalled;
+                    }
+                    self.unfinished.push(id);
+                    return Ok(());
+                }
+                Ok(Leased::All(deliveries)) => {
                     if let Some(queue) = self.queues.get_mut(&id) {
                         queue.waiters.pop_front();
                     }
                     self.forget_waiter(waiter.token);
                     out.replies.push((waiter.token, Ok(Reply::Received(deliveries))));
+                    if let Some(attempt) = waiter.wanted.attempt {
+                        self.serve_again(state, id, attempt, out)?;
+                    }
                 }
                 Err(Stop::Need(need)) => {
                     if let Some(queue) = self.queues.get_mut(&id) {
@@ -58,15 +84,46 @@ impl Engine {
         }
     }
 
+    /// Serves the receivers that wait, anywhere in the line, under an attempt's id by which another one was just served:
+    /// they have the same messages, though there may be none for those before them.
+    fn serve_again<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        attempt: [u8; 16],
+        out: &mut Output,
+    ) -> Result<(), Stop> {
+        loop {
+            let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+            let Some(at) = queue.waiters.iter().position(|waiter| waiter.wanted.attempt == Some(attempt)) else {
+                return Ok(());
+            };
+            let Some(waiter) = queue.waiters.get(at).cloned() else { return Ok(()) };
+            let deliveries = match self.repeat_attempt(state, id, waiter.wanted) {
+                Ok(Some(deliveries)) => deliveries,
+                // It keeps its place, and asks again when it comes to the front.
+                Ok(None) | Err(Stop::Need(_)) => return Ok(()),
+                Err(stop) => return Err(stop),
+            };
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.waiters.remove(at);
+            }
+            self.forget_waiter(waiter.token);
+            out.replies.push((waiter.token, Ok(Reply::Received(deliveries))));
+        }
+    }
+
     /// What a receiver gets: what it got before by the same attempt, or messages that may run.
-    fn lease_for<S: State>(&mut self, state: &mut S, id: QueueId, wanted: Wanted) -> Result<Vec<Delivery>, Stop> {
+    fn lease_for<S: State>(&mut self, state: &mut S, id: QueueId, wanted: Wanted) -> Result<Leased, Stop> {
         if let Some(deliveries) = self.repeat_attempt(state, id, wanted)? {
-            return Ok(deliveries);
+            return Ok(Leased::All(deliveries));
         }
-        let deliveries = self.lease_messages(state, id, wanted)?;
-        if !deliveries.is_empty() {
-            self.keep_attempt(state, id, wanted, &deliveries);
+        let leased = self.lease_messages(state, id, wanted)?;
+        if let Leased::All(deliveries) = &leased
+            && !deliveries.is_empty()
+        {
+            self.keep_attempt(state, id, wanted, deliveries);
         }
-        Ok(deliveries)
+        Ok(leased)
     }
 }

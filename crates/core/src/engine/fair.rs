@@ -11,10 +11,10 @@ use std::ops::ControlFlow;
 use smallvec::SmallVec;
 
 use super::lanes::{read, write};
-use super::lease::{Room, walk};
+use super::lease::{Leased, Room, walk};
 use super::message::prepare_lane;
-use super::{Engine, Stop};
-use crate::api::{Delivery, Lane, QueueId};
+use super::{Engine, SLICE_ROWS, Stop};
+use crate::api::{Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::gaps::Position;
 use crate::head::Head;
@@ -150,10 +150,11 @@ impl Engine {
         state: &mut S,
         id: QueueId,
         wanted: Wanted,
-    ) -> Result<Vec<Delivery>, Stop> {
+    ) -> Result<Leased, Stop> {
         self.quieten(state, id)?;
         let mut room = Room::of(wanted);
         let mut deliveries = Vec::new();
+        let mut dead = 0;
         while room.messages > 0 {
             let next = match self.next_fair(state, id) {
                 Ok(Some(next)) => next,
@@ -165,12 +166,18 @@ impl Engine {
             let Some(queue) = self.queues.get(&id) else { break };
             let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
             match self.dead_letter_queue(queue, &head) {
-                Some(target) => self.move_dead_letter(state, id, target, message, &head)?,
+                Some(target) => {
+                    self.move_dead_letter(state, id, target, message, &head)?;
+                    dead += 1;
+                    if dead >= SLICE_ROWS && deliveries.is_empty() {
+                        return Ok(Leased::More);
+                    }
+                }
                 None if room.take(&head) => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
                 None => break,
             }
         }
-        Ok(deliveries)
+        Ok(Leased::All(deliveries))
     }
 
     /// Puts the lanes back among the quiet ones that are noisy no more.

@@ -20,18 +20,28 @@ use crate::queue::{QueueState, Wanted};
 /// a store keeps in any case, so that they do not drive each other out.
 const LANES_AHEAD: usize = 16;
 
+/// What came of leasing.
+pub(super) enum Leased {
+    /// What there was to lease.
+    All(Vec<Delivery>),
+    /// Nothing yet: so many dead letters stood first that the rest is for another slice.
+    More,
+}
+
 impl Engine {
     /// Leases messages of a queue, those that may run, in order, as many as are wanted. Messages delivered often enough
-    /// already go to the dead-letter queue instead.
+    /// already go to the dead-letter queue instead; where a slice of them went and nothing was leased, there is more to do
+    /// before anybody knows what can be.
     pub(super) fn lease_messages<S: State>(
         &mut self,
         state: &mut S,
         id: QueueId,
         wanted: Wanted,
-    ) -> Result<Vec<Delivery>, Stop> {
+    ) -> Result<Leased, Stop> {
         let mut deliveries = Vec::new();
+        let mut dead = 0;
         loop {
-            let Some(queue) = self.queues.get(&id) else { return Ok(deliveries) };
+            let Some(queue) = self.queues.get(&id) else { return Ok(Leased::All(deliveries)) };
             let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
             let (picked, last) = match queue.public.kind {
                 Kind::Standard if queue.laned > 0 => return self.lease_fairly(state, id, wanted),
@@ -39,7 +49,7 @@ impl Engine {
                 Kind::Fifo => self.pick_lanes(state, queue, Room::of(wanted)),
             }?;
             if picked.is_empty() {
-                return Ok(deliveries);
+                return Ok(Leased::All(deliveries));
             }
             // Whatever came first is taken, so nothing stands before the last one taken any more.
             let fifo = queue.public.kind == Kind::Fifo;
@@ -49,13 +59,19 @@ impl Engine {
             }
             for (message, head) in picked {
                 match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, &head)) {
-                    Some(target) => self.move_dead_letter(state, id, target, message, &head)?,
+                    Some(target) => {
+                        self.move_dead_letter(state, id, target, message, &head)?;
+                        dead += 1;
+                    }
                     None => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
                 }
             }
             // A visibility of zero releases at once: taking more would be the same messages again.
             if !deliveries.is_empty() {
-                return Ok(deliveries);
+                return Ok(Leased::All(deliveries));
+            }
+            if dead >= SLICE_ROWS {
+                return Ok(Leased::More);
             }
         }
     }

@@ -103,6 +103,8 @@ pub struct Engine {
     dispatch: Vec<QueueId>,
     /// Queues whose receivers wait for rows to be loaded.
     stalled: Vec<QueueId>,
+    /// Queues whose receivers wait until the dead letters before them are moved, slice by slice.
+    unfinished: Vec<QueueId>,
     /// When waiting receives end. Those of stalled queues end once the rows are there.
     waits: BTreeSet<(Time, Token)>,
     waiting: FxHashMap<Token, (QueueId, Time)>,
@@ -193,6 +195,7 @@ impl Engine {
         self.run_chores(state, out)?;
         self.run_moves(state, out)?;
         self.reclaim(state, out)?;
+        self.resume();
         self.serve(state, out)
     }
 
@@ -207,10 +210,7 @@ impl Engine {
         self.garbage_stalled = false;
         self.moves.stalled = false;
         for id in std::mem::take(&mut self.stalled) {
-            if let Some(queue) = self.queues.get_mut(&id) {
-                queue.dispatch = Dispatch::Listed;
-                self.dispatch.push(id);
-            }
+            self.list_again(id);
         }
         self.serve(state, out)
     }
@@ -245,7 +245,7 @@ impl Engine {
             next = next.min(at);
         }
         next = next.min(self.moves.next());
-        if !self.garbage.is_empty() && !self.garbage_stalled {
+        if (!self.garbage.is_empty() && !self.garbage_stalled) || !self.unfinished.is_empty() {
             next = next.min(self.now);
         }
         next
