@@ -353,3 +353,25 @@ fn refused_terms_say_which_number_and_what_would_be_right() {
         "limiter.reserve_repeated: two reserves have the priority_max 3"
     );
 }
+
+#[test]
+fn a_changed_window_takes_over_the_starts_of_the_one_that_remembers_them() {
+    let mut key = Key::new(windows(&[starts(2, 100), starts(10, 10_000)]));
+    key.go(10, 1);
+    assert!(key.is_free(200));
+    key.change(windows(&[starts(2, 5_000)]), 300, Unknown::Full);
+    key.go(300, 1);
+    assert_eq!(key.blocked(301), (What::Window(0), Some(5_011)));
+}
+
+#[test]
+fn what_started_before_there_was_a_reserve_counts_as_not_urgent() {
+    let mut key = Key::new(windows(&[starts(10, 1_000)]));
+    for _ in 0..5 {
+        key.go(10, 1);
+    }
+    let reserves = vec![Reserve { priority_max: 0, share: 50 }];
+    key.change(Terms { reserves, ..windows(&[starts(10, 1_000)]) }, 20, Unknown::Full);
+    assert_eq!(key.start(20, 1, 1).unwrap_err().by, What::Reserved(0));
+    key.go(20, 1);
+}
