@@ -65,6 +65,8 @@ pub(crate) struct QueueState {
     pub(crate) dedup_buckets: Buckets,
     pub(crate) attempt_buckets: Buckets,
     pub(crate) waiters: VecDeque<Waiter>,
+    /// Attempts that were just served, under which others may wait.
+    pub(crate) served_attempts: Vec<[u8; 16]>,
     pub(crate) dispatch: Dispatch,
     /// Known gaps in the order of ready messages, of runnable lanes, and of message ids.
     pub(crate) ready_gaps: Gaps,
@@ -87,6 +89,7 @@ impl QueueState {
             dedup_buckets: Buckets::default(),
             attempt_buckets: Buckets::default(),
             waiters: VecDeque::new(),
+            served_attempts: Vec::new(),
             dispatch: Dispatch::Idle,
             ready_gaps: Gaps::default(),
             head_gaps: Gaps::default(),

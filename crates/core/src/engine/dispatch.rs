@@ -1,7 +1,7 @@
 //! Dispatch: messages that may run go to the receivers of their queue, in the order in which these came.
 
 use super::lease::Leased;
-use super::{Engine, Stop};
+use super::{Engine, Needs, Stop};
 use crate::api::{Output, QueueId, Reply};
 use crate::kv::State;
 use crate::queue::{Dispatch, Wanted};
@@ -47,6 +47,13 @@ impl Engine {
         out: &mut Output,
     ) -> Result<(), Stop> {
         loop {
+            match self.serve_again(state, id, out) {
+                Err(Stop::Need(needs)) => {
+                    self.stall(id, needs, out);
+                    return Ok(());
+                }
+                served => served?,
+            }
             let Some(queue) = self.queues.get(&id) else { return Ok(()) };
             if queue.counters.ready == 0 {
                 return Ok(());
@@ -64,19 +71,13 @@ impl Engine {
                 Ok(Leased::All(deliveries)) => {
                     if let Some(queue) = self.queues.get_mut(&id) {
                         queue.waiters.pop_front();
+                        queue.served_attempts.extend(waiter.wanted.attempt);
                     }
                     self.forget_waiter(waiter.token);
                     out.replies.push((waiter.token, Ok(Reply::Received(deliveries))));
-                    if let Some(attempt) = waiter.wanted.attempt {
-                        self.serve_again(state, id, attempt, out)?;
-                    }
                 }
-                Err(Stop::Need(need)) => {
-                    if let Some(queue) = self.queues.get_mut(&id) {
-                        queue.dispatch = Dispatch::Stalled;
-                    }
-                    self.stalled.push(id);
-                    out.needs.extend(need);
+                Err(Stop::Need(needs)) => {
+                    self.stall(id, needs, out);
                     return Ok(());
                 }
                 Err(stop) => return Err(stop),
@@ -86,31 +87,35 @@ impl Engine {
 
     /// Serves the receivers that wait, anywhere in the line, under an attempt's id by which another one was just served:
     /// they have the same messages, though there may be none for those before them.
-    fn serve_again<S: State>(
-        &mut self,
-        state: &mut S,
-        id: QueueId,
-        attempt: [u8; 16],
-        out: &mut Output,
-    ) -> Result<(), Stop> {
+    fn serve_again<S: State>(&mut self, state: &mut S, id: QueueId, out: &mut Output) -> Result<(), Stop> {
         loop {
-            let Some(queue) = self.queues.get(&id) else { return Ok(()) };
-            let Some(at) = queue.waiters.iter().position(|waiter| waiter.wanted.attempt == Some(attempt)) else {
-                return Ok(());
+            let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+            let Some(&attempt) = queue.served_attempts.last() else { return Ok(()) };
+            let at = queue.waiters.iter().position(|waiter| waiter.wanted.attempt == Some(attempt));
+            let Some((at, waiter)) = at.and_then(|at| Some((at, queue.waiters.get(at).cloned()?))) else {
+                queue.served_attempts.pop();
+                continue;
             };
-            let Some(waiter) = queue.waiters.get(at).cloned() else { return Ok(()) };
-            let deliveries = match self.repeat_attempt(state, id, waiter.wanted) {
-                Ok(Some(deliveries)) => deliveries,
-                // It keeps its place, and asks again when it comes to the front.
-                Ok(None) | Err(Stop::Need(_)) => return Ok(()),
-                Err(stop) => return Err(stop),
+            let deliveries = self.repeat_attempt(state, id, waiter.wanted)?;
+            let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
+            let Some(deliveries) = deliveries else {
+                // The attempt is void already: whoever waits under it is a receiver like any other.
+                queue.served_attempts.pop();
+                continue;
             };
-            if let Some(queue) = self.queues.get_mut(&id) {
-                queue.waiters.remove(at);
-            }
+            queue.waiters.remove(at);
             self.forget_waiter(waiter.token);
             out.replies.push((waiter.token, Ok(Reply::Received(deliveries))));
         }
+    }
+
+    /// The receivers of a queue wait until rows are loaded.
+    fn stall(&mut self, id: QueueId, needs: Needs, out: &mut Output) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.dispatch = Dispatch::Stalled;
+        }
+        self.stalled.push(id);
+        out.needs.extend(needs);
     }
 
     /// What a receiver gets: what it got before by the same attempt, or messages that may run.
