@@ -8,7 +8,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::engine::{Engine, Undelivered};
 use crate::metrics::Metrics;
-use crate::sqs::Recently;
+use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 
 /// What all requests share.
@@ -26,6 +26,8 @@ pub(crate) struct App<E> {
     /// Queues that were purged and deleted, where that cannot be repeated at once.
     pub(crate) purged: Recently,
     pub(crate) deleted: Recently,
+    /// Calls to FIFO queues, where they are bounded.
+    pub(crate) throttle: Throttle,
     /// Deliveries that reached nobody.
     pub(crate) undelivered: Undelivered,
     /// Whether the server is stopping.

@@ -26,7 +26,7 @@ use crate::engine::Engine;
 use crate::greeting::Greeting;
 use crate::http;
 use crate::metrics::Metrics;
-use crate::sqs::Recently;
+use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 
 /// A server that listens.
@@ -73,6 +73,7 @@ impl<E: Engine> Server<E> {
             bodies_bytes: AtomicUsize::new(0),
             purged: Recently::default(),
             deleted: Recently::default(),
+            throttle: Throttle::new(std::time::Instant::now()),
             undelivered,
             stopping,
         });

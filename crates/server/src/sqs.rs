@@ -11,14 +11,17 @@ mod refusal;
 mod send;
 mod settle;
 mod tags;
+mod throttle;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use weir_aws::Fault;
+use weir_aws::sqs::attributes;
 use weir_aws::sqs::name::Address;
 use weir_aws::sqs::request::Text;
 use weir_aws::sqs::{Answer, AnyRequest, Operation, Protocol};
-use weir_core::api::{Command, Queue, Reply};
+use weir_aws::{Code, Fault};
+use weir_core::api::{Command, Kind, Queue, Reply};
 
 use crate::access::Caller;
 use crate::app::App;
@@ -27,6 +30,7 @@ use crate::http::Content;
 
 pub(crate) use recently::Recently;
 pub(crate) use refusal::Refusal;
+pub(crate) use throttle::Throttle;
 
 /// A request on its way through the door.
 struct Door<'a, E> {
@@ -91,7 +95,18 @@ impl<E: Engine> Door<'_, E> {
         let address = Address::parse(url)?;
         let namespace = address.namespace.unwrap_or(self.call.caller.namespace);
         self.call.caller.check_namespace(namespace)?;
-        self.app.engine.find(namespace, address.name).ok_or_else(Fault::no_queue)
+        let queue = self.app.engine.find(namespace, address.name).ok_or_else(Fault::no_queue)?;
+        if let Some(max) = self.app.config.limits.fifo_calls_per_second
+            && queue.kind == Kind::Fifo
+            && throttle::counts(self.call.operation)
+            && !attributes::throughput_per_group(&queue.config)
+            && !self.app.throttle.takes(max, Instant::now(), queue.id, self.call.operation)
+        {
+            let operation = self.call.operation.name();
+            let message = format!("Rate exceeded: at most {max} calls of {operation} a second on this queue.");
+            return Err(Fault::new(Code::RequestThrottled, message));
+        }
+        Ok(queue)
     }
 
     /// The body of an answer.

@@ -53,7 +53,7 @@ pub fn apply(config: &mut Config, attributes: &Pairs<'_, Text<'_>>, context: &Co
     let names = |name: &str| attributes.0.iter().find(|(asked, _)| asked == name).map(|(_, value)| value.as_ref());
     encryption(config, names(KMS_KEY), names(MANAGED_SSE))?;
     // Whichever of the two was named: a queue never has the one without the other.
-    if note(config, THROUGHPUT) == Some("perMessageGroupId") && config.dedup_scope != DedupScope::Lane {
+    if throughput_per_group(config) && config.dedup_scope != DedupScope::Lane {
         let reason = format!("it is allowed only if the value of the parameter {SCOPE} is messageGroup");
         return Err(bad_value(THROUGHPUT, "perMessageGroupId", &reason));
     }
@@ -66,6 +66,11 @@ fn scope(value: &str) -> Result<DedupScope, Fault> {
         "messageGroup" => Ok(DedupScope::Lane),
         _ => Err(bad_value(SCOPE, value, "must be one of queue, messageGroup")),
     }
+}
+
+/// Whether the throughput of a FIFO queue is bounded for each message group, and so not for the queue.
+pub fn throughput_per_group(config: &Config) -> bool {
+    note(config, THROUGHPUT) == Some("perMessageGroupId")
 }
 
 /// A queue has one kind of encryption: naming a key ends that with the service's own keys.

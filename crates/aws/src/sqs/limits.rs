@@ -29,6 +29,8 @@ pub struct Limits {
     pub moves_dead_letters_only: bool,
     /// Most messages of a queue under a lease; a receive that does not wait is refused beyond. AWS: 120 000.
     pub in_flight_max: Option<u64>,
+    /// Most calls of one operation on a FIFO queue in a second, unless its throughput is per message group. AWS: 300.
+    pub fifo_calls_per_second: Option<u64>,
     /// How long after a purge a queue cannot be purged again, in seconds. AWS: 60.
     pub purge_interval_s: u64,
     /// How long after its deletion the name of a queue cannot be taken again, in seconds. AWS: 60.
@@ -54,6 +56,7 @@ impl Limits {
         move_rate_max: 1_000_000,
         moves_dead_letters_only: false,
         in_flight_max: None,
+        fifo_calls_per_second: None,
         purge_interval_s: 0,
         recreate_after_s: 0,
     };
@@ -73,6 +76,7 @@ impl Limits {
         move_rate_max: 500,
         moves_dead_letters_only: true,
         in_flight_max: Some(120_000),
+        fifo_calls_per_second: Some(300),
         purge_interval_s: 60,
         recreate_after_s: 60,
     };
