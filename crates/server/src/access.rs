@@ -137,7 +137,7 @@ fn denied(what: &str, needed: Role) -> Fault {
 }
 
 /// The least role that may carry out an operation.
-fn needed(operation: Operation) -> Role {
+pub(crate) fn needed(operation: Operation) -> Role {
     match operation {
         Operation::GetQueueUrl
         | Operation::ListQueues

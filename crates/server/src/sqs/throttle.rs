@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use weir_aws::sqs::Operation;
 use weir_core::api::QueueId;
 
+use crate::access::{Role, needed};
+
 /// How many queues and operations are remembered before those of past seconds are forgotten.
 const REMEMBERED: usize = 10_000;
 
@@ -42,18 +44,9 @@ impl Throttle {
     }
 }
 
-/// Whether calls of an operation are counted: those on messages are.
+/// Whether calls of an operation are counted: those that send, receive and settle messages are.
 pub(crate) fn counts(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::SendMessage
-            | Operation::SendMessageBatch
-            | Operation::ReceiveMessage
-            | Operation::DeleteMessage
-            | Operation::DeleteMessageBatch
-            | Operation::ChangeMessageVisibility
-            | Operation::ChangeMessageVisibilityBatch
-    )
+    needed(operation) == Role::Write
 }
 
 #[cfg(test)]
