@@ -328,3 +328,39 @@ def test_with_keys_every_command_must_be_signed_by_one_that_may(own_weir, cli, t
     assert run("stranger", "send", "jobs", "x").returncode == NOT_FOUND
     assert run("mail", "store", "backup", tmp_path / "copy").returncode == denied
     assert run("ops", "store", "backup", tmp_path / "copy").returncode == 0
+
+
+class TestRedrive:
+    @pytest.fixture
+    def letters(self, sqs, make_queue):
+        """A dead-letter queue with six dead letters of two kinds, and their source."""
+        dead = make_queue("cli-dead")
+        policy = json.dumps({"deadLetterTargetArn": arn(sqs, dead), "maxReceiveCount": 1})
+        source = make_queue("cli-source", VisibilityTimeout=0, RedrivePolicy=policy)
+        for n in range(6):
+            kind = {"DataType": "String", "StringValue": "mail" if n % 2 else "sms"}
+            send(sqs, source, json.dumps({"n": n}), MessageAttributes={"kind": kind})
+        while counts(sqs, source)[0]:
+            sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10)
+        assert counts(sqs, dead)[0] == 6
+        return dead, source
+
+    def test_a_dry_run_counts_and_moves_nothing(self, said, sqs, letters):
+        dead, _ = letters
+        found = json.loads(
+            said("redrive", name_of(dead), "--dry-run", "--filter", 'attributes.kind = "mail"', "--json")
+        )
+        assert (found["examined"], found["matched"], found["moved"]) == (6, 3, 0)
+        assert counts(sqs, dead)[0] == 6
+
+    def test_a_filter_moves_what_it_picks_at_a_rate(self, said, sqs, letters):
+        dead, source = letters
+        words = 'attributes.kind = "mail" and body.json.n > 1'
+        found = json.loads(said("redrive", name_of(dead), "--filter", words, "--rate", "100/s", "--json"))
+        assert (found["matched"], found["moved"]) == (2, 2)
+        assert (counts(sqs, dead)[0], counts(sqs, source)[0]) == (4, 2)
+
+    def test_without_a_filter_everything_goes_back(self, said, sqs, letters):
+        dead, source = letters
+        said("redrive", name_of(dead))
+        assert (counts(sqs, dead)[0], counts(sqs, source)[0]) == (0, 6)
