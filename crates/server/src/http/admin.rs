@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{Reply, body};
 use crate::app::App;
 use crate::engine::Engine;
+use crate::native::Problem;
 
 /// The path under which a copy is asked for.
 pub(crate) const BACKUP: &str = "/v1/admin/backup";
@@ -36,7 +37,7 @@ pub(crate) async fn backup<E: Engine>(app: &Arc<App<E>>, request: Request<Incomi
     };
     let allowed = app.access.caller(&head, &bytes).and_then(|caller| caller.check_admin("a backup"));
     if let Err(fault) = allowed {
-        return problem(StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::FORBIDDEN), &fault.message);
+        return Problem::of_fault(fault).into_reply();
     }
     let directory = match serde_json::from_slice::<Backup>(&bytes) {
         Ok(Backup { directory }) if directory.is_absolute() => directory,
@@ -61,6 +62,5 @@ pub(crate) async fn backup<E: Engine>(app: &Arc<App<E>>, request: Request<Incomi
 }
 
 fn problem(status: StatusCode, detail: &str) -> Reply {
-    let body = serde_json::json!({ "status": status.as_u16(), "detail": detail });
-    Reply::new(status, "application/problem+json", body.to_string())
+    Problem::new(status, "backup.refused", detail).into_reply()
 }

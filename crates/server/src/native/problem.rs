@@ -17,7 +17,8 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
+    /// A refusal under a stable code.
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
         Self { status, code, detail: detail.to_owned(), retry_after_s: None }
     }
 
