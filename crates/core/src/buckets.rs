@@ -95,7 +95,8 @@ impl Buckets {
             return Ok(Self::default());
         }
         let (oldest, newest) = (reader.number()?, reader.number()?);
-        let bucket = |id| Bucket { id, from: Time(id * LENGTH_MS), last: Time((id + 1) * LENGTH_MS) };
+        let edge = |id: u64| Time(id.saturating_mul(LENGTH_MS));
+        let bucket = |id: u64| Bucket { id, from: edge(id), last: edge(id.saturating_add(1)) };
         // Of those between, rows count in the newest two only; what is dropped is dropped as one range.
         let ids = SmallVec::<[u64; 3]>::from_iter([oldest, newest.saturating_sub(1).max(oldest), newest]);
         let mut buckets: Vec<Bucket> = ids.into_iter().map(bucket).collect();
