@@ -261,7 +261,15 @@ impl LogBytes {
 }
 
 fn message(body: &[u8]) -> NewMessage {
-    NewMessage { uuid: [7; 16], payload: body.to_vec(), delay_ms: None, priority: 0, lane: None, dedup: None }
+    NewMessage {
+        uuid: [7; 16],
+        payload: body.to_vec(),
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+        ..NewMessage::default()
+    }
 }
 
 fn create_queues(shard: &Shard<Taker>, count: usize) -> anyhow::Result<Vec<QueueId>> {

@@ -3,13 +3,23 @@
 //! A door authenticates, decodes, hashes and validates what only concerns its protocol; a command carries plain values
 //! and refers to a queue by its id. Nothing here is ever stored: the stored forms are in `head`, `queue` and `keys`.
 
+pub mod job;
+pub mod limit;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::kv::{Key, Need};
+use crate::limiter::{Terms, Unknown};
 use crate::time::Time;
+
+use job::{
+    Added, Child, Explanation, Job, JobChange, JobEvent, JobOptions, JobPage, JobRef, JobState, Keep, NewJob, PageMark,
+    Retry, Settled, Settlements,
+};
+use limit::{Acquired, KeyStats, LimitKey, Limiter, LimiterId, LimiterUse, Limits, PermitId};
 
 /// An isolated world of queues: the account number of an ARN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +122,18 @@ pub struct Config {
     pub dedup_window_ms: u64,
     /// What else a door keeps with the queue, by name: stored and returned, without meaning to the engine.
     pub notes: Vec<(String, String)>,
+    /// How its jobs are tried again where they say nothing of it.
+    pub retry: Retry,
+    /// How often a job may lose its worker; once more and it has failed.
+    pub stalls_max: u32,
+    /// How long one attempt may take in milliseconds, however often its lease is extended; `None` for ever.
+    pub timeout_ms: Option<u64>,
+    /// What remains of completed jobs. Messages that are deleted through other doors leave nothing.
+    pub keep_completed: Keep,
+    /// What remains of failed jobs. While the queue has a dead-letter queue they go there instead.
+    pub keep_failed: Keep,
+    /// The limiters that its messages run under; at most [`limit::USES_MAX`].
+    pub limiters: Vec<LimiterUse>,
 }
 
 impl Default for Config {
@@ -128,6 +150,12 @@ impl Default for Config {
             dedup_scope: DedupScope::Queue,
             dedup_window_ms: DEDUP_WINDOW_MS,
             notes: Vec::new(),
+            retry: Retry::default(),
+            stalls_max: 3,
+            timeout_ms: None,
+            keep_completed: Keep::COMPLETED,
+            keep_failed: Keep::FAILED,
+            limiters: Vec::new(),
         }
     }
 }
@@ -153,6 +181,8 @@ pub struct Queue {
     pub modified_at: Time,
     /// Its tags. They change without a new version.
     pub tags: Tags,
+    /// Whether nothing of it is given out: until then, or [`Time::NEVER`]. Changes without a new version.
+    pub paused_until: Option<Time>,
 }
 
 /// A queue's exact counters.
@@ -164,10 +194,16 @@ pub struct Counters {
     pub delayed: u64,
     /// Messages under a lease.
     pub leased: u64,
+    /// Messages that wait for their children.
+    pub waiting: u64,
+    /// Completed ones that are kept.
+    pub completed: u64,
+    /// Failed ones that are kept.
+    pub failed: u64,
 }
 
 /// A message to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {
     /// Its public id, drawn by the door.
     pub uuid: [u8; 16],
@@ -181,6 +217,10 @@ pub struct NewMessage {
     pub lane: Option<Lane>,
     /// The 128-bit hash of the deduplication id, or of the content. FIFO queues only.
     pub dedup: Option<[u8; 16]>,
+    /// What it is to the limiters of its queue; `None` where that has none.
+    pub limits: Option<Box<Limits>>,
+    /// What its sender says of it as a job.
+    pub options: Option<Box<JobOptions>>,
 }
 
 /// The right to settle one grant of a message: what a receipt handle stands for.
@@ -351,6 +391,206 @@ pub enum Command {
         /// The queue.
         queue: QueueId,
     },
+    /// Adds jobs, to one queue or several, and to each other as parents and children: all of them or none. One that a
+    /// custom id or a deduplication id keeps away is no error, and keeps none of the others away.
+    /// Answer: [`Reply::Added`]. Errors: `QueueNotFound`, `Stale`, `LaneRequired`, `JobNotFound` (a parent),
+    /// `LimitExceeded`, `Invalid`; each for the whole command.
+    AddJobs {
+        /// The jobs; at most [`ADD_MAX`]. Parents come before their children.
+        jobs: Vec<NewJob>,
+        /// The 128-bit hash of the request's idempotency key: a request of the same key within
+        /// [`IDEMPOTENCY_WINDOW_MS`] adds nothing and has the first one's answer.
+        idempotency: Option<[u8; 16]>,
+    },
+    /// Leases messages to a worker, waiting for the first one if there is none. As [`Command::Receive`], but its end
+    /// without a settlement is a lost worker, and handles that are not current any more are refused.
+    /// Answer: [`Reply::Received`].
+    Lease {
+        /// The queue.
+        queue: QueueId,
+        /// How many at most: 1 to [`BATCH_MAX`].
+        max: u32,
+        /// How many bytes of payload at most; the first message is given whatever its length.
+        bytes_max: u64,
+        /// Length of the leases; `None` for the queue's visibility timeout.
+        lease_ms: Option<u64>,
+        /// How long to wait for the first message.
+        wait_ms: u64,
+        /// How long to wait, from when the first message could be leased, for the batch to become full: by number or
+        /// by bytes. 0 takes what there is. Nothing is leased while it fills.
+        linger_ms: u64,
+        /// Whether all messages of the batch are to be of one lane.
+        one_lane: bool,
+    },
+    /// Settles leases of workers, each on its own. Answer: [`Reply::JobsSettled`]. Errors: `QueueNotFound`; per entry
+    /// `HandleInvalid`, `LeaseLost` (expired or superseded: nothing was changed), `LimitExceeded`.
+    Settle {
+        /// The queue.
+        queue: QueueId,
+        /// Handles and what becomes of them; at most [`BATCH_MAX`].
+        entries: Settlements,
+        /// Random bits, for jitter.
+        seed: u64,
+    },
+    /// Says that what was granted under these handles has left for its worker now, which is what windows count from.
+    /// No answer.
+    Released {
+        /// The queue.
+        queue: QueueId,
+        /// The handles.
+        handles: SmallVec<[Handle; 1]>,
+    },
+    /// Reports progress and lines of log of a job by anybody. Answer: [`Reply::Done`]. Errors: `QueueNotFound`,
+    /// `JobNotFound`, `LimitExceeded`.
+    Report {
+        /// The queue.
+        queue: QueueId,
+        /// The job.
+        job: JobRef,
+        /// Replaces the progress.
+        progress: Option<Vec<u8>>,
+        /// Lines for the log.
+        logs: Vec<Vec<u8>>,
+    },
+    /// All about one job, at once or when it has finished. Answer: [`Reply::Job`]; a job that was removed meanwhile is
+    /// told as [`JobState::Removed`]. Errors: `QueueNotFound`, `JobNotFound`.
+    DescribeJob {
+        /// The queue.
+        queue: QueueId,
+        /// The job.
+        job: JobRef,
+        /// How long to wait for its end; 0 to be answered at once.
+        wait_ms: u64,
+    },
+    /// Lines of a job's log. Answer: [`Reply::Logs`].
+    JobLogs {
+        /// The queue.
+        queue: QueueId,
+        /// The job.
+        job: JobRef,
+        /// Number of the first line.
+        from: u64,
+        /// How many at most: 1 to [`LIST_MAX`].
+        max: u32,
+    },
+    /// The children of a job, by queue and id. Answer: [`Reply::Children`].
+    JobChildren {
+        /// The queue.
+        queue: QueueId,
+        /// The job.
+        job: JobRef,
+        /// The child after which to go on.
+        after: Option<(QueueId, u64)>,
+        /// How many at most: 1 to [`LIST_MAX`].
+        max: u32,
+    },
+    /// Why a job does not run. Answer: [`Reply::Explained`]. Errors: `QueueNotFound`, `JobNotFound`.
+    Explain {
+        /// The queue.
+        queue: QueueId,
+        /// The job.
+        job: JobRef,
+    },
+    /// Changes jobs, each on its own. Answer: [`Reply::Settled`]. Errors: `QueueNotFound`; per job `JobNotFound`,
+    /// `JobState`.
+    ChangeJobs {
+        /// The queue.
+        queue: QueueId,
+        /// The jobs; at most [`LIST_MAX`].
+        jobs: Vec<JobRef>,
+        /// What changes.
+        change: JobChange,
+    },
+    /// A queue's jobs in one state, in the order of that state: ready ones as they will run as far as limiters and
+    /// groups let them, delayed and leased ones by when that ends, finished ones newest first. Answer:
+    /// [`Reply::Jobs`]. A page costs what it holds, at any depth.
+    ListJobs {
+        /// The queue.
+        queue: QueueId,
+        /// The state.
+        state: JobState,
+        /// Where the last page ended.
+        after: Option<PageMark>,
+        /// How many at most: 1 to [`LIST_MAX`].
+        max: u32,
+        /// How many bytes of payload to bring along at most; `None` for no payloads.
+        payload_bytes_max: Option<u64>,
+    },
+    /// Holds a queue back, or lets it go on. Work that is leased goes on. Answer: [`Reply::Queue`].
+    PauseQueue {
+        /// The queue.
+        queue: QueueId,
+        /// For how long in milliseconds: [`u64::MAX`] until it is resumed, 0 resumes it.
+        for_ms: u64,
+    },
+    /// Watches what happens to the jobs of a queue, or stops watching: [`Event::Job`] is told while anybody watches.
+    /// Answer: [`Reply::Done`].
+    WatchQueue {
+        /// The queue.
+        queue: QueueId,
+        /// Whether to watch.
+        watch: bool,
+    },
+    /// Creates a limiter or changes its terms. Answer: [`Reply::Limiter`]. Errors: `LimiterRefused`, `LimitExceeded`.
+    PutLimiter {
+        /// Where.
+        namespace: Namespace,
+        /// Its name; 1 to [`limit::LIMITER_NAME_BYTES_MAX`] bytes.
+        name: String,
+        /// What it allows.
+        terms: Terms,
+        /// What a change to longer windows takes the starts for that are not known any more.
+        unknown: Unknown,
+    },
+    /// Deletes a limiter: what ran under it is limited no more. Answer: [`Reply::Done`]. Errors: `LimiterNotFound`.
+    DeleteLimiter {
+        /// The limiter.
+        limiter: LimiterId,
+    },
+    /// How a key of a limiter stands. Answer: [`Reply::KeyStats`]. Errors: `LimiterNotFound`.
+    LimiterStats {
+        /// The limiter.
+        limiter: LimiterId,
+        /// The key; `None` for the one that all share who have none.
+        key: Option<LimitKey>,
+    },
+    /// Holds a key back, or lets it go on. Answer: [`Reply::Done`]. Errors: `LimiterNotFound`.
+    PauseKey {
+        /// The limiter.
+        limiter: LimiterId,
+        /// The key; `None` for the one that all share who have none.
+        key: Option<LimitKey>,
+        /// For how long in milliseconds; 0 resumes it.
+        for_ms: u64,
+    },
+    /// Takes a permit for a program outside, waiting for it if need be. Answer: [`Reply::Acquired`].
+    /// Errors: `LimiterNotFound`, `LimitExceeded`.
+    Acquire {
+        /// The limiter.
+        limiter: LimiterId,
+        /// The key; `None` for the one that all share who have none.
+        key: Option<LimitKey>,
+        /// What it is expected to cost, 1 or more.
+        cost: u32,
+        /// Its priority.
+        priority: u32,
+        /// When it ends by itself, in milliseconds: 1 to [`limit::PERMIT_MS_MAX`].
+        lease_ms: u64,
+        /// How long to wait for it.
+        wait_ms: u64,
+    },
+    /// Says what a permit really cost, and ends it. Answer: [`Reply::Done`]. Errors: `LimiterNotFound`,
+    /// `PermitNotFound`.
+    SettlePermit {
+        /// The limiter.
+        limiter: LimiterId,
+        /// The permit.
+        permit: PermitId,
+        /// What it cost, where that is not what was expected.
+        cost: Option<u32>,
+        /// Whether the work is done. A permit that is not done goes on counting towards the concurrency.
+        done: bool,
+    },
     /// Withdraws a waiting receive: it is answered as empty. No answer of its own.
     Cancel {
         /// The token of the receive. Unknown and answered tokens are passed over.
@@ -374,6 +614,10 @@ pub const DEDUP_WINDOW_MS_MAX: u64 = 30 * 86_400_000;
 pub const ATTEMPT_WINDOW_MS: u64 = 300_000;
 /// Most entries of one command: ours; AWS's doors enforce ten where asked to.
 pub const BATCH_MAX: usize = 1_000;
+/// Most jobs that are added by one command.
+pub const ADD_MAX: usize = 10_000;
+/// How long an idempotency key counts: a day.
+pub const IDEMPOTENCY_WINDOW_MS: u64 = 86_400_000;
 /// Most messages of a slice of a listing, and of one move: ours.
 pub const LIST_MAX: usize = 256;
 /// How many ended moves of a queue are kept: SQS lists ten.
@@ -400,6 +644,12 @@ pub struct Delivery {
     pub priority: u32,
     /// The queue that it was moved from as a dead letter, by name.
     pub dead_letter_source: Option<Arc<str>>,
+    /// Failures of the job so far: this attempt is one more.
+    pub failures: u32,
+    /// Workers lost so far.
+    pub stalls: u32,
+    /// The attempt has to end by then, however often its lease is extended.
+    pub timeout_at: Option<Time>,
 }
 
 /// Where a message stands.
@@ -411,6 +661,12 @@ pub enum MessageState {
     Delayed,
     /// It is under a lease.
     Leased,
+    /// It waits for its children.
+    Waiting,
+    /// It is done, and kept.
+    Completed,
+    /// It failed for good, and is kept.
+    Failed,
 }
 
 /// Some of the states that a message can have.
@@ -422,13 +678,21 @@ pub struct States {
     pub delayed: bool,
     /// Those under a lease.
     pub leased: bool,
+    /// Those that wait for children.
+    pub waiting: bool,
+    /// Completed ones.
+    pub completed: bool,
+    /// Failed ones.
+    pub failed: bool,
 }
 
 impl States {
-    /// All of them.
-    pub const ALL: States = States { ready: true, delayed: true, leased: true };
+    const NONE: States =
+        States { ready: false, delayed: false, leased: false, waiting: false, completed: false, failed: false };
+    /// Those of messages that are still to be delivered.
+    pub const ALL: States = States { ready: true, delayed: true, leased: true, ..States::NONE };
     /// Those of messages that wait, and can be moved.
-    pub const WAITING: States = States { ready: true, delayed: true, leased: false };
+    pub const WAITING: States = States { ready: true, delayed: true, ..States::NONE };
 
     /// Whether `state` is one of them.
     pub fn contains(self, state: MessageState) -> bool {
@@ -436,6 +700,9 @@ impl States {
             MessageState::Ready => self.ready,
             MessageState::Delayed => self.delayed,
             MessageState::Leased => self.leased,
+            MessageState::Waiting => self.waiting,
+            MessageState::Completed => self.completed,
+            MessageState::Failed => self.failed,
         }
     }
 }
@@ -576,6 +843,60 @@ pub enum Reply {
     MoveTasks(Vec<MoveTask>),
     /// What became of each handle, or of each message.
     Settled(SmallVec<[Result<(), Error>; 1]>),
+    /// What became of each job to be added, in order.
+    Added(Vec<Added>),
+    /// What became of each settlement.
+    JobsSettled(SmallVec<[Result<Settled, Error>; 1]>),
+    /// A job. Its payload, and what of it is stored, come along in the order of [`Reply::payload_keys`].
+    Job(Box<Job>),
+    /// Lines of a log, oldest first.
+    Logs {
+        /// Number of the first line.
+        from: u64,
+        /// Keys of the lines.
+        lines: Vec<Key>,
+        /// How many lines were ever written.
+        total: u64,
+    },
+    /// Children of a job.
+    Children {
+        /// The children.
+        children: Vec<Child>,
+        /// Whether there are more behind the last one.
+        more: bool,
+    },
+    /// Why a job does not run.
+    Explained(Box<Explanation>),
+    /// A page of jobs.
+    Jobs(JobPage),
+    /// A limiter, and whether this command created it.
+    Limiter {
+        /// The limiter.
+        limiter: Arc<Limiter>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// How a key of a limiter stands.
+    KeyStats(KeyStats),
+    /// What came of asking for a permit.
+    Acquired(Acquired),
+}
+
+impl Reply {
+    /// Keys of what the shard is to read and hand on with the reply, in order.
+    pub fn payload_keys(&self) -> SmallVec<[&Key; 10]> {
+        match self {
+            Reply::Received(deliveries) => deliveries.iter().map(|delivery| &delivery.body).collect(),
+            Reply::Listed { messages, payloads: true, .. }
+            | Reply::Jobs(JobPage { jobs: messages, payloads: true, .. }) => {
+                messages.iter().map(|message| &message.body).collect()
+            }
+            Reply::Job(job) => job.payload_keys().collect(),
+            Reply::Logs { lines, .. } => lines.iter().collect(),
+            Reply::Children { children, .. } => children.iter().filter_map(|child| child.result.as_ref()).collect(),
+            _ => SmallVec::new(),
+        }
+    }
 }
 
 /// Something that happened, for the shell to act on once it is durable.
@@ -585,6 +906,12 @@ pub enum Event {
     QueueChanged(Arc<Queue>),
     /// A queue was deleted.
     QueueDeleted(Arc<Queue>),
+    /// A limiter was created or changed.
+    LimiterChanged(Arc<Limiter>),
+    /// A limiter was deleted.
+    LimiterDeleted(Arc<Limiter>),
+    /// Something happened to a job of a queue that is watched.
+    Job(JobEvent),
 }
 
 /// Why a command, or one entry of it, was refused. Nothing was changed.
@@ -650,6 +977,35 @@ pub enum Error {
     /// `move.ended`: only a move that runs can be cancelled.
     #[error("the move has ended")]
     MoveEnded,
+    /// `lease.lost`: a worker's lease ended, or somebody else has the job: nothing was changed.
+    #[error("the lease was lost: it ended, or the job was given to another worker")]
+    LeaseLost,
+    /// `job.not_found`
+    #[error("no such job")]
+    JobNotFound,
+    /// `job.state`: what was asked for is not possible in the job's state.
+    #[error("the job is {state:?}, which does not allow this")]
+    JobState {
+        /// Its state.
+        state: JobState,
+    },
+    /// `limiter.not_found`
+    #[error("no such limiter")]
+    LimiterNotFound,
+    /// `limiter.*`: terms that cannot be kept.
+    #[error(transparent)]
+    LimiterRefused(#[from] crate::limiter::Refused),
+    /// `permit.not_found`: it ended, or never was.
+    #[error("no such permit")]
+    PermitNotFound,
+    /// `request.invalid`: a field of a command makes no sense.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// `limit.exceeded`: a bound of the engine.
     #[error("{what}: {found} is more than {allowed}")]
     LimitExceeded {
@@ -681,6 +1037,13 @@ impl Error {
             Error::MoveActive { .. } => "move.active",
             Error::MoveNotFound => "move.not_found",
             Error::MoveEnded => "move.ended",
+            Error::LeaseLost => "lease.lost",
+            Error::JobNotFound => "job.not_found",
+            Error::JobState { .. } => "job.state",
+            Error::LimiterNotFound => "limiter.not_found",
+            Error::LimiterRefused(refused) => refused.code(),
+            Error::PermitNotFound => "permit.not_found",
+            Error::Invalid { .. } => "request.invalid",
             Error::LimitExceeded { .. } => "limit.exceeded",
         }
     }

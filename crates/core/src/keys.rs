@@ -16,6 +16,12 @@
 //! | `LANE` | queue's | lane | counts of the lane: lives while it has messages |
 //! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, id, public id and lane of the first message |
 //! | `ATTEMPT` | queue's | bucket, hash (16 bytes) | what a receive of this attempt was given |
+//! | `SPEC` | queue's | message id | what the sender said of it as a job, where it said anything |
+//! | `EXTRA` | queue's | message id, which (see `extra`), number | progress, result, log and failures of a job |
+//! | `FINISHED` | queue's | 1 completed or 2 failed, time, message id | empty: finished jobs, in the order of their ends |
+//! | `JOB_ID` | queue's | hash (16 bytes) | message id: the job of this custom id |
+//! | `JOB_DEDUP` | queue's | hash (16 bytes) | the job that keeps others of this deduplication id away |
+//! | `CHILD` | queue's | message id, queue id, message id | how the child (the latter) of a job (the former) stands |
 //! | `META` | 0 | – | the shard's counters (namespace 0 only) |
 //! | `QUEUE` | 0 | queue id | name and configuration |
 //! | `COUNTERS` | 0 | queue id | counters |
@@ -23,6 +29,12 @@
 //! | `BODY` | 0 | message id | payload: attributes and body, as the doors wrote it |
 //! | `GARBAGE` | 0 | space | empty: a space left behind, to be reclaimed |
 //! | `MOVE` | 0 | id of the move | a move of messages, and how far it is |
+//! | `LIMITER` | 0 | id of the limiter | its name and terms |
+//! | `LIMIT_KEY` | 0 | id of the limiter, hash (16 bytes) | what the key started lately and what runs under it |
+//! | `LIMIT_WAITING` | 0 | id of the limiter, hash, priority, message id, space, lane | empty: lanes that wait for the key |
+//! | `LIMIT_WAKE` | 0 | time, id of the limiter, hash | empty: when a key that is waited for may have room |
+//! | `PERMIT` | 0 | id of the limiter, id of the permit | a permit of a program outside |
+//! | `IDEMPOTENCY` | 0 | bucket, hash (16 bytes) | what a request with this idempotency key added |
 
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
@@ -37,6 +49,12 @@ pub(crate) const DEDUP: u8 = 6;
 pub(crate) const ATTEMPT: u8 = 7;
 pub(crate) const LANE_READY: u8 = 8;
 pub(crate) const LANE_HEAD_NOISY: u8 = 9;
+pub(crate) const SPEC: u8 = 10;
+pub(crate) const EXTRA: u8 = 11;
+pub(crate) const FINISHED: u8 = 12;
+pub(crate) const JOB_ID: u8 = 13;
+pub(crate) const JOB_DEDUP: u8 = 14;
+pub(crate) const CHILD: u8 = 15;
 pub(crate) const META: u8 = 16;
 pub(crate) const QUEUE: u8 = 17;
 pub(crate) const COUNTERS: u8 = 18;
@@ -44,6 +62,20 @@ pub(crate) const DUE: u8 = 19;
 pub(crate) const BODY: u8 = 20;
 pub(crate) const GARBAGE: u8 = 21;
 pub(crate) const MOVE: u8 = 22;
+pub(crate) const LIMITER: u8 = 23;
+pub(crate) const LIMIT_KEY: u8 = 24;
+pub(crate) const LIMIT_WAITING: u8 = 25;
+pub(crate) const LIMIT_WAKE: u8 = 26;
+pub(crate) const PERMIT: u8 = 27;
+pub(crate) const IDEMPOTENCY: u8 = 28;
+
+/// Which row of a job's extras, in the key of one.
+pub(crate) mod extra {
+    pub(crate) const PROGRESS: u8 = 0;
+    pub(crate) const RESULT: u8 = 1;
+    pub(crate) const FAILURE: u8 = 2;
+    pub(crate) const LOG: u8 = 3;
+}
 
 /// The space of the namespace itself.
 const ENTITIES: u64 = 0;
@@ -108,6 +140,36 @@ impl Space {
 
     pub(crate) fn dedup(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {
         self.kind(DEDUP).number(bucket).hash(hash)
+    }
+
+    pub(crate) fn spec(self, id: u64) -> KeyBuf {
+        self.kind(SPEC).number(id)
+    }
+
+    pub(crate) fn extra(self, id: u64, which: u8, number: u64) -> KeyBuf {
+        self.kind(EXTRA).number(id).byte(which).number(number)
+    }
+
+    /// First key of a job's extras, and the first key after them.
+    pub(crate) fn extras(self, id: u64) -> (KeyBuf, KeyBuf) {
+        let start = self.kind(EXTRA).number(id);
+        (start, start.byte(u8::MAX))
+    }
+
+    pub(crate) fn finished(self, completed: bool, at: Time, id: u64) -> KeyBuf {
+        self.kind(FINISHED).number(if completed { 1 } else { 2 }).number(at.0).number(id)
+    }
+
+    pub(crate) fn job_id(self, hash: [u8; 16]) -> KeyBuf {
+        self.kind(JOB_ID).hash(hash)
+    }
+
+    pub(crate) fn job_dedup(self, hash: [u8; 16]) -> KeyBuf {
+        self.kind(JOB_DEDUP).hash(hash)
+    }
+
+    pub(crate) fn child(self, parent: u64, queue: u64, id: u64) -> KeyBuf {
+        self.kind(CHILD).number(parent).number(queue).number(id)
     }
 
     pub(crate) fn attempt(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {

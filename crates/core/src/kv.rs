@@ -20,8 +20,8 @@ pub struct KeyBuf {
 }
 
 impl KeyBuf {
-    /// Longest key that can be built: seven numbers, or four and two hashes.
-    const BYTES_MAX: usize = 72;
+    /// Longest key that can be built: six numbers and two hashes.
+    const BYTES_MAX: usize = 96;
 
     /// An empty key.
     pub fn new() -> Self {
@@ -115,7 +115,9 @@ pub fn family(key: &[u8]) -> &[u8] {
     let component = |at: usize| key.get(at).map(|&len| at + 1 + usize::from(len));
     let end = component(0).and_then(component).map(|kind_at| match key.get(kind_at) {
         // These rows live and die by whole buckets, so the bucket belongs to the family.
-        Some(&(crate::keys::DEDUP | crate::keys::ATTEMPT)) => component(kind_at + 1).unwrap_or(key.len()),
+        Some(&(crate::keys::DEDUP | crate::keys::ATTEMPT | crate::keys::IDEMPOTENCY)) => {
+            component(kind_at + 1).unwrap_or(key.len())
+        }
         _ => kind_at + 1,
     });
     key.get(..end.unwrap_or(key.len())).unwrap_or(key)
@@ -126,7 +128,17 @@ pub fn family(key: &[u8]) -> &[u8] {
 pub fn is_hashed(family: &[u8]) -> bool {
     let component = |at: usize| family.get(at).map(|&len| at + 1 + usize::from(len));
     let kind = component(0).and_then(component).and_then(|kind_at| family.get(kind_at));
-    matches!(kind, Some(&crate::keys::LANE | &crate::keys::DEDUP))
+    matches!(
+        kind,
+        Some(
+            &crate::keys::LANE
+                | &crate::keys::DEDUP
+                | &crate::keys::JOB_ID
+                | &crate::keys::JOB_DEDUP
+                | &crate::keys::LIMIT_KEY
+                | &crate::keys::IDEMPOTENCY
+        )
+    )
 }
 
 const PUT: u8 = 1;

@@ -18,6 +18,7 @@ pub mod limiter;
 mod move_task;
 mod pace;
 mod queue;
+mod spec;
 mod time;
 
 pub use codec::Unreadable;

@@ -4,18 +4,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::api::limit::LimiterUse;
 use crate::api::{Config, Counters, DedupScope, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token};
 use crate::buckets::Buckets;
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::gaps::Gaps;
 use crate::keys::Space;
+use crate::spec;
 use crate::time::Time;
 
-/// Version 2 added whose dead letters are taken, deduplication's window and scope, and tags.
-const VERSION: u8 = 2;
+/// Version 2 added whose dead letters are taken, deduplication's window and scope, and tags; version 3 what concerns
+/// jobs, limiters, and the pause.
+const VERSION: u8 = 3;
 const WHAT: &str = "a queue's configuration";
-/// Version 2 has buckets of any length, and those of attempts; version 3 counts messages in lanes.
-const COUNTERS_VERSION: u8 = 3;
+/// Version 2 has buckets of any length, and those of attempts; version 3 counts messages in lanes, version 4 those that
+/// wait for children and finished ones.
+const COUNTERS_VERSION: u8 = 4;
 const COUNTERS_WHAT: &str = "a queue's counters";
 
 /// What a receive asks for.
@@ -122,11 +126,12 @@ impl QueueState {
     }
 
     pub(crate) fn messages(&self) -> u64 {
-        self.counters.ready + self.counters.delayed + self.counters.leased
+        let Counters { ready, delayed, leased, waiting, completed, failed } = self.counters;
+        ready + delayed + leased + waiting + completed + failed
     }
 
     pub(crate) fn write(&self) -> Writer {
-        let Queue { name, kind, config, version, created_at, modified_at, tags, .. } = &*self.public;
+        let Queue { name, kind, config, version, created_at, modified_at, tags, paused_until, .. } = &*self.public;
         let mut writer = Writer::new(VERSION);
         writer.number(self.space.id);
         writer.fixed(&self.secret);
@@ -167,6 +172,21 @@ impl QueueState {
             writer.bytes(key.as_bytes());
             writer.bytes(value.as_bytes());
         }
+        spec::write_retry(&mut writer, &config.retry);
+        writer.number(u64::from(config.stalls_max));
+        writer.number(config.timeout_ms.unwrap_or(0));
+        for keep in [config.keep_completed, config.keep_failed] {
+            spec::write_keep(&mut writer, keep);
+        }
+        writer.number(config.limiters.len() as u64);
+        for LimiterUse { limiter, key, cost } in &config.limiters {
+            writer.bytes(limiter.as_bytes());
+            for text in [key, cost] {
+                // No expression is empty.
+                writer.bytes(text.as_deref().unwrap_or_default().as_bytes());
+            }
+        }
+        writer.time(paused_until.unwrap_or(Time(0)));
         writer
     }
 
@@ -214,8 +234,22 @@ impl QueueState {
                 tags.insert(reader.text()?.to_owned(), reader.text()?.to_owned());
             }
         }
+        let mut paused_until = None;
+        if reader.version() >= 3 {
+            config.retry = spec::read_retry(&mut reader)?;
+            config.stalls_max = reader.small()?;
+            config.timeout_ms = Some(reader.number()?).filter(|&timeout_ms| timeout_ms > 0);
+            config.keep_completed = spec::read_keep(&mut reader)?;
+            config.keep_failed = spec::read_keep(&mut reader)?;
+            for _ in 0..reader.number()? {
+                let limiter = reader.text()?.to_owned();
+                let mut text = || reader.text().map(|text| Some(text.to_owned()).filter(|text| !text.is_empty()));
+                config.limiters.push(LimiterUse { limiter, key: text()?, cost: text()? });
+            }
+            paused_until = Some(reader.time()?).filter(|&until| until > Time(0));
+        }
         reader.end()?;
-        let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at, tags };
+        let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at, tags, paused_until };
         Ok(QueueState { dirty: false, ..QueueState::new(Arc::new(public), space, secret) })
     }
 
@@ -227,12 +261,16 @@ impl QueueState {
         self.dedup_buckets.write(&mut writer);
         self.attempt_buckets.write(&mut writer);
         writer.number(self.laned);
+        writer.number(self.counters.waiting);
+        writer.number(self.counters.completed);
+        writer.number(self.counters.failed);
         writer
     }
 
     pub(crate) fn read_counters(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
         let mut reader = Reader::new(COUNTERS_WHAT, bytes, COUNTERS_VERSION)?;
-        self.counters = Counters { ready: reader.number()?, delayed: reader.number()?, leased: reader.number()? };
+        let (ready, delayed, leased) = (reader.number()?, reader.number()?, reader.number()?);
+        self.counters = Counters { ready, delayed, leased, ..Counters::default() };
         if reader.version() == 1 {
             self.dedup_buckets = Buckets::read_v1(&mut reader)?;
         } else {
@@ -241,6 +279,11 @@ impl QueueState {
         }
         if reader.version() >= 3 {
             self.laned = reader.number()?;
+        }
+        if reader.version() >= 4 {
+            self.counters.waiting = reader.number()?;
+            self.counters.completed = reader.number()?;
+            self.counters.failed = reader.number()?;
         }
         reader.end()
     }

@@ -58,7 +58,7 @@ fn a_listing_goes_through_all_messages_in_slices_and_by_state() {
         assert_eq!(all[0], leased);
         assert_eq!((leased.receives, leased.first_received_at), (1, Some(START)));
         assert_eq!(leased.due, Some(weir_core::Time(START.0 + 30_000)));
-        let only = |ready, delayed, leased| States { ready, delayed, leased };
+        let only = |ready, delayed, leased| States { ready, delayed, leased, ..States::default() };
         for (states, count) in [(only(true, false, false), 2), (only(false, true, false), 6), (States::WAITING, 8)] {
             assert_eq!(list(&mut world, queue, states, 2).0.len(), count);
         }

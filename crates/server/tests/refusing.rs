@@ -60,6 +60,7 @@ impl Engine for Fake {
                 created_at: Time(0),
                 modified_at: Time(0),
                 tags: weir_core::api::Tags::new(),
+                paused_until: None,
             })
         })
     }

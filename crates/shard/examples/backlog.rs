@@ -91,6 +91,7 @@ impl World {
             priority: 0,
             lane: lane.map(|lane| Lane(scatter(lane))),
             dedup: (kind == "fifo").then(|| scatter(n << 32)),
+            ..NewMessage::default()
         }
     }
 

@@ -104,7 +104,14 @@ fn create(world: &mut World) -> QueueId {
 }
 
 fn send(queue: QueueId) -> Command {
-    let message =
-        NewMessage { uuid: [0; 16], payload: vec![b'x'; 256], delay_ms: None, priority: 0, lane: None, dedup: None };
+    let message = NewMessage {
+        uuid: [0; 16],
+        payload: vec![b'x'; 256],
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+        ..NewMessage::default()
+    };
     Command::Send { queue, version: 1, messages: [message].into_iter().collect() }
 }

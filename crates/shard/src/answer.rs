@@ -13,8 +13,8 @@ pub type Answer = Result<Answered, Refused>;
 pub struct Answered {
     /// The engine's reply.
     pub reply: Reply,
-    /// The payload of each delivery of a [`Reply::Received`], or of each message of a [`Reply::Listed`] that was asked
-    /// for payloads, in its order; empty for other replies.
+    /// The values of [`Reply::payload_keys`], in its order: the payload of each delivery of a [`Reply::Received`], and
+    /// so on.
     pub payloads: Vec<Bytes>,
 }
 

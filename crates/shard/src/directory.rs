@@ -1,17 +1,19 @@
-//! The queues of a shard, as the doors look them up.
+//! The queues and limiters of a shard, as the doors look them up.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use weir_core::api::limit::Limiter;
 use weir_core::api::{Event, Namespace, Queue};
 
-/// The durable queues of a shard by namespace and name. Shared between the engine thread, which keeps it, and the
+/// The durable queues and limiters of a shard by namespace and name. Shared between the engine thread, which keeps it, and the
 /// doors, which read it.
 #[derive(Debug, Default)]
 pub struct Directory {
     queues: RwLock<BTreeMap<(Namespace, String), Arc<Queue>>>,
+    limiters: RwLock<BTreeMap<(Namespace, String), Arc<Limiter>>>,
 }
 
 impl Directory {
@@ -40,6 +42,22 @@ impl Directory {
         self.queues.read().values().cloned().collect()
     }
 
+    /// The limiter called `name`.
+    pub fn limiter(&self, namespace: Namespace, name: &str) -> Option<Arc<Limiter>> {
+        self.limiters.read().get(&(namespace, name.to_owned())).cloned()
+    }
+
+    /// Up to `max` limiters, in the order of their names, from the one after `after` on.
+    pub fn limiters(&self, namespace: Namespace, after: Option<&str>, max: usize) -> Vec<Arc<Limiter>> {
+        let start = match after {
+            Some(name) => Bound::Excluded((namespace, name.to_owned())),
+            None => Bound::Included((namespace, String::new())),
+        };
+        let limiters = self.limiters.read();
+        let page = limiters.range((start, Bound::Unbounded)).take_while(|((ns, _), _)| *ns == namespace);
+        page.take(max).map(|(_, limiter)| Arc::clone(limiter)).collect()
+    }
+
     /// Takes in what happened.
     pub(crate) fn record(&self, event: &Event) {
         match event {
@@ -49,6 +67,14 @@ impl Directory {
             Event::QueueDeleted(queue) => {
                 self.queues.write().remove(&(queue.namespace, queue.name.clone()));
             }
+            Event::LimiterChanged(limiter) => {
+                self.limiters.write().insert((limiter.namespace, limiter.name.clone()), Arc::clone(limiter));
+            }
+            Event::LimiterDeleted(limiter) => {
+                self.limiters.write().remove(&(limiter.namespace, limiter.name.clone()));
+            }
+            // What happens to jobs is for who watches.
+            Event::Job(_) => {}
         }
     }
 }

@@ -467,11 +467,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 return self.held.push_back((sequence, Held::Answer { responder, answer }));
             }
         };
-        let keys: SmallVec<[&Key; 10]> = match &reply {
-            Reply::Received(deliveries) => deliveries.iter().map(|delivery| &delivery.body).collect(),
-            Reply::Listed { messages, payloads: true, .. } => messages.iter().map(|message| &message.body).collect(),
-            _ => SmallVec::new(),
-        };
+        let keys = reply.payload_keys();
         let mut payloads = Vec::with_capacity(keys.len());
         let mut loads = Vec::new();
         for (slot, key) in keys.into_iter().enumerate() {

@@ -39,8 +39,15 @@ impl Stepped {
 }
 
 fn megabyte(queue: QueueId) -> Command {
-    let message =
-        NewMessage { uuid: [0; 16], payload: vec![7; 1 << 20], delay_ms: None, priority: 0, lane: None, dedup: None };
+    let message = NewMessage {
+        uuid: [0; 16],
+        payload: vec![7; 1 << 20],
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+        ..NewMessage::default()
+    };
     Command::Send { queue, version: 1, messages: [message].into_iter().collect() }
 }
 

@@ -69,6 +69,7 @@ fn send(queue: QueueId, text: &str) -> Command {
         priority: 0,
         lane: None,
         dedup: None,
+        ..NewMessage::default()
     };
     Command::Send { queue, version: 1, messages: [message].into_iter().collect() }
 }

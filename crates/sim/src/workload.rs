@@ -104,6 +104,7 @@ impl Clients {
             priority: *rng.pick(&[0, 0, 0, 1, 2, 7]).unwrap_or(&0),
             lane: lane.then(|| Lane([rng.below(profile.lanes) as u8; 16])),
             dedup: (fifo && rng.chance(1, 2)).then(|| [rng.below(40) as u8; 16]),
+            ..NewMessage::default()
         }
     }
 

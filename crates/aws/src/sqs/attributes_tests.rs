@@ -23,6 +23,7 @@ fn orders() -> Queue {
         created_at: Time(1_700_000_000_999),
         modified_at: Time(1_700_000_001_000),
         tags: weir_core::api::Tags::new(),
+        paused_until: None,
     }
 }
 
@@ -44,7 +45,7 @@ fn standard(name: &'static str, value: &str) -> Result<Config, Code> {
 fn shown(config: Config, kind: Kind, names: &[&'static str]) -> Vec<(&'static str, String)> {
     let queue = Queue { kind, config, ..orders() };
     let names: Vec<Text<'_>> = names.iter().map(|&name| name.into()).collect();
-    let counters = Counters { ready: 1, delayed: 2, leased: 3 };
+    let counters = Counters { ready: 1, delayed: 2, leased: 3, ..Counters::default() };
     list(&queue, counters, "eu-west-1", &Wanted::of(&names).unwrap())
 }
 

@@ -92,7 +92,8 @@ pub fn prepare(
         Deduplication::Id(id) => id_hash(id),
         Deduplication::Content => content_hash(body.as_bytes()),
     });
-    let message = NewMessage { uuid, payload: payload.encode(), delay_ms, priority, lane, dedup };
+    let message =
+        NewMessage { uuid, payload: payload.encode(), delay_ms, priority, lane, dedup, ..NewMessage::default() };
     Ok(Prepared { message, digests, bytes })
 }
 

@@ -16,6 +16,7 @@ fn queue(kind: Kind) -> Queue {
         created_at: Time(0),
         modified_at: Time(0),
         tags: weir_core::api::Tags::new(),
+        paused_until: None,
     }
 }
 

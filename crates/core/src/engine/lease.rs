@@ -314,6 +314,9 @@ pub(super) fn delivery(queue: &QueueState, message: u64, head: &Head) -> Deliver
         deadline: head.due,
         priority: head.priority,
         dead_letter_source: head.source.clone(),
+        failures: head.failures,
+        stalls: head.stalls,
+        timeout_at: head.timeout_at,
     }
 }
 

@@ -125,6 +125,9 @@ impl Standing {
             Standing::Ready => MessageState::Ready,
             Standing::Delayed => MessageState::Delayed,
             Standing::Leased => MessageState::Leased,
+            Standing::Waiting => MessageState::Waiting,
+            Standing::Completed => MessageState::Completed,
+            Standing::Failed => MessageState::Failed,
         }
     }
 }

@@ -5,11 +5,12 @@ use smallvec::SmallVec;
 use super::due::{self, DueIndex};
 use super::{Engine, Stop};
 use super::{fair, lanes};
-use crate::api::{Kind, Lane, QueueId};
+use crate::api::{Counters, Kind, Lane, QueueId};
 use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::queue::QueueState;
+use crate::time::Time;
 
 impl Engine {
     /// Reads the head of a message and whatever any transition of it may read, for the message itself and for its
@@ -123,62 +124,96 @@ fn stand<S: State>(
     head: &Head,
 ) -> Result<(), Stop> {
     let space = queue.space;
-    match head.state {
-        Standing::Ready => queue.counters.ready += 1,
-        Standing::Delayed => queue.counters.delayed += 1,
-        Standing::Leased => queue.counters.leased += 1,
+    *counter(&mut queue.counters, head.state) += 1;
+    for at in due_times(head) {
+        due.insert(state, at, space, id);
     }
-    if head.state != Standing::Ready {
-        due.insert(state, head.due, space, id);
+    match head.state {
+        Standing::Ready | Standing::Delayed | Standing::Leased => {}
+        Standing::Waiting => return Ok(()),
+        Standing::Completed | Standing::Failed => {
+            state.insert(&space.finished(head.state == Standing::Completed, head.due, id), &[]);
+            return Ok(());
+        }
     }
     if let (Kind::Standard, Some(lane)) = (queue.public.kind, head.lane_on(queue.public.kind)) {
         queue.laned += 1;
         return match head.state {
             Standing::Leased => fair::lease(state, queue, lane),
             Standing::Ready => fair::wait(state, queue, lane, (head.priority, id)),
-            Standing::Delayed => Ok(()),
+            _ => Ok(()),
         };
     }
     match (head.lane_on(queue.public.kind), head.state) {
         (Some(lane), Standing::Leased) => lanes::lease(state, queue, lane),
-        (Some(lane), Standing::Ready | Standing::Delayed) => lanes::wait(state, queue, lane, id, head),
+        (Some(lane), _) => lanes::wait(state, queue, lane, id, head),
         (None, Standing::Ready) => {
             state.insert(&space.ready(head.priority, id), &[]);
             queue.ready_gaps.occupy((u64::from(head.priority), id));
             Ok(())
         }
-        (None, Standing::Delayed | Standing::Leased) => Ok(()),
+        (None, _) => Ok(()),
     }
 }
 
 /// Undoes [`stand`].
 fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head) -> Result<(), Stop> {
     let space = queue.space;
-    let count = match head.state {
-        Standing::Ready => &mut queue.counters.ready,
-        Standing::Delayed => &mut queue.counters.delayed,
-        Standing::Leased => &mut queue.counters.leased,
-    };
+    let count = counter(&mut queue.counters, head.state);
     *count = count.checked_sub(1).expect("a message that stands was counted");
-    if head.state != Standing::Ready {
-        due::remove(state, head.due, space, id);
+    for at in due_times(head) {
+        due::remove(state, at, space, id);
+    }
+    match head.state {
+        Standing::Ready | Standing::Delayed | Standing::Leased => {}
+        Standing::Waiting => return Ok(()),
+        Standing::Completed | Standing::Failed => {
+            state.delete(&space.finished(head.state == Standing::Completed, head.due, id));
+            return Ok(());
+        }
     }
     if let (Kind::Standard, Some(lane)) = (queue.public.kind, head.lane_on(queue.public.kind)) {
         queue.laned = queue.laned.checked_sub(1).expect("a message in a lane was counted");
         return match head.state {
             Standing::Leased => fair::settle(state, queue, lane),
             Standing::Ready => fair::unwait(state, queue, lane, (head.priority, id)),
-            Standing::Delayed => Ok(()),
+            _ => Ok(()),
         };
     }
     match (head.lane_on(queue.public.kind), head.state) {
         (Some(lane), Standing::Leased) => lanes::settle(state, queue, lane),
-        (Some(lane), Standing::Ready | Standing::Delayed) => lanes::unwait(state, queue, lane, id),
+        (Some(lane), _) => lanes::unwait(state, queue, lane, id),
         (None, Standing::Ready) => {
             state.delete(&space.ready(head.priority, id));
             Ok(())
         }
-        (None, Standing::Delayed | Standing::Leased) => Ok(()),
+        (None, _) => Ok(()),
+    }
+}
+
+/// The times at which something of a message is due.
+pub(super) fn due_times(head: &Head) -> SmallVec<[Time; 2]> {
+    let mut times = SmallVec::new();
+    if matches!(head.state, Standing::Delayed | Standing::Leased) {
+        times.push(head.due);
+    }
+    if matches!(head.state, Standing::Ready | Standing::Delayed | Standing::Waiting)
+        && let Some(at) = head.expires_at
+        && !times.contains(&at)
+    {
+        times.push(at);
+    }
+    times
+}
+
+fn counter(counters: &mut Counters, state: Standing) -> &mut u64 {
+    match state {
+        Standing::Ready => &mut counters.ready,
+        Standing::Delayed => &mut counters.delayed,
+        Standing::Leased => &mut counters.leased,
+        Standing::Waiting => &mut counters.waiting,
+        Standing::Completed => &mut counters.completed,
+        Standing::Failed => &mut counters.failed,
     }
 }
 

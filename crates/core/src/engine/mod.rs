@@ -179,6 +179,7 @@ impl Engine {
                 self.give_back(state, *queue, handles)?;
                 return self.serve(state, out);
             }
+            _ => Err(Error::Invalid { field: "command", reason: "it is not carried out yet" }),
         };
         out.replies.push((token, reply));
         self.serve(state, out)

@@ -53,6 +53,7 @@ impl Engine {
             created_at: self.now,
             modified_at: self.now,
             tags: tags.clone(),
+            paused_until: None,
         });
         let queue = QueueState::new(Arc::clone(&public), space, seed);
         state.insert(&keys::queue(namespace, id.0), queue.write().finish());
@@ -203,6 +204,18 @@ fn difference(queue: &Queue, kind: Kind, config: &Config) -> Option<String> {
         "deduplication window"
     } else if have.notes != config.notes {
         "further attributes"
+    } else if have.retry != config.retry {
+        "retry policy"
+    } else if have.stalls_max != config.stalls_max {
+        "limit of stalls"
+    } else if have.timeout_ms != config.timeout_ms {
+        "timeout"
+    } else if have.keep_completed != config.keep_completed {
+        "retention of completed jobs"
+    } else if have.keep_failed != config.keep_failed {
+        "retention of failed jobs"
+    } else if have.limiters != config.limiters {
+        "limiters"
     } else {
         return None;
     };

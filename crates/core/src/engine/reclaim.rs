@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use super::message::due_times;
 use super::{Engine, SLICE_ROWS, Stop, due};
 use crate::api::Output;
-use crate::head::{Head, State as Standing};
+use crate::head::Head;
 use crate::keys;
 use crate::kv::State;
 
@@ -26,8 +27,8 @@ impl Engine {
             let head = head?;
             state.delete(&space.message(id));
             state.delete(&keys::body(space.namespace, id));
-            if head.state != Standing::Ready {
-                due::remove(state, head.due, space, id);
+            for at in due_times(&head) {
+                due::remove(state, at, space, id);
             }
             if let Some(front) = self.garbage.front_mut() {
                 front.1 = id + 1;

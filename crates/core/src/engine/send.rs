@@ -66,21 +66,14 @@ impl Engine {
         }
         let delay_ms = message.delay_ms.unwrap_or(delay_ms);
         let due = if delay_ms == 0 { now } else { now.after(Duration::from_millis(delay_ms)) };
+        let state_first = if delay_ms == 0 { Standing::Ready } else { Standing::Delayed };
         let head = Head {
-            state: if delay_ms == 0 { Standing::Ready } else { Standing::Delayed },
             priority: message.priority,
-            grants: 0,
-            receives: 0,
-            receives_before: 0,
-            failures: 0,
-            stalls: 0,
-            sent_at: now,
             bytes: message.payload.len() as u64,
-            first_received_at: None,
             due,
             lane: message.lane,
             in_lane: message.lane.is_some(),
-            source: None,
+            ..Head::new(state_first, now)
         };
         state.insert_bulk(&keys::body(space.namespace, message_id), &[&message.payload]);
         self.enter(state, id, message_id, &head)?;

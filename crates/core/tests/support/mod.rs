@@ -373,6 +373,7 @@ pub fn message(text: &str) -> NewMessage {
         priority: 0,
         lane: None,
         dedup: None,
+        ..NewMessage::default()
     }
 }
 

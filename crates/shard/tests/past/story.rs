@@ -120,7 +120,15 @@ impl Stepped {
 }
 
 fn message(name: &str) -> NewMessage {
-    NewMessage { uuid: [9; 16], payload: payload(name).into(), delay_ms: None, priority: 0, lane: None, dedup: None }
+    NewMessage {
+        uuid: [9; 16],
+        payload: payload(name).into(),
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+        ..NewMessage::default()
+    }
 }
 
 fn in_lane(text: &str, lane: u8) -> NewMessage {
