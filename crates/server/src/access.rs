@@ -71,6 +71,11 @@ impl Access {
         Self { keys, verifier: Verifier::new(), namespace }
     }
 
+    /// Who asks for what anybody may see.
+    pub(crate) fn anybody(&self) -> Caller {
+        Caller { namespace: self.namespace, role: Role::Read, confined: true }
+    }
+
     /// Finds out whose request it is. Without keys everybody may do everything.
     pub(crate) fn caller(&self, head: &Parts, body: &[u8]) -> Result<Caller, Fault> {
         if self.keys.is_empty() {
@@ -106,9 +111,14 @@ impl Caller {
         if self.role >= needed(operation) { Ok(()) } else { Err(denied(operation.name(), needed(operation))) }
     }
 
+    /// Refuses whose role is less than `role`.
+    pub(crate) fn check_role(self, what: &str, role: Role) -> Result<(), Fault> {
+        if self.role >= role { Ok(()) } else { Err(denied(what, role)) }
+    }
+
     /// Refuses who is not an administrator.
     pub(crate) fn check_admin(self, what: &str) -> Result<(), Fault> {
-        if self.role == Role::Admin { Ok(()) } else { Err(denied(what, Role::Admin)) }
+        self.check_role(what, Role::Admin)
     }
 
     /// Refuses a namespace that is not the caller's.

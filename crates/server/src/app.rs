@@ -8,6 +8,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::engine::{Engine, Undelivered};
 use crate::metrics::Metrics;
+use crate::native;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 
@@ -19,6 +20,8 @@ pub(crate) struct App<E> {
     pub(crate) access: Access,
     pub(crate) engine: E,
     pub(crate) metrics: Metrics,
+    /// The operations of the native API.
+    pub(crate) native: native::Table<E>,
     /// Receivers that wait.
     pub(crate) waiting: AtomicU64,
     /// Bytes of unfinished bodies.

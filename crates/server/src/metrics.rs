@@ -12,7 +12,7 @@ pub(crate) use histogram::Histogram;
 pub(crate) use page::page;
 
 /// Statuses that are told apart; any other counts as the last of its class.
-const STATUSES: [u16; 9] = [200, 400, 403, 408, 413, 499, 500, 503, 599];
+const STATUSES: [u16; 13] = [200, 201, 299, 400, 403, 404, 408, 409, 413, 499, 500, 503, 599];
 /// The operations, and one more for requests that name none that we serve.
 const OPERATIONS: usize = Operation::ALL.len() + 1;
 
@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
 
 /// The counts of one operation.
 #[derive(Debug, Default)]
-struct Row {
+pub(crate) struct Row {
     statuses: [AtomicU64; STATUSES.len()],
     latency: Histogram,
 }
@@ -40,11 +40,18 @@ impl Metrics {
     pub(crate) fn count(&self, operation: Option<Operation>, status: u16, latency: Duration) {
         let at = operation.map_or(OPERATIONS - 1, |operation| operation as usize);
         let Some(row) = self.rows.get(at) else { return };
+        row.count(status, latency);
+    }
+}
+
+impl Row {
+    /// Counts a request that was answered.
+    pub(crate) fn count(&self, status: u16, latency: Duration) {
         let class = STATUSES.iter().position(|&known| known == status);
         let class = class.or_else(|| STATUSES.iter().position(|&last| last / 100 == status / 100 && last > status));
-        if let Some(count) = class.and_then(|class| row.statuses.get(class)) {
+        if let Some(count) = class.and_then(|class| self.statuses.get(class)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        row.latency.add(latency);
+        self.latency.add(latency);
     }
 }

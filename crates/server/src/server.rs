@@ -26,6 +26,7 @@ use crate::engine::Engine;
 use crate::greeting::Greeting;
 use crate::http;
 use crate::metrics::Metrics;
+use crate::native;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 
@@ -69,6 +70,7 @@ impl<E: Engine> Server<E> {
             tls,
             engine,
             metrics: Metrics::default(),
+            native: native::Table::new(),
             waiting: AtomicU64::new(0),
             bodies_bytes: AtomicUsize::new(0),
             purged: Recently::default(),

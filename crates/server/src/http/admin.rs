@@ -29,7 +29,7 @@ pub(crate) async fn backup<E: Engine>(app: &Arc<App<E>>, request: Request<Incomi
     // A page in a browser cannot send this type to another origin without being asked first.
     let json = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes) == Some(b"application/json");
     if !json {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json");
+        return Problem::new("request.media_type", "Content-Type: must be application/json").into_reply();
     }
     let (head, incoming) = request.into_parts();
     let Ok(bytes) = body::read(incoming, &app.config, &app.bodies_bytes).await else {
@@ -62,5 +62,5 @@ pub(crate) async fn backup<E: Engine>(app: &Arc<App<E>>, request: Request<Incomi
 }
 
 fn problem(status: StatusCode, detail: &str) -> Reply {
-    Problem::new(status, "backup.refused", detail).into_reply()
+    Problem::new("backup.refused", detail).with_status(status).into_reply()
 }

@@ -1,6 +1,6 @@
 //! Responses.
 
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::content::{Content, Whole};
@@ -14,6 +14,8 @@ pub(crate) struct Reply {
     /// The code that old SDK code matches on, as the header carries it.
     pub(crate) query_error: Option<String>,
     pub(crate) retry_after_s: Option<u64>,
+    /// The methods that the address takes, where it was asked with another one.
+    pub(crate) allow: Option<String>,
     /// The id of the request where it is known already.
     pub(crate) request_id: Option<HeaderValue>,
     /// Whether the connection ends with this response.
@@ -31,6 +33,7 @@ impl Reply {
             body: body.into(),
             query_error: None,
             retry_after_s: None,
+            allow: None,
             request_id: None,
             closes: false,
         }
@@ -51,6 +54,9 @@ impl Reply {
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
+            headers.insert(ALLOW, methods);
         }
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

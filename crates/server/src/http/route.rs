@@ -19,14 +19,14 @@ use super::{Reply, admin};
 use crate::app::App;
 use crate::engine::Engine;
 use crate::metrics;
-use crate::native::{self, Problem};
+use crate::native;
 use crate::sqs::{self, Call, Refusal};
 
 /// Answers a request. Never fails: a refusal is an answer.
 pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incoming>) -> Response<Whole> {
     let reply = match (request.method(), request.uri().path()) {
         (&Method::POST, admin::BACKUP) => admin::backup(app, request).await,
-        (&Method::POST, path) if native::is_native(path) => native(app, request).await,
+        (_, path) if native::is_native(path) => native::respond(app, request).await,
         (&Method::POST, _) => aws(app, request).await,
         (&Method::GET, "/health/live") => Reply::text(StatusCode::OK, "live\n"),
         (&Method::GET, "/health/ready") if app.is_ready() => Reply::text(StatusCode::OK, "ready\n"),
@@ -40,17 +40,6 @@ pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incom
         _ => Reply::text(StatusCode::METHOD_NOT_ALLOWED, "this server takes GET and POST\n"),
     };
     reply.into_response()
-}
-
-/// Answers a request of the native API.
-async fn native<E: Engine>(app: &App<E>, request: Request<Incoming>) -> Reply {
-    let (head, incoming) = request.into_parts();
-    let Ok(body) = body::read(incoming, &app.config, &app.bodies_bytes).await else {
-        let mut reply = Problem::bad("the body is too long, too slow or broken").into_reply();
-        reply.closes = true;
-        return reply;
-    };
-    native::post(app, &head, &body).await
 }
 
 /// Answers a request of an AWS protocol.

@@ -15,7 +15,7 @@ use weir_core::Time;
 use weir_core::api::{Command, Counters, Queue, Reply as EngineReply};
 use weir_shard::Answered;
 
-use super::{Metrics, STATUSES};
+use super::STATUSES;
 use crate::app::App;
 use crate::engine::{Engine, Figures, call};
 use crate::http::Reply;
@@ -28,7 +28,7 @@ pub(crate) async fn page<E: Engine>(app: &App<E>) -> Reply {
     let queues = app.engine.all();
     let depths = depths(app, &queues).await;
     let snapshot = Snapshot {
-        requests: requests(&app.metrics),
+        requests: requests(app),
         queues: queues.len() as u64,
         depths,
         waiting: app.waiting.load(Ordering::Relaxed),
@@ -64,6 +64,7 @@ async fn depths<E: Engine>(app: &App<E>, queues: &[Arc<Queue>]) -> Vec<Depth> {
 
 #[derive(Debug)]
 struct Requests {
+    door: &'static str,
     operation: &'static str,
     statuses: [u64; STATUSES.len()],
     sum: f64,
@@ -71,9 +72,12 @@ struct Requests {
 }
 
 /// The counts of each operation that was asked for.
-fn requests(metrics: &Metrics) -> Vec<Requests> {
+fn requests<E: Engine>(app: &App<E>) -> Vec<Requests> {
     let names = Operation::ALL.iter().map(|operation| operation.name()).chain(["unknown"]);
-    let rows = names.zip(&metrics.rows).map(|(operation, row)| Requests {
+    let sqs = names.zip(&app.metrics.rows).map(|(operation, row)| ("sqs", operation, row));
+    let native = app.native.counts().map(|(operation, row)| ("native", operation, row));
+    let rows = sqs.chain(native).map(|(door, operation, row)| Requests {
+        door,
         operation,
         statuses: row.statuses.each_ref().map(|count| count.load(Ordering::Relaxed)),
         sum: row.latency.sum(),
@@ -106,7 +110,7 @@ impl Snapshot {
         for row in &self.requests {
             for (status, count) in STATUSES.iter().zip(row.statuses).filter(|&(_, count)| count > 0) {
                 let labels = [
-                    ("door", "sqs".to_owned()),
+                    ("door", row.door.to_owned()),
                     ("operation", row.operation.to_owned()),
                     ("status", status.to_string()),
                 ];
@@ -116,7 +120,7 @@ impl Snapshot {
         let help = "Time from a request's headers to its answer, waiting for messages included";
         let mut family = encoder.encode_descriptor("request_seconds", help, None, MetricType::Histogram)?;
         for row in &self.requests {
-            let labels = [("door", "sqs"), ("operation", row.operation)];
+            let labels = [("door", row.door), ("operation", row.operation)];
             let count = row.buckets.iter().map(|&(_, count)| count).sum();
             family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(row.sum, count, &row.buckets, None)?;
         }

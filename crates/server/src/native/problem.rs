@@ -1,57 +1,113 @@
 //! Errors of the native API, as RFC 9457 has them.
 
 use hyper::StatusCode;
+use serde::Serialize;
 use weir_aws::Fault;
+use weir_core::api::Error;
 use weir_shard::Refused;
 
-use crate::http::Reply;
+use super::catalog;
+use crate::http::{Reply, Unread};
 
 /// Why a request is refused.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    /// The stable code.
+    /// The stable code: one of the catalog.
     code: &'static str,
     detail: String,
+    /// The path of the field that is at fault, if it is one.
+    field: Option<String>,
+    /// The status where it is not the code's.
+    status: Option<u16>,
     retry_after_s: Option<u64>,
+    /// Whether nothing else can come on this connection.
+    closes: bool,
+    /// The methods that the address takes.
+    allow: Option<String>,
+}
+
+/// A problem as it goes on the wire.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document<'a> {
+    /// Where the code is described, relative to the server.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What happened, in general.
+    title: &'a str,
+    /// The status of the answer.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// The stable code. See the list of errors.
+    code: &'a str,
+    /// What happened here, for people.
+    detail: &'a str,
+    /// The path of the field that is at fault, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
 }
 
 impl Problem {
     /// A refusal under a stable code.
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
-        Self { status, code, detail: detail.to_owned(), retry_after_s: None }
+    pub(crate) fn new(code: &'static str, detail: &str) -> Self {
+        debug_assert!(catalog::find(code).is_some(), "{code} is not in the catalog");
+        let detail = detail.to_owned();
+        Self { code, detail, field: None, status: None, retry_after_s: None, closes: false, allow: None }
+    }
+
+    /// The same with another status than the code's own.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status.as_u16()), ..self }
     }
 
     /// A request that makes no sense.
     pub(crate) fn bad(detail: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "request.invalid", detail)
+        Self::new("request.invalid", detail)
     }
 
-    /// Something that is not there.
-    pub(crate) fn not_found(detail: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "queue.not_found", detail)
+    /// A field that makes no sense: `text` says what it allows and what was found.
+    pub(crate) fn field(field: &str, text: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..Self::bad(&format!("{field}: {text}")) }
+    }
+
+    /// A queue that is not there.
+    pub(crate) fn no_queue(name: &str) -> Self {
+        Self::new("queue.not_found", &format!("there is no queue called {name}"))
+    }
+
+    /// An address that takes other methods.
+    pub(crate) fn method(allow: String) -> Self {
+        let detail = format!("the address takes {allow}");
+        Self { allow: Some(allow), ..Self::new("request.method", &detail) }
     }
 
     /// A reply that makes no sense.
     pub(crate) fn internal() -> Self {
-        let detail = "the request failed because of an internal error; see the server's log";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server.internal", detail)
+        Self::new("server.internal", "the request failed because of an internal error; see the server's log")
     }
 
     /// A refusal of who asks.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
     pub(crate) fn of_fault(fault: Fault) -> Self {
-        let status = StatusCode::from_u16(fault.code.status()).unwrap_or(StatusCode::FORBIDDEN);
-        Self { status, code: "access.denied", detail: fault.message.into_owned(), retry_after_s: None }
+        Self { status: Some(fault.code.status()), ..Self::new("access.denied", &fault.message) }
+    }
+
+    /// An error of the engine.
+    pub(crate) fn of_error(error: &Error) -> Self {
+        let code = error.code();
+        if catalog::find(code).is_none() {
+            tracing::error!(%error, code, "a code of the engine is not in the catalog");
+            return Self::internal();
+        }
+        Self::new(code, &error.to_string())
     }
 
     /// A command that was refused.
     pub(crate) fn of(refused: Refused) -> Self {
-        let busy = |code, retry_after_s, detail: &str| Self {
-            retry_after_s: Some(retry_after_s),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
-        };
+        let busy =
+            |code, retry_after_s, detail: &str| Self { retry_after_s: Some(retry_after_s), ..Self::new(code, detail) };
         match refused {
-            Refused::Engine(error) => Self::new(StatusCode::CONFLICT, error.code(), &error.to_string()),
+            Refused::Engine(error) => Self::of_error(&error),
             Refused::Overloaded { retry_after } => {
                 let seconds = (retry_after.as_millis().div_ceil(1_000) as u64).max(1);
                 busy("server.overloaded", seconds, "the server has more to do than it can take in; try again")
@@ -65,16 +121,48 @@ impl Problem {
         }
     }
 
+    /// A body that was not read. The rest of it is still to come, so that nothing else can on this connection.
+    pub(crate) fn of_unread(unread: &Unread, bytes_max: usize) -> Self {
+        let problem = match unread {
+            Unread::TooLarge => Self::new("request.too_large", &format!("the body is longer than {bytes_max} bytes")),
+            Unread::TooSlow => Self::new("request.too_slow", "the body came too slowly"),
+            Unread::Broken => {
+                Self::new("request.broken", "the body ended before its end, or is not of the form of HTTP")
+            }
+            Unread::TooMany => Self {
+                retry_after_s: Some(1),
+                ..Self::new("request.too_many", "the server is reading too many bodies; try again")
+            },
+        };
+        Self { closes: true, ..problem }
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(crate) fn into_reply(self) -> Reply {
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or_default(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
-        let mut reply = Reply::new(self.status, "application/problem+json", body.to_string());
+        let entry = catalog::find(self.code);
+        let status = self.status.or(entry.map(|entry| entry.status)).unwrap_or(500);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let document = Document {
+            kind: format!("/v1/docs#{}", self.code),
+            title: entry.map_or("", |entry| entry.cause),
+            status: status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            field: self.field.as_deref(),
+        };
+        let body = serde_json::to_vec(&document).expect("texts and numbers are JSON");
+        let mut reply = Reply::new(status, "application/problem+json", body);
         reply.retry_after_s = self.retry_after_s;
+        reply.closes = self.closes;
+        reply.allow = self.allow;
         reply
     }
 }

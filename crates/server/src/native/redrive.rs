@@ -9,18 +9,20 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::StatusCode;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use weir_aws::sqs::payload::{Payload, Value};
 use weir_core::api::{Command, LIST_MAX, Listed, Queue, QueueId, Reply as EngineReply, States};
 
 use super::Problem;
+use super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
+use super::route::{Method, Route, Tag};
+use crate::access::Role;
 use crate::app::App;
 use crate::engine::{Engine, call};
 use crate::filter::{self, Filter, Message};
-use crate::http::Reply;
 
 /// How long one request works before it answers with a cursor.
 const WORK: Duration = Duration::from_secs(5);
@@ -31,12 +33,18 @@ const SAMPLE: usize = 10;
 /// How much of a body it shows, in characters.
 const SAMPLE_CHARACTERS: usize = 200;
 
-#[derive(Debug, Deserialize)]
+/// Which messages are moved, and where to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "RedriveRequest")]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(crate) struct Request {
     /// Name of the queue to move to. Without it each message goes back to the queue that it was a dead letter of.
     destination: Option<String>,
     /// Which messages; all where it is absent.
+    ///
+    /// A filter compares with `=`, `!=`, `<`, `<=`, `>`, `>=`, `contains`, `exists`, and joins comparisons with `not`,
+    /// `and`, `or` and parentheses: `attributes.kind = "mail" and receives > 3`. It knows `attributes.NAME`, `body`,
+    /// `body.json.PATH`, `group`, `receives`, and `sent before` or `sent after` a moment.
     filter: Option<String>,
     /// Whether nothing is moved.
     #[serde(default)]
@@ -49,8 +57,10 @@ struct Request {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct Answer {
+/// What one request came by.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "Redriven")]
+pub(crate) struct Redriven {
     /// Messages that were looked at.
     examined: u64,
     /// Those that the filter picked and that have a queue to go to.
@@ -62,11 +72,15 @@ struct Answer {
     /// For the next request; absent once all is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
+    /// Whether the end of the queue, or the `max`, is reached.
     done: bool,
+    /// Some of what the filter picked.
     sample: Vec<Shown>,
 }
 
-#[derive(Debug, Serialize)]
+/// A message that the filter picked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RedriveSample")]
 struct Shown {
     message_id: String,
     sent_at: String,
@@ -74,33 +88,57 @@ struct Shown {
     body: String,
 }
 
-pub(super) async fn run<E: Engine>(app: &App<E>, queue: &Queue, body: &[u8]) -> Result<Reply, Problem> {
-    let request: Request = serde_json::from_slice(body).map_err(|error| Problem::bad(&error.to_string()))?;
+/// `POST /v1/queues/{queue}/redrive`
+pub(crate) struct Redrive;
+
+impl Endpoint for Redrive {
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/v1/queues/{queue}/redrive",
+        "redrive",
+        Tag::Queues,
+        Role::Admin,
+        "Move waiting messages that a filter picks",
+    )
+    .about(
+        "Moves them to another queue, or each back to the queue that it was a dead letter of. A request works for up to \
+         five seconds; `cursor` goes on where it ended. With `dry_run` nothing is moved.",
+    )
+    .errors(&["queue.not_found"]);
+    type Query = Nothing;
+    type Request<'a> = Request;
+    type Response = Redriven;
+
+    async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, request: Request) -> Outcome<Redriven> {
+        let queue = call.queue()?;
+        run(call.app, &queue, &request).await.map(Answer::Of)
+    }
+}
+
+async fn run<E: Engine>(app: &App<E>, queue: &Queue, request: &Request) -> Result<Redriven, Problem> {
     let filter = request.filter.as_deref().map(filter::parse).transpose();
-    let filter = filter.map_err(|error| Problem::bad(&format!("filter: {error}")))?;
+    let filter = filter.map_err(|error| Problem::field("filter", &error.to_string()))?;
     let after = request.cursor.as_deref().map_or(Ok(0), str::parse);
-    let after = after.map_err(|_| Problem::bad("cursor: it is none that this server gave"))?;
+    let after = after.map_err(|_| Problem::field("cursor", "it is none that this server gave"))?;
     let destination = match &request.destination {
         Some(name) => {
             let found = app.engine.find(queue.namespace, name);
-            let found = found.ok_or_else(|| Problem::not_found(&format!("destination: no queue is called {name}")))?;
+            let found = found
+                .ok_or_else(|| Problem::new("queue.not_found", &format!("destination: no queue is called {name}")))?;
             if found.id == queue.id {
-                return Err(Problem::bad("destination: messages cannot be moved to the queue that they are in"));
+                return Err(Problem::field("destination", "messages cannot be moved to the queue that they are in"));
             }
             if found.kind != queue.kind {
-                return Err(Problem::bad("destination: a standard and a FIFO queue cannot exchange messages"));
+                return Err(Problem::field("destination", "a standard and a FIFO queue cannot exchange messages"));
             }
             Some(found)
         }
         None => None,
     };
-    let redrive = Redrive { app, queue, destination, filter, request: &request };
-    let answer = redrive.run(after).await?;
-    let body = serde_json::to_vec(&answer).map_err(|_| Problem::internal())?;
-    Ok(Reply::new(StatusCode::OK, "application/json", body))
+    Work { app, queue, destination, filter, request }.run(after).await
 }
 
-struct Redrive<'a, E> {
+struct Work<'a, E> {
     app: &'a App<E>,
     queue: &'a Queue,
     destination: Option<Arc<Queue>>,
@@ -108,10 +146,10 @@ struct Redrive<'a, E> {
     request: &'a Request,
 }
 
-impl<E: Engine> Redrive<'_, E> {
-    async fn run(&self, after: u64) -> Result<Answer, Problem> {
+impl<E: Engine> Work<'_, E> {
+    async fn run(&self, after: u64) -> Result<Redriven, Problem> {
         let until = Instant::now() + WORK;
-        let mut answer = Answer::default();
+        let mut answer = Redriven::default();
         let mut after = after;
         // When the next messages may be moved, for a rate.
         let mut free_at = Instant::now();
@@ -163,12 +201,12 @@ impl<E: Engine> Redrive<'_, E> {
         rate.min(left).min(LIST_MAX as u32)
     }
 
-    fn counted(&self, answer: &Answer) -> u64 {
+    fn counted(&self, answer: &Redriven) -> u64 {
         if self.request.dry_run { answer.matched } else { answer.moved }
     }
 
     /// The ids of the messages that the filter picks, by the queue that they go to.
-    fn pick(&self, messages: &[Listed], payloads: &[Bytes], answer: &mut Answer) -> BTreeMap<u64, Vec<u64>> {
+    fn pick(&self, messages: &[Listed], payloads: &[Bytes], answer: &mut Redriven) -> BTreeMap<u64, Vec<u64>> {
         let mut moves: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for (listed, payload) in messages.iter().zip(payloads) {
             answer.examined += 1;
