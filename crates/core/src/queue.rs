@@ -125,6 +125,11 @@ impl QueueState {
         &self.public.config
     }
 
+    /// Whether nothing of it is given out.
+    pub(crate) fn is_paused(&self, now: Time) -> bool {
+        self.public.paused_until.is_some_and(|until| now < until)
+    }
+
     pub(crate) fn messages(&self) -> u64 {
         let Counters { ready, delayed, leased, waiting, completed, failed } = self.counters;
         ready + delayed + leased + waiting + completed + failed

@@ -55,7 +55,7 @@ impl Engine {
                 served => served?,
             }
             let Some(queue) = self.queues.get(&id) else { return Ok(()) };
-            if queue.counters.ready == 0 {
+            if queue.counters.ready == 0 || queue.is_paused(self.now) {
                 return Ok(());
             }
             let Some(waiter) = queue.waiters.front().cloned() else { return Ok(()) };

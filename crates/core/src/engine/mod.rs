@@ -18,6 +18,7 @@ mod message;
 mod move_tasks;
 mod moving;
 mod open;
+mod pause;
 mod queues;
 mod receive;
 mod reclaim;
@@ -115,6 +116,8 @@ pub struct Engine {
     /// Spaces left behind, and the message id from which each is still to be reclaimed.
     garbage: VecDeque<(Space, u64)>,
     moves: move_tasks::Moves,
+    /// When pauses of queues end by themselves.
+    pauses: BTreeSet<(Time, QueueId)>,
     /// Whether background work waits for rows to be loaded.
     due_stalled: bool,
     chores_stalled: bool,
@@ -179,6 +182,7 @@ impl Engine {
                 self.give_back(state, *queue, handles)?;
                 return self.serve(state, out);
             }
+            Command::PauseQueue { queue, for_ms } => self.pause_queue(state, *queue, *for_ms, out),
             _ => Err(Error::Invalid { field: "command", reason: "it is not carried out yet" }),
         };
         out.replies.push((token, reply));
@@ -196,6 +200,7 @@ impl Engine {
         self.run_chores(state, out)?;
         self.run_moves(state, out)?;
         self.reclaim(state, out)?;
+        self.end_pauses(state, out);
         self.resume();
         self.serve(state, out)
     }
@@ -246,6 +251,7 @@ impl Engine {
             next = next.min(at);
         }
         next = next.min(self.moves.next());
+        next = next.min(self.pauses.first().map_or(Time::NEVER, |&(at, _)| at));
         if (!self.garbage.is_empty() && !self.garbage_stalled) || !self.unfinished.is_empty() {
             next = next.min(self.now);
         }

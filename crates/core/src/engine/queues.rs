@@ -69,6 +69,7 @@ impl Engine {
         self.names.entry(space.namespace).or_default().insert(queue.public.name.clone(), id);
         self.spaces.insert(space.id, id);
         self.sources.add(&queue.public);
+        self.end_pause_at(id, queue.public.paused_until);
         self.queues.insert(id, queue);
     }
 
@@ -126,6 +127,9 @@ impl Engine {
         state.delete(&keys::counters(space.namespace, id.0));
         if let Some(at) = queue.chores_at {
             self.chores.remove(&(at, id));
+        }
+        if let Some(at) = queue.public.paused_until {
+            self.pauses.remove(&(at, id));
         }
         for waiter in &queue.waiters {
             self.forget_waiter(waiter.token);
