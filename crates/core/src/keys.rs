@@ -22,6 +22,8 @@
 //! | `JOB_ID` | queue's | hash (16 bytes) | message id: the job of this custom id |
 //! | `JOB_DEDUP` | queue's | hash (16 bytes) | the job that keeps others of this deduplication id away |
 //! | `CHILD` | queue's | message id, queue id, message id | how the child (the latter) of a job (the former) stands |
+//! | `WAITING` | queue's | message id | empty: jobs that wait for children |
+//! | `NEWEST` | queue's | 1 completed or 2 failed, complements of time and message id | empty: finished jobs, newest first |
 //! | `META` | 0 | – | the shard's counters (namespace 0 only) |
 //! | `QUEUE` | 0 | queue id | name and configuration |
 //! | `COUNTERS` | 0 | queue id | counters |
@@ -68,6 +70,8 @@ pub(crate) const LIMIT_WAITING: u8 = 25;
 pub(crate) const LIMIT_WAKE: u8 = 26;
 pub(crate) const PERMIT: u8 = 27;
 pub(crate) const IDEMPOTENCY: u8 = 28;
+pub(crate) const WAITING: u8 = 29;
+pub(crate) const NEWEST: u8 = 30;
 
 /// Which row of a job's extras, in the key of one.
 pub(crate) mod extra {
@@ -158,6 +162,20 @@ impl Space {
 
     pub(crate) fn finished(self, completed: bool, at: Time, id: u64) -> KeyBuf {
         self.kind(FINISHED).number(if completed { 1 } else { 2 }).number(at.0).number(id)
+    }
+
+    /// The same in the reverse order.
+    pub(crate) fn newest(self, completed: bool, at: Time, id: u64) -> KeyBuf {
+        self.newest_of(completed).number(!at.0).number(!id)
+    }
+
+    /// First key of the finished jobs of a state, newest first.
+    pub(crate) fn newest_of(self, completed: bool) -> KeyBuf {
+        self.kind(NEWEST).number(if completed { 1 } else { 2 })
+    }
+
+    pub(crate) fn waiting(self, id: u64) -> KeyBuf {
+        self.kind(WAITING).number(id)
     }
 
     pub(crate) fn job_id(self, hash: [u8; 16]) -> KeyBuf {

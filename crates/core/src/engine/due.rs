@@ -51,7 +51,8 @@ pub(super) fn remove<S: State>(state: &mut S, at: Time, space: Space, id: u64) {
     state.delete(&keys::due(at, space, id));
 }
 
-type Row = (Time, u64, u64);
+/// A time, a space, and a message of it.
+pub(super) type Row = (Time, u64, u64);
 
 impl Engine {
     /// Ends the delays and leases whose time has come, up to a slice of them.
@@ -110,6 +111,27 @@ impl Engine {
             }
         });
         (rows, scanned.map_err(Stop::from))
+    }
+
+    /// The rows of a namespace's order that come after `after`, up to `max` of them.
+    pub(super) fn due_after<S: View>(
+        &self,
+        state: &S,
+        namespace: Namespace,
+        after: Option<Row>,
+        max: usize,
+    ) -> Result<Vec<Row>, Stop> {
+        let mut rows = Vec::new();
+        let Some(due) = self.due.namespaces.get(&namespace) else { return Ok(rows) };
+        let from = match after {
+            Some((at, id, message)) => keys::due(at, Space { namespace, id }, message).byte(0),
+            None => keys::due_from(namespace, Time(due.gaps.skip((0, 0)).0)),
+        };
+        state.scan(&from, &keys::due_end(namespace), &mut |key, _| {
+            rows.extend(keys::numbers(key).map(|[at, space, id]| (Time(at), space, id)));
+            if rows.len() >= max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(rows)
     }
 
     fn end_due<S: State>(&mut self, state: &mut S, at: Time, space: Space, id: u64) -> Result<(), Stop> {

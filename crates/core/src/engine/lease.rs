@@ -280,9 +280,21 @@ pub(super) fn walk<S: View>(
     kind: u8,
     row: &mut dyn FnMut(&[u8], Position) -> bool,
 ) -> Result<(), Need> {
+    walk_from(state, queue, gaps, kind, (0, 0), row)
+}
+
+/// The same from a position on.
+pub(super) fn walk_from<S: View>(
+    state: &S,
+    queue: &QueueState,
+    gaps: &Gaps,
+    kind: u8,
+    from: Position,
+    row: &mut dyn FnMut(&[u8], Position) -> bool,
+) -> Result<(), Need> {
     let end = queue.space.kind(kind + 1);
     let mut go_on = true;
-    let mut at = gaps.skip((0, 0));
+    let mut at = gaps.skip(from);
     // Positions past the last priority: the gap reaches to the end.
     while go_on && u32::try_from(at.0).is_ok() {
         let gap = gaps.next_gap(at);

@@ -102,7 +102,7 @@ pub(super) fn walk<S: View>(
     Ok(slice)
 }
 
-fn listed(queue: &QueueState, id: u64, head: Head) -> Listed {
+pub(super) fn listed(queue: &QueueState, id: u64, head: Head) -> Listed {
     let state = head.state.public();
     Listed {
         id,

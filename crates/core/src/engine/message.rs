@@ -130,9 +130,13 @@ fn stand<S: State>(
     }
     match head.state {
         Standing::Ready | Standing::Delayed | Standing::Leased => {}
-        Standing::Waiting => return Ok(()),
+        Standing::Waiting => {
+            state.insert(&space.waiting(id), &[]);
+            return Ok(());
+        }
         Standing::Completed | Standing::Failed => {
             state.insert(&space.finished(head.state == Standing::Completed, head.due, id), &[]);
+            state.insert(&space.newest(head.state == Standing::Completed, head.due, id), &[]);
             return Ok(());
         }
     }
@@ -166,9 +170,13 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
     }
     match head.state {
         Standing::Ready | Standing::Delayed | Standing::Leased => {}
-        Standing::Waiting => return Ok(()),
+        Standing::Waiting => {
+            state.delete(&space.waiting(id));
+            return Ok(());
+        }
         Standing::Completed | Standing::Failed => {
             state.delete(&space.finished(head.state == Standing::Completed, head.due, id));
+            state.delete(&space.newest(head.state == Standing::Completed, head.due, id));
             return Ok(());
         }
     }

@@ -14,6 +14,7 @@ mod fair;
 mod lanes;
 mod lease;
 mod list;
+mod list_jobs;
 mod message;
 mod move_tasks;
 mod moving;
@@ -183,6 +184,9 @@ impl Engine {
                 return self.serve(state, out);
             }
             Command::PauseQueue { queue, for_ms } => self.pause_queue(state, *queue, *for_ms, out),
+            Command::ListJobs { queue, state: standing, after, max, payload_bytes_max } => {
+                self.list_jobs(state, *queue, *standing, after.as_ref(), *max, *payload_bytes_max)?
+            }
             _ => Err(Error::Invalid { field: "command", reason: "it is not carried out yet" }),
         };
         out.replies.push((token, reply));
