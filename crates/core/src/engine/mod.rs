@@ -11,6 +11,7 @@ mod delete;
 mod dispatch;
 mod due;
 mod fair;
+mod job_ref;
 mod lanes;
 mod lease;
 mod list;
