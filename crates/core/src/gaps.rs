@@ -3,8 +3,8 @@
 //! A consumed row may leave a tombstone in the store until the next checkpoint. Walking an order from its start would
 //! visit all of them, again and again; a walk that jumps over the known gaps visits each once.
 
-/// A position in an order: two numbers, as they stand in the key.
-pub(crate) type Position = (u64, u64);
+/// A position in an order: a number, and the rank behind it, see `place`.
+pub(crate) type Position = (u64, u128);
 
 /// So many gaps are remembered; past that the one latest in the order is forgotten, which costs time, not truth.
 const GAPS_MAX: usize = 64;
@@ -92,12 +92,12 @@ mod tests {
         let mut gaps = Gaps::default();
         let mut rows = BTreeSet::new();
         for _ in 0..20_000 {
-            let at = (draw(3), draw(40));
+            let at = (draw(3), u128::from(draw(40)));
             if draw(2) == 0 {
                 rows.insert(at);
                 gaps.occupy(at);
             } else {
-                let to = (at.0, at.1 + draw(6));
+                let to = (at.0, at.1 + u128::from(draw(6)));
                 rows.retain(|&row| row < at || row >= to);
                 gaps.clear(at, to);
             }

@@ -8,16 +8,15 @@
 //! | kind | space | rest of the key | value |
 //! | --- | --- | --- | --- |
 //! | `MESSAGE` | queue's | message id | the message's head |
-//! | `READY` | queue's | priority, message id | empty: ready, in the order of delivery (standard queues) |
+//! | `READY` | queue's | place | empty: ready, in the order of delivery (standard queues) |
 //! | `LANE_WAITING` | queue's | lane (16 bytes), message id | priority: waiting in its lane, in order (FIFO queues) |
-//! | `LANE_HEAD` | queue's | priority, message id, lane | empty: lanes that may run, by their first message |
-//! | `LANE_READY` | queue's | lane, priority, message id | empty: ready in its lane, in order (standard queues) |
-//! | `LANE_HEAD_NOISY` | queue's | priority, message id, lane | empty: as `LANE_HEAD`, for lanes that come after those |
+//! | `LANE_HEAD` | queue's | place, lane | empty: lanes that may run, by their first message |
+//! | `LANE_READY` | queue's | lane, place | empty: ready in its lane, in order (standard queues) |
+//! | `LANE_HEAD_NOISY` | queue's | place, lane | empty: as `LANE_HEAD`, for lanes that come after those |
 //! | `LANE` | queue's | lane | counts of the lane: lives while it has messages |
 //! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, id, public id and lane of the first message |
 //! | `ATTEMPT` | queue's | bucket, hash (16 bytes) | what a receive of this attempt was given |
 //! | `SPEC` | queue's | message id | what the sender said of it as a job, where it said anything |
-//! | `EXTRA` | queue's | message id, which (see `extra`), number | progress, result, log and failures of a job |
 //! | `FINISHED` | queue's | 1 completed or 2 failed, time, message id | empty: finished jobs, in the order of their ends |
 //! | `JOB_ID` | queue's | hash (16 bytes) | message id: the job of this custom id |
 //! | `JOB_DEDUP` | queue's | hash (16 bytes) | the job that keeps others of this deduplication id away |
@@ -29,6 +28,7 @@
 //! | `COUNTERS` | 0 | queue id | counters |
 //! | `DUE` | 0 | time, space, message id | empty: when a delay or a lease ends |
 //! | `BODY` | 0 | message id | payload: attributes and body, as the doors wrote it |
+//! | `EXTRA` | 0 | message id, which (see `extra`), number | progress, result, log and failures of a job |
 //! | `GARBAGE` | 0 | space | empty: a space left behind, to be reclaimed |
 //! | `MOVE` | 0 | id of the move | a move of messages, and how far it is |
 //! | `LIMITER` | 0 | id of the limiter | its name and terms |
@@ -37,9 +37,13 @@
 //! | `LIMIT_WAKE` | 0 | time, id of the limiter, hash | empty: when a key that is waited for may have room |
 //! | `PERMIT` | 0 | id of the limiter, id of the permit | a permit of a program outside |
 //! | `IDEMPOTENCY` | 0 | bucket, hash (16 bytes) | what a request with this idempotency key added |
+//!
+//! A *place* is a priority and a message id; for a message that comes before all others of its priority, the priority, a
+//! zero and the complement of the message id (see `place`).
 
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
+use crate::place::Place;
 use crate::time::Time;
 
 pub(crate) const MESSAGE: u8 = 1;
@@ -79,6 +83,8 @@ pub(crate) mod extra {
     pub(crate) const RESULT: u8 = 1;
     pub(crate) const FAILURE: u8 = 2;
     pub(crate) const LOG: u8 = 3;
+    /// Grant, kind and time of an attempt that failed; `FAILURE` is what its worker said.
+    pub(crate) const ATTEMPT: u8 = 4;
 }
 
 /// The space of the namespace itself.
@@ -105,8 +111,8 @@ impl Space {
         self.kind(MESSAGE).number(id)
     }
 
-    pub(crate) fn ready(self, priority: u32, id: u64) -> KeyBuf {
-        self.kind(READY).number(u64::from(priority)).number(id)
+    pub(crate) fn ready(self, place: Place) -> KeyBuf {
+        place.append(self.kind(READY))
     }
 
     pub(crate) fn lane(self, lane: Lane) -> KeyBuf {
@@ -124,12 +130,12 @@ impl Space {
         (start, start.byte(u8::MAX))
     }
 
-    pub(crate) fn lane_head(self, priority: u32, id: u64, lane: Lane) -> KeyBuf {
-        self.kind(LANE_HEAD).number(u64::from(priority)).number(id).hash(lane.0)
+    pub(crate) fn lane_head(self, place: Place, lane: Lane) -> KeyBuf {
+        place.append(self.kind(LANE_HEAD)).hash(lane.0)
     }
 
-    pub(crate) fn lane_ready(self, lane: Lane, priority: u32, id: u64) -> KeyBuf {
-        self.kind(LANE_READY).hash(lane.0).number(u64::from(priority)).number(id)
+    pub(crate) fn lane_ready(self, lane: Lane, place: Place) -> KeyBuf {
+        place.append(self.kind(LANE_READY).hash(lane.0))
     }
 
     /// First key after what is ready in `lane`.
@@ -138,8 +144,8 @@ impl Space {
         self.kind(LANE_READY).hash(lane.0).byte(u8::MAX)
     }
 
-    pub(crate) fn lane_head_noisy(self, priority: u32, id: u64, lane: Lane) -> KeyBuf {
-        self.kind(LANE_HEAD_NOISY).number(u64::from(priority)).number(id).hash(lane.0)
+    pub(crate) fn lane_head_noisy(self, place: Place, lane: Lane) -> KeyBuf {
+        place.append(self.kind(LANE_HEAD_NOISY)).hash(lane.0)
     }
 
     pub(crate) fn dedup(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {
@@ -148,16 +154,6 @@ impl Space {
 
     pub(crate) fn spec(self, id: u64) -> KeyBuf {
         self.kind(SPEC).number(id)
-    }
-
-    pub(crate) fn extra(self, id: u64, which: u8, number: u64) -> KeyBuf {
-        self.kind(EXTRA).number(id).byte(which).number(number)
-    }
-
-    /// First key of a job's extras, and the first key after them.
-    pub(crate) fn extras(self, id: u64) -> (KeyBuf, KeyBuf) {
-        let start = self.kind(EXTRA).number(id);
-        (start, start.byte(u8::MAX))
     }
 
     pub(crate) fn finished(self, completed: bool, at: Time, id: u64) -> KeyBuf {
@@ -233,6 +229,11 @@ pub(crate) fn due_end(namespace: Namespace) -> KeyBuf {
 
 pub(crate) fn body(namespace: Namespace, id: u64) -> KeyBuf {
     entities(namespace).kind(BODY).number(id)
+}
+
+/// A row of a job's extras. Like its payload, it stays where it is when the job moves to another queue.
+pub(crate) fn extra(namespace: Namespace, id: u64, which: u8, number: u64) -> KeyBuf {
+    entities(namespace).kind(EXTRA).number(id).byte(which).number(number)
 }
 
 pub(crate) fn garbage(space: Space) -> KeyBuf {

@@ -1,9 +1,10 @@
 //! The record of a lane: what a queue knows of one message group. It lives while the lane has messages.
 
 use crate::codec::{Reader, Unreadable, Writer};
+use crate::place::Place;
 
-/// Version 2 knows noisy lanes.
-const VERSION: u8 = 2;
+/// Version 2 knows noisy lanes, version 3 messages that come before all others of their priority.
+const VERSION: u8 = 3;
 const WHAT: &str = "a lane";
 
 /// One lane's counts, and the row by which it offers itself to receivers.
@@ -15,8 +16,8 @@ pub(crate) struct LaneRecord {
     pub(crate) waiting: u64,
     /// No message with a smaller id waits: where a walk to the first one starts. FIFO queues only.
     pub(crate) first: u64,
-    /// Priority and id of the message by which the lane stands among the lanes that may run.
-    pub(crate) head: Option<(u32, u64)>,
+    /// Place of the message by which the lane stands among the lanes that may run.
+    pub(crate) head: Option<Place>,
     /// Whether it stands among those that come after the others. Standard queues only.
     pub(crate) noisy: bool,
 }
@@ -27,10 +28,10 @@ impl LaneRecord {
         writer.number(self.leased);
         writer.number(self.waiting);
         writer.number(self.first);
-        if let Some((priority, id)) = self.head {
-            writer.byte(1);
-            writer.number(u64::from(priority));
-            writer.number(id);
+        if let Some(head) = self.head {
+            writer.byte(if head.is_lifo() { 2 } else { 1 });
+            writer.number(u64::from(head.priority));
+            writer.number(head.id());
         } else {
             writer.byte(0);
         }
@@ -46,7 +47,9 @@ impl LaneRecord {
             first: reader.number()?,
             head: match reader.byte()? {
                 0 => None,
-                _ => Some((reader.small()?, reader.number()?)),
+                1 => Some(Place::new(reader.small()?, reader.number()?, false)),
+                2 => Some(Place::new(reader.small()?, reader.number()?, true)),
+                _ => return Err(reader.damaged()),
             },
             noisy: false,
         };

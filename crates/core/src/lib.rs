@@ -17,6 +17,7 @@ mod lane;
 pub mod limiter;
 mod move_task;
 mod pace;
+mod place;
 mod queue;
 mod spec;
 mod time;

@@ -16,11 +16,11 @@ use super::message::prepare_lane;
 use super::{Engine, SLICE_ROWS, Stop};
 use crate::api::{Lane, QueueId};
 use crate::codec::Unreadable;
-use crate::gaps::Position;
 use crate::head::Head;
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::lane::LaneRecord;
+use crate::place::Place;
 use crate::queue::{QueueState, Wanted};
 
 /// Leases from which on a lane can be noisy: SQS fair queues, "at least 30".
@@ -34,9 +34,6 @@ const NOISY_LANES: usize = NOISY_PART as usize;
 /// not come one after the other.
 const AHEAD: usize = 32;
 
-/// A message's place in its lane.
-type Place = (u32, u64);
-
 /// The next message to come, with its head.
 type Next = (u64, Head);
 
@@ -44,8 +41,8 @@ type Next = (u64, Head);
 pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize) -> Result<(), Stop> {
     let record = read(state, space, lane)?;
     let mut rows = count.min(usize::try_from(record.waiting).unwrap_or(usize::MAX));
-    if let (Some((priority, id)), true) = (record.head, rows > 0) {
-        state.scan(&space.lane_ready(lane, priority, id), &space.lane_ready_end(lane), &mut |_, _| {
+    if let (Some(head), true) = (record.head, rows > 0) {
+        state.scan(&space.lane_ready(lane, head), &space.lane_ready_end(lane), &mut |_, _| {
             rows -= 1;
             if rows == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -56,7 +53,7 @@ pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize
 /// A ready message takes its place in the lane.
 pub(super) fn wait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, place: Place) -> Result<(), Stop> {
     let mut record = read(state, queue.space, lane)?;
-    state.insert(&queue.space.lane_ready(lane, place.0, place.1), &[]);
+    state.insert(&queue.space.lane_ready(lane, place), &[]);
     record.waiting += 1;
     let head = record.head.map_or(place, |head| head.min(place));
     settle_record(state, queue, lane, record, Some(head));
@@ -66,7 +63,7 @@ pub(super) fn wait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, 
 /// A ready message leaves its place.
 pub(super) fn unwait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, place: Place) -> Result<(), Stop> {
     let mut record = read(state, queue.space, lane)?;
-    state.delete(&queue.space.lane_ready(lane, place.0, place.1));
+    state.delete(&queue.space.lane_ready(lane, place));
     record.waiting = record.waiting.checked_sub(1).expect("a message that waits was counted in its lane");
     let head = match record.head {
         Some(head) if head == place && record.waiting > 0 => following(state, queue.space, lane, place)?,
@@ -108,8 +105,8 @@ fn settle_record<S: State>(
 ) {
     let space = queue.space;
     let noisy = is_noisy(&record, queue);
-    let key = |noisy: bool, (priority, id): Place| {
-        if noisy { space.lane_head_noisy(priority, id, lane) } else { space.lane_head(priority, id, lane) }
+    let key = |noisy: bool, head: Place| {
+        if noisy { space.lane_head_noisy(head, lane) } else { space.lane_head(head, lane) }
     };
     if (record.head, record.noisy) != (head, noisy) {
         if let Some(head) = record.head {
@@ -118,7 +115,7 @@ fn settle_record<S: State>(
         if let Some(head) = head {
             state.insert(&key(noisy, head), &[]);
             let gaps = if noisy { &mut queue.noisy_gaps } else { &mut queue.head_gaps };
-            gaps.occupy((u64::from(head.0), head.1));
+            gaps.occupy(head.position());
         }
         record.head = head;
         record.noisy = noisy;
@@ -129,7 +126,7 @@ fn settle_record<S: State>(
 /// The ready message of a lane behind `place`.
 fn following<S: View>(state: &S, space: Space, lane: Lane, place: Place) -> Result<Option<Place>, Stop> {
     let mut next = None;
-    let from = space.lane_ready(lane, place.0, place.1).byte(0);
+    let from = space.lane_ready(lane, place).byte(0);
     state.scan(&from, &space.lane_ready_end(lane), &mut |key, _| {
         next = place_of(key);
         ControlFlow::Break(())
@@ -138,9 +135,7 @@ fn following<S: View>(state: &S, space: Space, lane: Lane, place: Place) -> Resu
 }
 
 fn place_of(key: &[u8]) -> Option<Place> {
-    let (priority, rest) = crate::kv::split_ordered(keys::after_kind(key)?.get(16..)?)?;
-    let (id, _) = crate::kv::split_ordered(rest)?;
-    Some((u32::try_from(priority).ok()?, id))
+    Place::split(keys::after_kind(key)?.get(16..)?).map(|(place, _)| place)
 }
 
 impl Engine {
@@ -224,21 +219,21 @@ impl Engine {
                 prepare_lane(state, queue, lane, 2)?;
             }
             let space = queue.space;
-            let head = self.prepare_message(state, space, at.1, AHEAD)?;
+            let head = self.prepare_message(state, space, at.id(), AHEAD)?;
             let head = head.ok_or(Unreadable::Damaged { what: "the order of lanes: a message is missing" })?;
-            return Ok(Some((at.1, head)));
+            return Ok(Some((at.id(), head)));
         }
     }
 }
 
 /// The first ready message without a lane.
-fn first_alone<S: View>(state: &S, queue: &mut QueueState) -> Result<Option<Position>, Stop> {
+fn first_alone<S: View>(state: &S, queue: &mut QueueState) -> Result<Option<Place>, Stop> {
     let mut first = None;
     walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
         first = Some(at);
         false
     })?;
-    queue.ready_gaps.clear((0, 0), first.unwrap_or(END));
+    queue.ready_gaps.clear((0, 0), first.map_or(END, Place::position));
     Ok(first)
 }
 
@@ -248,8 +243,8 @@ fn first_lanes<S: View>(
     queue: &mut QueueState,
     kind: u8,
     count: usize,
-) -> Result<SmallVec<[(Position, Lane); 1]>, Stop> {
-    let mut lanes = SmallVec::new();
+) -> Result<SmallVec<[(Place, Lane); 1]>, Stop> {
+    let mut lanes = SmallVec::<[(Place, Lane); 1]>::new();
     let gaps = if kind == keys::LANE_HEAD { &queue.head_gaps } else { &queue.noisy_gaps };
     walk(state, queue, gaps, kind, &mut |key, at| {
         let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
@@ -257,9 +252,9 @@ fn first_lanes<S: View>(
         lanes.len() < count
     })?;
     let gaps = if kind == keys::LANE_HEAD { &mut queue.head_gaps } else { &mut queue.noisy_gaps };
-    gaps.clear((0, 0), lanes.first().map_or(END, |(at, _)| *at));
+    gaps.clear((0, 0), lanes.first().map_or(END, |(at, _)| at.position()));
     Ok(lanes)
 }
 
 /// Behind every place of an order.
-const END: Position = (u32::MAX as u64 + 1, 0);
+const END: crate::gaps::Position = (u32::MAX as u64 + 1, 0);

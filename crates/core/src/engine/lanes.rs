@@ -14,6 +14,7 @@ use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::lane::LaneRecord;
+use crate::place::Place;
 use crate::queue::QueueState;
 
 /// The messages that wait at the front of a lane, in order.
@@ -49,7 +50,7 @@ pub(super) fn wait<S: State>(
     }
     // Without a lease `first` is the first message itself, so whether this one leads is known without a walk.
     if leads && record.leased == 0 {
-        let head = (head.state == Standing::Ready).then_some((head.priority, id));
+        let head = (head.state == Standing::Ready).then(|| head.place(id));
         place(state, queue, lane, &mut record, head);
     }
     write(state, queue.space, lane, &record);
@@ -92,7 +93,7 @@ fn refresh<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, mut reco
         if let Some(&(id, _)) = first {
             record.first = id;
         }
-        first.filter(|(_, head)| head.state == Standing::Ready).map(|(id, head)| (head.priority, *id))
+        first.filter(|(_, head)| head.state == Standing::Ready).map(|(id, head)| head.place(*id))
     };
     place(state, queue, lane, &mut record, head);
     write(state, space, lane, &record);
@@ -100,22 +101,16 @@ fn refresh<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, mut reco
 }
 
 /// Moves the row by which the lane stands among the runnable ones.
-fn place<S: State>(
-    state: &mut S,
-    queue: &mut QueueState,
-    lane: Lane,
-    record: &mut LaneRecord,
-    head: Option<(u32, u64)>,
-) {
+fn place<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, record: &mut LaneRecord, head: Option<Place>) {
     if head == record.head {
         return;
     }
-    if let Some((priority, id)) = record.head {
-        state.delete(&queue.space.lane_head(priority, id, lane));
+    if let Some(head) = record.head {
+        state.delete(&queue.space.lane_head(head, lane));
     }
-    if let Some((priority, id)) = head {
-        state.insert(&queue.space.lane_head(priority, id, lane), &[]);
-        queue.head_gaps.occupy((u64::from(priority), id));
+    if let Some(head) = head {
+        state.insert(&queue.space.lane_head(head, lane), &[]);
+        queue.head_gaps.occupy(head.position());
     }
     record.head = head;
 }

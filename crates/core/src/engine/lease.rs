@@ -14,6 +14,7 @@ use crate::gaps::{Gaps, Position, following};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{KeyBuf, Need, State, View};
+use crate::place::{self, Place};
 use crate::queue::{QueueState, Wanted};
 
 /// For so many lanes at the front rows are loaded together when those of the first are missing. Fewer than the ranges that
@@ -113,7 +114,7 @@ impl Engine {
                 Err(stop) if picked.is_empty() => return Err(stop),
                 Err(_) => return Ok((picked, last)),
             }
-            last = at;
+            last = at.position();
             if room.messages == 0 {
                 return Ok((picked, last));
             }
@@ -227,7 +228,7 @@ impl Room {
     }
 }
 
-type Lanes = SmallVec<[(Position, Lane); 2]>;
+type Lanes = SmallVec<[(Place, Lane); 2]>;
 
 /// The first lanes that may run, up to `max`; and what is missing to tell more.
 fn first_lanes<S: View>(state: &S, queue: &QueueState, max: usize) -> (Lanes, Result<(), Need>) {
@@ -242,7 +243,7 @@ fn first_lanes<S: View>(state: &S, queue: &QueueState, max: usize) -> (Lanes, Re
 
 /// The first ready messages of a standard queue, and the position of the last one.
 fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
-    let mut rows: SmallVec<[Position; 10]> = SmallVec::new();
+    let mut rows: SmallVec<[Place; 10]> = SmallVec::new();
     let walked = walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
         rows.push(at);
         rows.len() < room.messages
@@ -250,13 +251,13 @@ fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<
     let mut picked = Picked::new();
     let mut last = (0, 0);
     for &at in &rows {
-        match state.get(&queue.space.message(at.1), SLICE_ROWS) {
+        match state.get(&queue.space.message(at.id()), SLICE_ROWS) {
             Ok(Some(bytes)) => {
                 let head = Head::read(bytes)?;
                 if !room.take(&head) {
                     return Ok((picked, last));
                 }
-                picked.push((at.1, head));
+                picked.push((at.id(), head));
             }
             Ok(None) => {
                 return Err(Unreadable::Damaged { what: "the order of ready messages: a message is missing" }.into());
@@ -264,7 +265,7 @@ fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<
             Err(need) if picked.is_empty() => return Err(need.into()),
             Err(_) => return Ok((picked, last)),
         }
-        last = at;
+        last = at.position();
     }
     match walked {
         Err(need) if picked.is_empty() => Err(need.into()),
@@ -272,13 +273,13 @@ fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<
     }
 }
 
-/// Walks an order whose keys start with a priority and a message id, jumping over its gaps, while `row` says so.
+/// Walks an order whose keys start with a place, jumping over its gaps, while `row` says so.
 pub(super) fn walk<S: View>(
     state: &S,
     queue: &QueueState,
     gaps: &Gaps,
     kind: u8,
-    row: &mut dyn FnMut(&[u8], Position) -> bool,
+    row: &mut dyn FnMut(&[u8], Place) -> bool,
 ) -> Result<(), Need> {
     walk_from(state, queue, gaps, kind, (0, 0), row)
 }
@@ -300,8 +301,8 @@ pub(super) fn walk_from<S: View>(
         let gap = gaps.next_gap(at);
         let to = gap.map_or_else(|| end, |gap| position_key(queue, kind, gap));
         state.scan(&position_key(queue, kind, at), &to, &mut |key, _| {
-            if let Some([priority, id]) = keys::numbers(key) {
-                go_on = row(key, (priority, id));
+            if let Some((place, _)) = keys::after_kind(key).and_then(Place::split) {
+                go_on = row(key, place);
             }
             if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
@@ -312,7 +313,7 @@ pub(super) fn walk_from<S: View>(
 }
 
 fn position_key(queue: &QueueState, kind: u8, at: Position) -> KeyBuf {
-    queue.space.kind(kind).number(at.0).number(at.1)
+    place::append(queue.space.kind(kind), at)
 }
 
 /// What a receiver is handed of a message that was just leased.

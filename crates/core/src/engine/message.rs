@@ -9,6 +9,7 @@ use crate::api::{Counters, Kind, Lane, QueueId};
 use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
+use crate::place::Place;
 use crate::queue::QueueState;
 use crate::time::Time;
 
@@ -144,7 +145,7 @@ fn stand<S: State>(
         queue.laned += 1;
         return match head.state {
             Standing::Leased => fair::lease(state, queue, lane),
-            Standing::Ready => fair::wait(state, queue, lane, (head.priority, id)),
+            Standing::Ready => fair::wait(state, queue, lane, head.place(id)),
             _ => Ok(()),
         };
     }
@@ -152,8 +153,8 @@ fn stand<S: State>(
         (Some(lane), Standing::Leased) => lanes::lease(state, queue, lane),
         (Some(lane), _) => lanes::wait(state, queue, lane, id, head),
         (None, Standing::Ready) => {
-            state.insert(&space.ready(head.priority, id), &[]);
-            queue.ready_gaps.occupy((u64::from(head.priority), id));
+            state.insert(&space.ready(head.place(id)), &[]);
+            queue.ready_gaps.occupy(head.place(id).position());
             Ok(())
         }
         (None, _) => Ok(()),
@@ -184,7 +185,7 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
         queue.laned = queue.laned.checked_sub(1).expect("a message in a lane was counted");
         return match head.state {
             Standing::Leased => fair::settle(state, queue, lane),
-            Standing::Ready => fair::unwait(state, queue, lane, (head.priority, id)),
+            Standing::Ready => fair::unwait(state, queue, lane, head.place(id)),
             _ => Ok(()),
         };
     }
@@ -192,7 +193,7 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
         (Some(lane), Standing::Leased) => lanes::settle(state, queue, lane),
         (Some(lane), _) => lanes::unwait(state, queue, lane, id),
         (None, Standing::Ready) => {
-            state.delete(&space.ready(head.priority, id));
+            state.delete(&space.ready(head.place(id)));
             Ok(())
         }
         (None, _) => Ok(()),
@@ -235,5 +236,10 @@ impl Head {
             Kind::Standard => self.lane.filter(|_| self.in_lane),
             Kind::Fifo => self.lane,
         }
+    }
+
+    /// The place of the message among those that are ready.
+    pub(super) fn place(&self, id: u64) -> Place {
+        Place::new(self.priority, id, self.lifo)
     }
 }
