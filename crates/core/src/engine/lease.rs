@@ -291,7 +291,7 @@ pub(super) fn walk_from<S: View>(
     gaps: &Gaps,
     kind: u8,
     from: Position,
-    row: &mut dyn FnMut(&[u8], Position) -> bool,
+    row: &mut dyn FnMut(&[u8], Place) -> bool,
 ) -> Result<(), Need> {
     let end = queue.space.kind(kind + 1);
     let mut go_on = true;

@@ -20,8 +20,12 @@ use crate::gaps::{Position, following};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{KeyBuf, View, split_ordered};
+use crate::place::Place;
 use crate::queue::QueueState;
 use crate::time::Time;
+
+/// In the first number of a mark: the message stands before all others of its priority.
+const LIFO: u64 = 1 << 32;
 
 /// Places in an order, each with its message.
 #[derive(Default)]
@@ -130,12 +134,16 @@ fn ready<S: View>(state: &S, queue: &QueueState, after: &[u64], max: usize) -> R
     let mut places = Places::default();
     let start: Option<Position> = match *after {
         [] => Some((0, 0)),
-        [priority, id] => Some(following((priority, id))),
+        [priority, id] => {
+            let place = Place::new(priority as u32, id, priority & LIFO != 0);
+            Some(following(place.position()))
+        }
         _ => None,
     };
     if let Some(start) = start.filter(|_| queue.public.kind == Kind::Standard) {
-        walk_from(state, queue, &queue.ready_gaps, keys::READY, start, &mut |_, (priority, id)| {
-            places.found.push((smallvec![priority, id], id));
+        walk_from(state, queue, &queue.ready_gaps, keys::READY, start, &mut |_, place| {
+            let lifo = if place.is_lifo() { LIFO } else { 0 };
+            places.found.push((smallvec![u64::from(place.priority) | lifo, place.id()], place.id()));
             places.found.len() < max
         })?;
     }
@@ -158,7 +166,11 @@ fn ready<S: View>(state: &S, queue: &QueueState, after: &[u64], max: usize) -> R
             mark.push(number);
             rest = after;
         }
-        let id = mark.last().copied()?;
+        let id = match *mark.get(2..)? {
+            [id] | [_, id] => id,
+            [_, _, complement] => !complement,
+            _ => return None,
+        };
         Some((mark, id))
     })?;
     Ok(places)
