@@ -19,6 +19,7 @@ mod move_task;
 mod pace;
 mod place;
 mod queue;
+mod retry;
 mod spec;
 mod time;
 

@@ -33,6 +33,8 @@ pub(crate) struct Wanted {
     pub(crate) visibility_ms: Option<u64>,
     /// The attempt that this is, if it has an id.
     pub(crate) attempt: Option<[u8; 16]>,
+    /// Whether it is a worker's.
+    pub(crate) worker: bool,
 }
 
 /// A receive that waits for messages.

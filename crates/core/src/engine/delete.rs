@@ -64,8 +64,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads all that settling these handles may read.
+    /// Reads all that settling these handles by other doors than the workers' may read.
     pub(super) fn prepare_handles<'a, S: View>(
+        &self,
+        state: &S,
+        id: QueueId,
+        handles: impl ExactSizeIterator<Item = &'a Handle>,
+    ) -> Result<Result<(), Error>, Stop> {
+        let queue = match self.queue(id) {
+            Ok(queue) => queue,
+            Err(error) => return Ok(Err(error)),
+        };
+        // A standard queue's transitions of one message read nothing but its head, which the transition reads anyhow:
+        // with a single entry that read comes before any write.
+        if queue.public.kind == Kind::Standard && (handles.len() == 1 && queue.laned == 0) {
+            return Ok(Ok(()));
+        }
+        self.prepare_all(state, id, handles)
+    }
+
+    /// Reads all that any transition of the messages of these handles may read.
+    pub(super) fn prepare_all<'a, S: View>(
         &self,
         state: &S,
         id: QueueId,
@@ -77,11 +96,6 @@ impl Engine {
         };
         if let Err(error) = within("entries of a command", BATCH_MAX as u64, handles.len() as u64) {
             return Ok(Err(error));
-        }
-        // A standard queue's transitions of one message read nothing but its head, which the transition reads anyhow:
-        // with a single entry that read comes before any write.
-        if queue.public.kind == Kind::Standard && (handles.len() == 1 && queue.laned == 0) {
-            return Ok(Ok(()));
         }
         let count = handles.len();
         let ours = handles.filter(|handle| handle.space == queue.space.id);

@@ -143,6 +143,9 @@ impl Engine {
             Some((queue, head)) if head.due == at && head.state == Standing::Delayed => {
                 self.end_delay(state, queue, id, &head)
             }
+            Some((queue, head)) if head.due == at && head.state == Standing::Leased && head.worker => {
+                self.end_worker_lease(state, queue, id, &head)
+            }
             Some((queue, head)) if head.due == at && head.state == Standing::Leased => {
                 self.release(state, queue, id, &head)
             }

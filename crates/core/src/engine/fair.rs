@@ -159,7 +159,6 @@ impl Engine {
             };
             let (message, head) = next;
             let Some(queue) = self.queues.get(&id) else { break };
-            let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
             match self.dead_letter_queue(queue, &head) {
                 Some(target) => {
                     self.move_dead_letter(state, id, target, message, &head)?;
@@ -168,7 +167,7 @@ impl Engine {
                         return Ok(Leased::More);
                     }
                 }
-                None if room.take(&head) => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
+                None if room.take(&head) => deliveries.push(self.grant(state, id, message, &head, wanted)?),
                 None => break,
             }
         }

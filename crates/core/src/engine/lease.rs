@@ -43,10 +43,9 @@ impl Engine {
         let mut dead = 0;
         loop {
             let Some(queue) = self.queues.get(&id) else { return Ok(Leased::All(deliveries)) };
-            let visibility_ms = wanted.visibility_ms.unwrap_or(queue.config().visibility_ms);
             let (picked, last) = match queue.public.kind {
                 Kind::Standard if queue.laned > 0 => return self.lease_fairly(state, id, wanted),
-                Kind::Standard => pick_ready(state, queue, Room::of(wanted)),
+                Kind::Standard => self.pick_ready(state, queue, Room::of(wanted)),
                 Kind::Fifo => self.pick_lanes(state, queue, Room::of(wanted)),
             }?;
             if picked.is_empty() {
@@ -64,7 +63,7 @@ impl Engine {
                         self.move_dead_letter(state, id, target, message, &head)?;
                         dead += 1;
                     }
-                    None => deliveries.push(self.grant(state, id, message, &head, visibility_ms)?),
+                    None => deliveries.push(self.grant(state, id, message, &head, wanted)?),
                 }
             }
             // A visibility of zero releases at once: taking more would be the same messages again.
@@ -83,14 +82,24 @@ impl Engine {
         id: QueueId,
         message: u64,
         before: &Head,
-        visibility_ms: u64,
+        wanted: Wanted,
     ) -> Result<Delivery, Stop> {
+        let spec = if wanted.worker { self.spec_of(state, id, message, before)? } else { None };
+        let queue = self.queues.get(&id).expect("a message was picked from this queue");
+        let config = queue.config();
         let mut head = before.clone();
         head.state = Standing::Leased;
         head.grants += 1;
         head.receives += 1;
-        head.due = self.lease_end(visibility_ms);
+        head.due = self.lease_end(wanted.visibility_ms.unwrap_or(config.visibility_ms));
         head.first_received_at.get_or_insert(self.now);
+        if wanted.worker {
+            head.worker = true;
+            head.started_at = Some(self.now);
+            let timeout_ms = spec.and_then(|spec| spec.timeout_ms).or(config.timeout_ms);
+            head.timeout_at = timeout_ms.map(|timeout_ms| self.lease_end(timeout_ms));
+            head.due = head.timeout_at.map_or(head.due, |timeout_at| timeout_at.min(head.due));
+        }
         self.restand(state, id, message, before, &head)?;
         let queue = self.queues.get(&id).expect("a message was picked from this queue");
         Ok(delivery(queue, message, &head))
@@ -151,10 +160,12 @@ impl Engine {
         let mut left = *room;
         let ready = front.into_iter().take_while(|(_, head)| head.state == Standing::Ready && left.take(head));
         let picked: Picked = ready.collect();
-        for (_, head) in &picked {
+        for (message, head) in &picked {
             if let Some(target) = self.dead_letter_queue(queue, head).and_then(|id| self.queues.get(&id)) {
                 lanes::prepare(state, target.space, lane, 2)?;
             }
+            let target = self.dead_letter_queue(queue, head);
+            self.prepare_spec(state, queue.space, *message, head, target, 0)?;
         }
         *room = left;
         Ok(picked)
@@ -194,12 +205,63 @@ impl Engine {
         message: u64,
         head: &Head,
     ) -> Result<(), Stop> {
-        self.leave(state, from, message, head)?;
+        self.carry_dead_letter(state, from, to, message, head, head.clone())
+    }
+
+    /// `head` is what is known of it by now.
+    pub(super) fn carry_dead_letter<S: State>(
+        &mut self,
+        state: &mut S,
+        from: QueueId,
+        to: QueueId,
+        message: u64,
+        before: &Head,
+        head: Head,
+    ) -> Result<(), Stop> {
         let source = self.queues.get(&from).map(|queue| queue.public.name.as_str().into());
-        let in_lane = head.lane.is_some();
-        let (state_after, receives_before) = (Standing::Ready, head.receives);
-        let head = Head { state: state_after, receives_before, source, in_lane, ..head.clone() };
-        self.enter(state, to, message, &head)
+        let head = Head { state: Standing::Ready, source, expires_at: None, ..head };
+        self.carry(state, (from, to), message, before, head)
+    }
+
+    /// The first ready messages of a standard queue, and the position of the last one.
+    fn pick_ready<S: View>(&self, state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
+        let mut rows: SmallVec<[Place; 10]> = SmallVec::new();
+        let walked = walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
+            rows.push(at);
+            rows.len() < room.messages
+        });
+        let mut picked = Picked::new();
+        let mut last = (0, 0);
+        for &at in &rows {
+            match state.get(&queue.space.message(at.id()), SLICE_ROWS) {
+                Ok(Some(bytes)) => {
+                    let head = Head::read(bytes)?;
+                    if head.has_spec {
+                        let target = self.dead_letter_queue(queue, &head);
+                        match self.prepare_spec(state, queue.space, at.id(), &head, target, SLICE_ROWS) {
+                            Err(Stop::Need(_)) if !picked.is_empty() => return Ok((picked, last)),
+                            prepared => prepared?,
+                        }
+                    }
+                    if !room.take(&head) {
+                        return Ok((picked, last));
+                    }
+                    picked.push((at.id(), head));
+                }
+                Ok(None) => {
+                    return Err(
+                        Unreadable::Damaged { what: "the order of ready messages: a message is missing" }.into()
+                    );
+                }
+                Err(need) if picked.is_empty() => return Err(need.into()),
+                Err(_) => return Ok((picked, last)),
+            }
+            last = at.position();
+        }
+        match walked {
+            Err(need) if picked.is_empty() => Err(need.into()),
+            _ => Ok((picked, last)),
+        }
     }
 }
 
@@ -239,38 +301,6 @@ fn first_lanes<S: View>(state: &S, queue: &QueueState, max: usize) -> (Lanes, Re
         lanes.len() < max
     });
     (lanes, walked)
-}
-
-/// The first ready messages of a standard queue, and the position of the last one.
-fn pick_ready<S: View>(state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
-    let mut rows: SmallVec<[Place; 10]> = SmallVec::new();
-    let walked = walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, at| {
-        rows.push(at);
-        rows.len() < room.messages
-    });
-    let mut picked = Picked::new();
-    let mut last = (0, 0);
-    for &at in &rows {
-        match state.get(&queue.space.message(at.id()), SLICE_ROWS) {
-            Ok(Some(bytes)) => {
-                let head = Head::read(bytes)?;
-                if !room.take(&head) {
-                    return Ok((picked, last));
-                }
-                picked.push((at.id(), head));
-            }
-            Ok(None) => {
-                return Err(Unreadable::Damaged { what: "the order of ready messages: a message is missing" }.into());
-            }
-            Err(need) if picked.is_empty() => return Err(need.into()),
-            Err(_) => return Ok((picked, last)),
-        }
-        last = at.position();
-    }
-    match walked {
-        Err(need) if picked.is_empty() => Err(need.into()),
-        _ => Ok((picked, last)),
-    }
 }
 
 /// Walks an order whose keys start with a place, jumping over its gaps, while `row` says so.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::send::within;
 use super::{Answer, Engine, SLICE_ROWS, Stop};
+use crate::api::job::JobState;
 use crate::api::{LIST_MAX, Listed, MessageState, QueueId, Reply, States};
 use crate::codec::Unreadable;
 use crate::head::{Head, State as Standing};
@@ -128,6 +129,17 @@ impl Standing {
             Standing::Waiting => MessageState::Waiting,
             Standing::Completed => MessageState::Completed,
             Standing::Failed => MessageState::Failed,
+        }
+    }
+
+    pub(super) fn of_job(self) -> JobState {
+        match self {
+            Standing::Ready => JobState::Ready,
+            Standing::Delayed => JobState::Delayed,
+            Standing::Leased => JobState::Leased,
+            Standing::Waiting => JobState::Waiting,
+            Standing::Completed => JobState::Completed,
+            Standing::Failed => JobState::Failed,
         }
     }
 }

@@ -1,16 +1,19 @@
 //! How a message comes into a queue and leaves it: the rows and counters that go with each standing.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::due::{self, DueIndex};
-use super::{Engine, Stop};
-use super::{fair, lanes};
+use super::extras::Rows;
+use super::{Engine, Stop, fair, lanes};
 use crate::api::{Counters, Kind, Lane, QueueId};
 use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::place::Place;
 use crate::queue::QueueState;
+use crate::spec::Spec;
 use crate::time::Time;
 
 impl Engine {
@@ -31,12 +34,21 @@ impl Engine {
             if head.lane_on(owner.public.kind).is_some() {
                 prepare_lane(state, owner, lane, 2)?;
             }
-            let target = self.dead_letter_queue(owner, &head);
-            if let Some(target) = target.and_then(|id| self.queues.get(&id)) {
+            if let Some(target) = self.next_dead_letter_queue(owner, &head).and_then(|id| self.queues.get(&id)) {
                 prepare_lane(state, target, lane, 2)?;
             }
         }
+        if head.has_spec {
+            let owner = self.spaces.get(&space.id).and_then(|queue| self.queues.get(queue));
+            let target = owner.and_then(|owner| self.next_dead_letter_queue(owner, &head));
+            self.prepare_spec(state, space, id, &head, target, ahead)?;
+        }
         Ok(Some(head))
+    }
+
+    /// Where the message may go with its next transition: what a worker has can fail for good.
+    fn next_dead_letter_queue(&self, queue: &QueueState, head: &Head) -> Option<QueueId> {
+        if head.state == Standing::Leased { self.redrive_target(queue) } else { self.dead_letter_queue(queue, head) }
     }
 
     /// Where the message goes instead of being delivered once more, if it has been delivered often enough.
@@ -45,6 +57,12 @@ impl Engine {
         if head.receives_here() < redrive.receives_max {
             return None;
         }
+        self.redrive_target(queue)
+    }
+
+    /// The queue's dead-letter queue, if there is one that can be.
+    pub(super) fn redrive_target(&self, queue: &QueueState) -> Option<QueueId> {
+        let redrive = queue.config().redrive.as_ref()?;
         let names = self.names.get(&queue.space.namespace)?;
         let target = self.queues.get(names.get(&redrive.target)?)?;
         (target.id() != queue.id() && target.public.kind == queue.public.kind).then(|| target.id())
@@ -65,25 +83,41 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a message out of a queue, whatever its standing. Its body stays.
-    pub(super) fn leave<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
+    /// Takes a message out of a queue, whatever its standing. Its body and its extras stay; its options are answered.
+    pub(super) fn leave<S: State>(
+        &mut self,
+        state: &mut S,
+        queue: QueueId,
+        id: u64,
+        head: &Head,
+    ) -> Result<Option<Spec>, Stop> {
+        let spec = self.spec_of(state, queue, id, head)?;
         if let Some(queue) = self.queues.get_mut(&queue) {
             state.delete(&queue.space.message(id));
             prepared(unstand(state, queue, id, head))?;
         }
+        if let Some(spec) = &spec {
+            self.remove_spec(state, queue, id, spec);
+        }
+        if head.state == Standing::Leased {
+            self.lease_ended(state, head);
+        }
         self.touched(queue);
-        Ok(())
+        Ok(spec)
     }
 
     /// Removes a message for good.
     pub(super) fn remove<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
+        self.leave(state, queue, id, head)?;
         if let Some(queue) = self.queues.get(&queue) {
-            state.delete(&keys::body(queue.space.namespace, id));
+            let namespace = queue.space.namespace;
+            state.delete(&keys::body(namespace, id));
+            Rows { namespace, job: id }.remove(state, &head.extras);
         }
-        self.leave(state, queue, id, head)
+        Ok(())
     }
 
-    /// Changes the head of a message that stays in its queue.
+    /// Changes the head of a message that stays in its queue. What only leased messages have goes with the lease.
     pub(super) fn restand<S: State>(
         &mut self,
         state: &mut S,
@@ -92,10 +126,15 @@ impl Engine {
         before: &Head,
         after: &Head,
     ) -> Result<(), Stop> {
+        let mut after = Cow::Borrowed(after);
+        if before.state == Standing::Leased && after.state != Standing::Leased {
+            self.lease_ended(state, before);
+            after = Cow::Owned(after.into_owned().without_lease());
+        }
         if let Some(queue) = self.queues.get_mut(&queue) {
             state.put(&queue.space.message(id), after.write().finish());
             prepared(unstand(state, queue, id, before))?;
-            prepared(stand(state, queue, &mut self.due, id, after))?;
+            prepared(stand(state, queue, &mut self.due, id, &after))?;
         }
         self.touched(queue);
         Ok(())

@@ -4,16 +4,22 @@
 //! everything that may be missing from memory before it writes anything, so that [`Stop::Need`] leaves no trace and the
 //! command is simply applied again. One file for each transition.
 
+mod add;
 mod attempts;
 mod chores;
+mod complete;
 mod dedup;
 mod delete;
 mod dispatch;
 mod due;
+mod extras;
+mod fail;
 mod fair;
+mod finish;
 mod job_ref;
 mod lanes;
 mod lease;
+mod lease_end;
 mod list;
 mod list_jobs;
 mod message;
@@ -26,6 +32,8 @@ mod receive;
 mod reclaim;
 mod redrive;
 mod send;
+mod settle;
+mod spec_row;
 mod tags;
 mod visibility;
 
@@ -165,10 +173,18 @@ impl Engine {
             Command::ChangeVisibility { queue, changes } => self.change_visibility(state, *queue, changes)?,
             Command::Receive { queue, max, bytes_max, visibility_ms, attempt, wait_ms } => {
                 let (bytes, visibility_ms) = (*bytes_max, *visibility_ms);
-                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: *attempt };
+                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: *attempt, worker: false };
                 self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }
+            Command::Lease { queue, max, bytes_max, lease_ms, wait_ms, linger_ms: 0, one_lane: false } => {
+                let (bytes, visibility_ms) = (*bytes_max, *lease_ms);
+                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: None, worker: true };
+                self.receive(state, token, *queue, wanted, *wait_ms, out)?;
+                return self.serve(state, out);
+            }
+            Command::AddJobs { jobs, idempotency } => self.add_jobs(state, jobs, *idempotency)?,
+            Command::Settle { queue, entries, seed } => self.settle(state, *queue, entries, *seed)?,
             Command::List { queue, states, after, max, payload_bytes_max } => {
                 self.list(state, *queue, *states, (*after, *max), *payload_bytes_max)?
             }

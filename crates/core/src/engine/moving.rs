@@ -31,6 +31,9 @@ impl Engine {
                 None => Err(Error::MessageNotFound),
                 Some(_) if gone.contains(&id) => Err(Error::MessageNotFound),
                 Some(head) if head.state == Standing::Leased => Err(Error::MessageLeased),
+                Some(head) if !matches!(head.state, Standing::Ready | Standing::Delayed) => {
+                    Err(Error::JobState { state: head.state.of_job() })
+                }
                 Some(head) => {
                     self.move_message(state, from, to, id, &head)?;
                     gone.push(id);
@@ -66,6 +69,9 @@ impl Engine {
                 Some(bytes) => Some(Head::read(bytes)?),
                 None => None,
             };
+            if let Some(head) = &head {
+                self.prepare_spec(state, from.space, id, head, Some(to), 0)?;
+            }
             if let Some(lane) = head.as_ref().and_then(|head| head.lane) {
                 *leaving.entry(lane).or_default() += 1;
                 entering.insert((to, lane));
@@ -93,11 +99,8 @@ impl Engine {
         id: u64,
         head: &Head,
     ) -> Result<(), Stop> {
-        self.leave(state, from, id, head)?;
         let target = self.queues.get(&to).map(|queue| queue.public.name.as_str());
         let source = head.source.clone().filter(|source| Some(&**source) != target);
-        let in_lane = head.lane.is_some();
-        let head = Head { receives_before: head.receives, source, in_lane, ..head.clone() };
-        self.enter(state, to, id, &head)
+        self.carry(state, (from, to), id, head, Head { source, ..head.clone() })
     }
 }

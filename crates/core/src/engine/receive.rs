@@ -22,9 +22,8 @@ impl Engine {
         // One that had to wait for rows when all waits were ended does not begin to wait now.
         let wait_ms = if self.waits_ended { 0 } else { wait_ms };
         let deadline = if wait_ms == 0 { self.now } else { self.now.after(Duration::from_millis(wait_ms)) };
-        let refusal = within("messages of a receive", BATCH_MAX as u64, u64::from(wanted.messages)).err();
-        if refusal.is_some() || !self.queues.contains_key(&id) {
-            out.replies.push((token, Err(refusal.unwrap_or(Error::QueueNotFound))));
+        if let Err(refusal) = self.check_wanted(id, wanted) {
+            out.replies.push((token, Err(refusal)));
             return Ok(());
         }
         if wanted.attempt.is_some()
@@ -48,6 +47,16 @@ impl Engine {
                 self.waiting.insert(token, (id, deadline));
                 self.waits.insert((deadline, token));
             }
+        }
+        Ok(())
+    }
+
+    fn check_wanted(&self, id: QueueId, wanted: Wanted) -> Result<(), Error> {
+        let queue = self.queue(id)?;
+        within("messages of a receive", BATCH_MAX as u64, u64::from(wanted.messages))?;
+        if wanted.worker && wanted.visibility_ms.unwrap_or(queue.config().visibility_ms) == 0 {
+            // It would be lost as it begins.
+            return Err(Error::Invalid { field: "lease_ms", reason: "a worker's lease lasts a millisecond at least" });
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use super::extras::Rows;
 use super::message::due_times;
 use super::{Engine, SLICE_ROWS, Stop, due};
 use crate::api::Output;
-use crate::head::Head;
+use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::State;
 
@@ -27,6 +28,10 @@ impl Engine {
             let head = head?;
             state.delete(&space.message(id));
             state.delete(&keys::body(space.namespace, id));
+            Rows { namespace: space.namespace, job: id }.remove(state, &head.extras);
+            if head.state == Standing::Leased {
+                self.lease_ended(state, &head);
+            }
             for at in due_times(&head) {
                 due::remove(state, at, space, id);
             }

@@ -1,9 +1,8 @@
 //! Sending: a message enters its queue, unless one with the same deduplication id did so lately.
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
+use super::add::{check_options, due};
 use super::dedup::Verdict;
 use super::message::prepare_lane;
 use super::{Answer, Engine, Stop, prepare_each};
@@ -12,6 +11,7 @@ use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{State, View};
 use crate::queue::QueueState;
+use crate::spec::Spec;
 
 impl Engine {
     pub(super) fn send<S: State>(
@@ -31,8 +31,9 @@ impl Engine {
         if let Err(error) = within("messages of a command", BATCH_MAX as u64, messages.len() as u64) {
             return Ok(Err(error));
         }
-        if queue.public.kind == Kind::Fifo || messages.iter().any(|message| message.lane.is_some()) {
-            prepare_each(messages.iter(), |message| self.prepare_send(state, queue, message))?;
+        let reads = |message: &NewMessage| message.lane.is_some() || message.options.is_some();
+        if queue.public.kind == Kind::Fifo || messages.iter().any(reads) {
+            prepare_each(messages.iter(), |message| self.prepare_new(state, queue, message))?;
         }
         let mut sent = SmallVec::new();
         for message in messages {
@@ -41,7 +42,8 @@ impl Engine {
         Ok(Ok(Reply::Sent(sent)))
     }
 
-    fn send_one<S: State>(
+    /// Brings a message, or a job, into its queue.
+    pub(super) fn send_one<S: State>(
         &mut self,
         state: &mut S,
         id: QueueId,
@@ -52,10 +54,18 @@ impl Engine {
             Ok(queue) => queue,
             Err(error) => return Ok(Err(error)),
         };
-        let (space, fifo, delay_ms) = (queue.space, queue.public.kind == Kind::Fifo, queue.config().delay_ms);
-        if fifo && message.lane.is_none() {
+        let space = queue.space;
+        if queue.public.kind == Kind::Fifo && message.lane.is_none() {
             return Ok(Err(Error::LaneRequired));
         }
+        let options = message.options.as_deref();
+        if let Some(Err(error)) = options.map(|options| check_options(queue, options)) {
+            return Ok(Err(error));
+        }
+        if let Some(Known { id }) = self.known_already(state, queue, message)? {
+            return Ok(Ok(Sent { uuid: message.uuid, id, duplicate: true }));
+        }
+        let due = due(queue, message, now);
         let original = match self.deduplicate(state, queue, message)? {
             Verdict::Duplicate(first) => return Ok(Ok(first)),
             Verdict::Original(original) => original,
@@ -64,29 +74,45 @@ impl Engine {
         if let Some(original) = original {
             self.remember(state, id, &original, message, message_id);
         }
-        let delay_ms = message.delay_ms.unwrap_or(delay_ms);
-        let due = if delay_ms == 0 { now } else { now.after(Duration::from_millis(delay_ms)) };
-        let state_first = if delay_ms == 0 { Standing::Ready } else { Standing::Delayed };
+        let spec = options.map(|options| Spec::new(options, None)).filter(|spec| !spec.is_default());
+        let state_first = if due == now { Standing::Ready } else { Standing::Delayed };
         let head = Head {
             priority: message.priority,
             bytes: message.payload.len() as u64,
             due,
             lane: message.lane,
             in_lane: message.lane.is_some(),
+            lifo: options.is_some_and(|options| options.lifo),
+            has_spec: spec.is_some(),
+            expires_at: options.and_then(|options| options.expires_at),
+            limits: message.limits.clone(),
             ..Head::new(state_first, now)
         };
         state.insert_bulk(&keys::body(space.namespace, message_id), &[&message.payload]);
         self.enter(state, id, message_id, &head)?;
+        if let Some(spec) = spec {
+            self.put_spec(state, id, message_id, &spec);
+        }
         Ok(Ok(Sent { uuid: message.uuid, id: message_id, duplicate: false }))
     }
 
     /// Reads all that sending a message reads.
-    fn prepare_send<S: View>(&self, state: &S, queue: &QueueState, message: &NewMessage) -> Result<(), Stop> {
+    pub(super) fn prepare_send<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        message: &NewMessage,
+    ) -> Result<(), Stop> {
         let duplicate = self.deduplicate(state, queue, message).map(|_| ());
         // A message that joins a lane at its end reads the lane's record only.
         let lane = message.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 0));
         prepare_each([duplicate, lane].into_iter(), |prepared| prepared)
     }
+}
+
+/// A job that is there already under the id that its sender chose.
+pub(super) struct Known {
+    pub(super) id: u64,
 }
 
 /// Refuses more than a bound allows.

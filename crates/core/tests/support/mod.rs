@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use weir_core::api::job::*;
 use weir_core::api::*;
 use weir_core::kv::{Key, Need, RowVisitor, State, View};
 use weir_core::{Engine, Stop, Time};
@@ -356,6 +357,83 @@ impl World {
         }
     }
 
+    /// Adds jobs: all of them or none.
+    pub fn add_all(&mut self, jobs: Vec<(QueueId, NewMessage)>) -> Result<Vec<Added>, Error> {
+        let job = |(queue, message)| NewJob { queue, version: self.versions[&queue], message };
+        let jobs = jobs.into_iter().map(job).collect();
+        match self.ask(Command::AddJobs { jobs, idempotency: None })? {
+            Reply::Added(added) => Ok(added),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Adds a job.
+    pub fn add(&mut self, queue: QueueId, message: NewMessage) -> Result<Added, Error> {
+        Ok(self.add_all(vec![(queue, message)])?.remove(0))
+    }
+
+    /// Leases jobs to a worker without waiting: as often as one lease gets fewer since rows are cold.
+    pub fn lease(&mut self, queue: QueueId, max: u32) -> Vec<Got> {
+        let mut leased = Vec::new();
+        loop {
+            let token = self.give(lease(queue, max - leased.len() as u32));
+            let got = self.got(token).expect("an answer at once");
+            let none = got.is_empty();
+            leased.extend(got);
+            if none || leased.len() >= max as usize {
+                return leased;
+            }
+        }
+    }
+
+    /// Leases the one job that there is.
+    pub fn lease_one(&mut self, queue: QueueId) -> Got {
+        let mut got = self.lease(queue, 10);
+        assert_eq!(got.len(), 1, "{got:?}");
+        got.remove(0)
+    }
+
+    pub fn settle_all(
+        &mut self,
+        queue: QueueId,
+        entries: Vec<(Handle, Settlement)>,
+    ) -> Result<Vec<Result<Settled, Error>>, Error> {
+        match self.ask(Command::Settle { queue, entries: entries.into_iter().collect(), seed: 1 })? {
+            Reply::JobsSettled(settled) => Ok(settled.into_vec()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn settle(&mut self, queue: QueueId, handle: Handle, settlement: Settlement) -> Result<Settled, Error> {
+        self.settle_all(queue, vec![(handle, settlement)])?.remove(0)
+    }
+
+    pub fn complete(&mut self, queue: QueueId, handle: Handle) -> Result<Settled, Error> {
+        self.settle(queue, handle, Settlement::Complete { result: None })
+    }
+
+    pub fn fail(&mut self, queue: QueueId, handle: Handle) -> Result<Settled, Error> {
+        self.settle(queue, handle, Settlement::Fail { failure: b"broken".to_vec(), again: Again::ByPolicy })
+    }
+
+    pub fn counters(&mut self, queue: QueueId) -> Counters {
+        match self.ask(Command::QueueStats { queue }).unwrap() {
+            Reply::Stats { counters, .. } => counters,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Kinds of rows that are left, with the number of each: what belongs to no message is a leak.
+    pub fn row_kinds(&self) -> BTreeMap<u8, usize> {
+        let mut kinds = BTreeMap::new();
+        for key in self.rows.all.keys() {
+            let (_, rest) = weir_core::kv::split_ordered(key).unwrap();
+            let (_, rest) = weir_core::kv::split_ordered(rest).unwrap();
+            *kinds.entry(rest[0]).or_default() += 1;
+        }
+        kinds
+    }
+
     /// Ready, delayed and leased.
     pub fn counts(&mut self, queue: QueueId) -> [u64; 3] {
         match self.ask(Command::QueueStats { queue }).unwrap() {
@@ -379,4 +457,20 @@ pub fn message(text: &str) -> NewMessage {
 
 pub fn grouped(text: &str, group: u8) -> NewMessage {
     NewMessage { lane: Some(Lane([group; 16])), ..message(text) }
+}
+
+/// A message with options of a job.
+pub fn job(text: &str, options: JobOptions) -> NewMessage {
+    NewMessage { options: Some(Box::new(options)), ..message(text) }
+}
+
+/// A command that leases jobs without waiting.
+pub fn lease(queue: QueueId, max: u32) -> Command {
+    let (bytes_max, lease_ms) = (u64::MAX, None);
+    Command::Lease { queue, max, bytes_max, lease_ms, wait_ms: 0, linger_ms: 0, one_lane: false }
+}
+
+/// A retry policy without jitter.
+pub fn retry(attempts_max: u32, delay_ms: u64) -> Retry {
+    Retry { attempts_max, backoff: Backoff::Fixed { delay_ms }, jitter_permille: 0, ..Retry::default() }
 }

@@ -1,0 +1,72 @@
+//! The end of a job: it is kept among the finished ones of its queue, or removed at once.
+
+use std::time::Duration;
+
+use super::extras::Rows;
+use super::{Engine, Stop};
+use crate::api::QueueId;
+use crate::api::job::{FailureKind, Keep};
+use crate::head::{Head, State as Standing};
+use crate::kv::State;
+use crate::spec::Spec;
+
+/// How a job ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End<'a> {
+    /// It is done: its result.
+    Completed(Option<&'a [u8]>),
+    /// It failed for good: how, and what its worker said.
+    Failed(FailureKind, Option<&'a [u8]>),
+}
+
+impl Engine {
+    /// Ends a job that stands as `before` says; `head` is what is known of it by now. Says how it stands then: nothing
+    /// where it was removed.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a job where it ends")]
+    pub(super) fn finish<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        message: u64,
+        before: &Head,
+        head: Head,
+        spec: Option<&Spec>,
+        end: End<'_>,
+    ) -> Result<Option<Head>, Stop> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(None) };
+        let config = queue.config();
+        let (own, queues) = match end {
+            End::Completed(_) => (spec.and_then(|spec| spec.keep_completed), config.keep_completed),
+            End::Failed(..) => (spec.and_then(|spec| spec.keep_failed), config.keep_failed),
+        };
+        let keep = own.unwrap_or(queues);
+        if is_none(keep) {
+            self.remove(state, id, message, before)?;
+            return Ok(None);
+        }
+        let rows = Rows { namespace: queue.space.namespace, job: message };
+        let mut head = head.without_lease();
+        head.due = self.now;
+        match end {
+            End::Completed(result) => {
+                head.state = Standing::Completed;
+                head.failed = None;
+                rows.set_result(state, &mut head.extras, result);
+            }
+            End::Failed(kind, said) => {
+                head.state = Standing::Failed;
+                head.failed = Some(kind);
+                rows.add_failed(state, &mut head.extras, (head.grants, kind, self.now), said);
+            }
+        }
+        // What is kept longer or shorter than others of its queue has its own time to go.
+        head.expires_at = own.map(|keep| self.now.after(Duration::from_millis(keep.age_ms)));
+        self.restand(state, id, message, before, &head)?;
+        Ok(Some(head))
+    }
+}
+
+/// Whether nothing is kept.
+fn is_none(keep: Keep) -> bool {
+    keep.age_ms == 0 || keep.count == 0
+}
