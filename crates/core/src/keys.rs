@@ -20,9 +20,9 @@
 //! | `FINISHED` | queue's | 1 completed or 2 failed, time, message id | empty: finished jobs, in the order of their ends |
 //! | `JOB_ID` | queue's | hash (16 bytes) | message id: the job of this custom id |
 //! | `JOB_DEDUP` | queue's | hash (16 bytes) | the job that keeps others of this deduplication id away |
-//! | `CHILD` | queue's | message id, queue id, message id | how the child (the latter) of a job (the former) stands |
 //! | `WAITING` | queue's | message id | empty: jobs that wait for children |
 //! | `NEWEST` | queue's | 1 completed or 2 failed, complements of time and message id | empty: finished jobs, newest first |
+//! | `DEDUP_END` | queue's | time, hash (16 bytes) | empty: when a `JOB_DEDUP` row ends by time |
 //! | `META` | 0 | – | the shard's counters (namespace 0 only) |
 //! | `QUEUE` | 0 | queue id | name and configuration |
 //! | `COUNTERS` | 0 | queue id | counters |
@@ -40,6 +40,10 @@
 //!
 //! A *place* is a priority and a message id; for a message that comes before all others of its priority, the priority, a
 //! zero and the complement of the message id (see `place`).
+//! | `CHILD` | 0 | message id, message id | how the child (the latter) of a job (the former) stands |
+//! | `CHILD_RESULT` | 0 | as of `CHILD` | what came of the child; the engine never reads it back |
+//! | `FLOW_TASK` | 0 | number | what the members of a flow are still to be told, in order |
+//! | `IDEMPOTENCY_BUCKETS` | 0 | – | the buckets of `IDEMPOTENCY` |
 
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
@@ -76,6 +80,10 @@ pub(crate) const PERMIT: u8 = 27;
 pub(crate) const IDEMPOTENCY: u8 = 28;
 pub(crate) const WAITING: u8 = 29;
 pub(crate) const NEWEST: u8 = 30;
+pub(crate) const CHILD_RESULT: u8 = 31;
+pub(crate) const DEDUP_END: u8 = 32;
+pub(crate) const FLOW_TASK: u8 = 33;
+pub(crate) const IDEMPOTENCY_BUCKETS: u8 = 34;
 
 /// Which row of a job's extras, in the key of one.
 pub(crate) mod extra {
@@ -182,8 +190,8 @@ impl Space {
         self.kind(JOB_DEDUP).hash(hash)
     }
 
-    pub(crate) fn child(self, parent: u64, queue: u64, id: u64) -> KeyBuf {
-        self.kind(CHILD).number(parent).number(queue).number(id)
+    pub(crate) fn dedup_end(self, at: Time, hash: [u8; 16]) -> KeyBuf {
+        self.kind(DEDUP_END).number(at.0).hash(hash)
     }
 
     pub(crate) fn attempt(self, bucket: u64, hash: [u8; 16]) -> KeyBuf {
@@ -242,6 +250,33 @@ pub(crate) fn garbage(space: Space) -> KeyBuf {
 
 pub(crate) fn move_task(namespace: Namespace, id: u64) -> KeyBuf {
     entities(namespace).kind(MOVE).number(id)
+}
+
+/// How a child of a job stands. Like its payload, it stays where it is when a job moves to another queue.
+pub(crate) fn child(namespace: Namespace, parent: u64, child: u64) -> KeyBuf {
+    entities(namespace).kind(CHILD).number(parent).number(child)
+}
+
+pub(crate) fn child_result(namespace: Namespace, parent: u64, child: u64) -> KeyBuf {
+    entities(namespace).kind(CHILD_RESULT).number(parent).number(child)
+}
+
+/// First key of `kind`, `CHILD` or `CHILD_RESULT`, of a job's children, and the first key after them.
+pub(crate) fn children(namespace: Namespace, kind: u8, parent: u64) -> (KeyBuf, KeyBuf) {
+    let start = entities(namespace).kind(kind).number(parent);
+    (start, start.byte(u8::MAX))
+}
+
+pub(crate) fn idempotency(namespace: Namespace, bucket: u64, hash: [u8; 16]) -> KeyBuf {
+    entities(namespace).kind(IDEMPOTENCY).number(bucket).hash(hash)
+}
+
+pub(crate) fn idempotency_buckets(namespace: Namespace) -> KeyBuf {
+    entities(namespace).kind(IDEMPOTENCY_BUCKETS)
+}
+
+pub(crate) fn flow_task(namespace: Namespace, number: u64) -> KeyBuf {
+    entities(namespace).kind(FLOW_TASK).number(number)
 }
 
 /// The numbers after the kind of a key.

@@ -81,6 +81,8 @@ pub(crate) struct QueueState {
     pub(crate) message_gaps: Gaps,
     /// When retention and deduplication buckets are looked at next.
     pub(crate) chores_at: Option<Time>,
+    /// No row of a job's deduplication ends by time before; never where there is none.
+    pub(crate) dedup_ends_at: Time,
 }
 
 impl QueueState {
@@ -102,6 +104,7 @@ impl QueueState {
             noisy_gaps: Gaps::default(),
             message_gaps: Gaps::default(),
             chores_at: None,
+            dedup_ends_at: Time::NEVER,
         }
     }
 
@@ -113,6 +116,7 @@ impl QueueState {
         self.dirty = true;
         self.dedup_buckets = Buckets::default();
         self.attempt_buckets = Buckets::default();
+        self.dedup_ends_at = Time::NEVER;
         self.ready_gaps = Gaps::default();
         self.head_gaps = Gaps::default();
         self.noisy_gaps = Gaps::default();
@@ -257,7 +261,7 @@ impl QueueState {
         }
         reader.end()?;
         let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at, tags, paused_until };
-        Ok(QueueState { dirty: false, ..QueueState::new(Arc::new(public), space, secret) })
+        Ok(QueueState { dirty: false, dedup_ends_at: Time(0), ..QueueState::new(Arc::new(public), space, secret) })
     }
 
     pub(crate) fn write_counters(&self) -> Writer {

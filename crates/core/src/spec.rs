@@ -15,6 +15,7 @@ const HAS_CUSTOM_ID: u64 = 1 << 4;
 const HAS_DEDUP: u64 = 1 << 5;
 const HAS_PARENT: u64 = 1 << 6;
 const HAS_CHILDREN: u64 = 1 << 7;
+const CHILD_FAILED: u64 = 1 << 8;
 
 const DEDUP_TTL: u8 = 1;
 const DEDUP_EXTEND: u8 = 2;
@@ -35,6 +36,8 @@ pub(crate) struct Spec {
     pub(crate) on_failure: OnChildFailure,
     /// Children that have not finished, and all that were ever added.
     pub(crate) children: Option<(u64, u64)>,
+    /// Whether a child failed with which this one fails too, as soon as it waits.
+    pub(crate) child_failed: bool,
 }
 
 impl Spec {
@@ -50,6 +53,7 @@ impl Spec {
             parent,
             on_failure: options.on_failure,
             children: None,
+            child_failed: false,
         }
     }
 
@@ -68,7 +72,8 @@ impl Spec {
                 | flag(HAS_CUSTOM_ID, self.custom_id.is_some())
                 | flag(HAS_DEDUP, self.dedup.is_some())
                 | flag(HAS_PARENT, self.parent.is_some())
-                | flag(HAS_CHILDREN, self.children.is_some()),
+                | flag(HAS_CHILDREN, self.children.is_some())
+                | flag(CHILD_FAILED, self.child_failed),
         );
         if let Some(retry) = &self.retry {
             write_retry(&mut writer, retry);
@@ -89,13 +94,7 @@ impl Spec {
             writer.number(queue.0);
             writer.number(job);
         }
-        writer.byte(match self.on_failure {
-            OnChildFailure::Wait => 0,
-            OnChildFailure::Fail => 1,
-            OnChildFailure::Ignore => 2,
-            OnChildFailure::Remove => 3,
-            OnChildFailure::Continue => 4,
-        });
+        writer.byte(policy_byte(self.on_failure));
         if let Some((unfinished, all)) = self.children {
             writer.number(unfinished);
             writer.number(all);
@@ -128,20 +127,35 @@ impl Spec {
         if flags & HAS_PARENT != 0 {
             spec.parent = Some((QueueId(reader.number()?), reader.number()?));
         }
-        spec.on_failure = match reader.byte()? {
-            0 => OnChildFailure::Wait,
-            1 => OnChildFailure::Fail,
-            2 => OnChildFailure::Ignore,
-            3 => OnChildFailure::Remove,
-            4 => OnChildFailure::Continue,
-            _ => return Err(reader.damaged()),
-        };
+        spec.on_failure = read_policy(reader.byte()?).ok_or_else(|| reader.damaged())?;
         if flags & HAS_CHILDREN != 0 {
             spec.children = Some((reader.number()?, reader.number()?));
         }
+        spec.child_failed = flags & CHILD_FAILED != 0;
         reader.end()?;
         Ok(spec)
     }
+}
+
+pub(crate) fn policy_byte(policy: OnChildFailure) -> u8 {
+    match policy {
+        OnChildFailure::Wait => 0,
+        OnChildFailure::Fail => 1,
+        OnChildFailure::Ignore => 2,
+        OnChildFailure::Remove => 3,
+        OnChildFailure::Continue => 4,
+    }
+}
+
+pub(crate) fn read_policy(byte: u8) -> Option<OnChildFailure> {
+    let policies = [
+        OnChildFailure::Wait,
+        OnChildFailure::Fail,
+        OnChildFailure::Ignore,
+        OnChildFailure::Remove,
+        OnChildFailure::Continue,
+    ];
+    policies.into_iter().find(|&policy| policy_byte(policy) == byte)
 }
 
 pub(crate) fn write_keep(writer: &mut Writer, keep: Keep) {
@@ -239,6 +253,7 @@ mod tests {
             parent: Some((QueueId(4), 5)),
             on_failure: OnChildFailure::Continue,
             children: Some((1, 2)),
+            child_failed: true,
         };
         for spec in [Spec::default(), full] {
             assert_eq!(Spec::read(spec.write().finish()).as_ref(), Ok(&spec));

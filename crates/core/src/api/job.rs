@@ -441,8 +441,8 @@ pub enum Hold {
     },
     /// Another message of its group is leased, or stands before it.
     Group {
-        /// Which one.
-        job: u64,
+        /// Which one, where it waits itself; `None` where it is leased.
+        job: Option<u64>,
     },
     /// A limiter.
     Limiter {

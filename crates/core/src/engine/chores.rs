@@ -69,13 +69,14 @@ impl Engine {
                 queue.message_gaps.clear((0, 0), (message + 1, 0));
             }
         }
+        let dedup_at = self.drop_dedup(state, id, rows)?;
         let now = self.now;
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
         if drop_buckets(state, queue, now) {
             self.touched(id);
         }
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
-        if queue.messages() == 0 && buckets_over(queue) == Time::NEVER {
+        if queue.messages() == 0 && buckets_over(queue) == Time::NEVER && dedup_at == Time::NEVER {
             return Ok(None);
         }
         let retention_at = match oldest(state, queue)? {
@@ -85,7 +86,7 @@ impl Engine {
             }
             None => Time::NEVER,
         };
-        Ok(Some(retention_at.min(buckets_over(queue))))
+        Ok(Some(retention_at.min(buckets_over(queue)).min(dedup_at)))
     }
 
     /// The oldest message of a queue, if it has been kept long enough.

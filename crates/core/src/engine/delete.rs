@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
 
+use super::finish::End;
 use super::lease::proof;
 use super::message::prepare_lane;
 use super::send::within;
@@ -38,7 +39,8 @@ impl Engine {
         match self.find(state, id, handle, gone)? {
             Ok(head) if self.is_superseded(id, handle, &head) => Ok(Err(Error::LeaseExpired)),
             Ok(head) => {
-                self.remove(state, id, handle.message, &head)?;
+                self.prepare_single(state, id, handle.message, &head, gone)?;
+                self.acknowledge(state, id, handle.message, &head)?;
                 gone.push(handle.message);
                 Ok(Ok(()))
             }
@@ -46,6 +48,30 @@ impl Engine {
             Err(Error::MessageNotFound) => Ok(Ok(())),
             Err(error) => Ok(Err(error)),
         }
+    }
+
+    /// Removes a message whose work is done, by other doors than the workers': nothing of it is kept.
+    fn acknowledge<S: State>(&mut self, state: &mut S, id: QueueId, message: u64, head: &Head) -> Result<(), Stop> {
+        if let Some(spec) = self.spec_of(state, id, message, head)? {
+            self.tell_finished(state, id, message, &spec, End::Completed(None))?;
+        }
+        self.vanish(state, id, message, head).map(|_| ())
+    }
+
+    /// Reads what belongs to a job beside its head, where [`Engine::prepare_handles`] left that out: before anything is
+    /// written.
+    pub(super) fn prepare_single<S: View>(
+        &self,
+        state: &S,
+        id: QueueId,
+        message: u64,
+        head: &Head,
+        gone: &Gone,
+    ) -> Result<(), Stop> {
+        if let (true, true, Some(queue)) = (head.has_spec, gone.is_empty(), self.queues.get(&id)) {
+            self.prepare_message(state, queue.space, message, 0)?;
+        }
+        Ok(())
     }
 
     /// Makes messages ready again whose grant was never handed over. The fence stays, the receive is not counted.

@@ -149,6 +149,7 @@ impl Engine {
             Some((queue, head)) if head.due == at && head.state == Standing::Leased => {
                 self.release(state, queue, id, &head)
             }
+            Some((queue, head)) if head.is_expired(self.now) => self.expire(state, queue, id, &head),
             // The row of a space left behind.
             _ => {
                 remove(state, at, space, id);

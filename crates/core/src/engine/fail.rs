@@ -121,6 +121,9 @@ impl Engine {
         if let Some(target) = self.redrive_target(queue).filter(|_| by_worker) {
             let rows = Rows { namespace: queue.space.namespace, job: message };
             rows.add_failed(state, &mut head.extras, (before.grants, kind, self.now), failure.said);
+            if let Some(spec) = spec {
+                self.tell_finished(state, id, message, spec, End::Failed(kind, failure.said))?;
+            }
             self.carry_dead_letter(state, id, target, message, before, head)?;
             return Ok(None);
         }

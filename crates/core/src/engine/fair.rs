@@ -160,6 +160,13 @@ impl Engine {
             let (message, head) = next;
             let Some(queue) = self.queues.get(&id) else { break };
             match self.dead_letter_queue(queue, &head) {
+                _ if head.is_expired(self.now) => {
+                    self.expire(state, id, message, &head)?;
+                    dead += 1;
+                    if dead >= SLICE_ROWS && deliveries.is_empty() {
+                        return Ok(Leased::More);
+                    }
+                }
                 Some(target) => {
                     self.move_dead_letter(state, id, target, message, &head)?;
                     dead += 1;

@@ -40,11 +40,14 @@ impl Engine {
             End::Failed(..) => (spec.and_then(|spec| spec.keep_failed), config.keep_failed),
         };
         let keep = own.unwrap_or(queues);
+        let rows = Rows { namespace: queue.space.namespace, job: message };
+        if let Some(spec) = spec {
+            self.tell_finished(state, id, message, spec, end)?;
+        }
         if is_none(keep) {
-            self.remove(state, id, message, before)?;
+            self.vanish(state, id, message, before)?;
             return Ok(None);
         }
-        let rows = Rows { namespace: queue.space.namespace, job: message };
         let mut head = head.without_lease();
         head.due = self.now;
         match end {

@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
+use super::finish::End;
 use super::message::Picked;
 use super::{Engine, Needs, SLICE_ROWS, Stop, lanes};
+use crate::api::job::FailureKind;
 use crate::api::{Delivery, Handle, Kind, Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::gaps::{Gaps, Position, following};
@@ -59,6 +61,10 @@ impl Engine {
             }
             for (message, head) in picked {
                 match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, &head)) {
+                    _ if head.is_expired(self.now) => {
+                        self.expire(state, id, message, &head)?;
+                        dead += 1;
+                    }
                     Some(target) => {
                         self.move_dead_letter(state, id, target, message, &head)?;
                         dead += 1;
@@ -205,6 +211,9 @@ impl Engine {
         message: u64,
         head: &Head,
     ) -> Result<(), Stop> {
+        if let Some(spec) = self.spec_of(state, from, message, head)? {
+            self.tell_finished(state, from, message, &spec, End::Failed(FailureKind::Reported, None))?;
+        }
         self.carry_dead_letter(state, from, to, message, head, head.clone())
     }
 

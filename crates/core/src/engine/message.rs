@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
+use super::children::forget_children;
 use super::due::{self, DueIndex};
 use super::extras::Rows;
 use super::{Engine, Stop, fair, lanes};
@@ -106,15 +107,32 @@ impl Engine {
         Ok(spec)
     }
 
-    /// Removes a message for good.
+    /// Removes a message for good, finished or not.
     pub(super) fn remove<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
-        self.leave(state, queue, id, head)?;
+        match self.vanish(state, queue, id, head)? {
+            Some(spec) => self.tell_removed(state, queue, id, &spec),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes a message for good, of whose end all have been told whom it concerns. Its options are answered.
+    pub(super) fn vanish<S: State>(
+        &mut self,
+        state: &mut S,
+        queue: QueueId,
+        id: u64,
+        head: &Head,
+    ) -> Result<Option<Spec>, Stop> {
+        let spec = self.leave(state, queue, id, head)?;
         if let Some(queue) = self.queues.get(&queue) {
             let namespace = queue.space.namespace;
             state.delete(&keys::body(namespace, id));
             Rows { namespace, job: id }.remove(state, &head.extras);
+            if head.has_children {
+                forget_children(state, namespace, id);
+            }
         }
-        Ok(())
+        Ok(spec)
     }
 
     /// Changes the head of a message that stays in its queue. What only leased messages have goes with the lease.

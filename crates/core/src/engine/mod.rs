@@ -6,16 +6,24 @@
 
 mod add;
 mod attempts;
+mod change_jobs;
+mod child_ended;
+mod children;
 mod chores;
 mod complete;
 mod dedup;
 mod delete;
 mod dispatch;
 mod due;
+mod expire;
+mod explain;
 mod extras;
 mod fail;
 mod fair;
 mod finish;
+mod flow_tasks;
+mod idempotency;
+mod job_dedup;
 mod job_ref;
 mod lanes;
 mod lease;
@@ -31,10 +39,12 @@ mod queues;
 mod receive;
 mod reclaim;
 mod redrive;
+mod remove_children;
 mod send;
 mod settle;
 mod spec_row;
 mod tags;
+mod tell_end;
 mod visibility;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -126,6 +136,8 @@ pub struct Engine {
     /// Spaces left behind, and the message id from which each is still to be reclaimed.
     garbage: VecDeque<(Space, u64)>,
     moves: move_tasks::Moves,
+    flow_tasks: flow_tasks::FlowTasks,
+    idempotency: idempotency::Idempotency,
     /// When pauses of queues end by themselves.
     pauses: BTreeSet<(Time, QueueId)>,
     /// Whether background work waits for rows to be loaded.
@@ -200,6 +212,9 @@ impl Engine {
                 self.give_back(state, *queue, handles)?;
                 return self.serve(state, out);
             }
+            Command::ChangeJobs { queue, jobs, change } => self.change_jobs(state, *queue, jobs, change)?,
+            Command::JobChildren { queue, job, after, max } => self.job_children(state, *queue, *job, *after, *max)?,
+            Command::Explain { queue, job } => self.explain(state, *queue, *job)?,
             Command::PauseQueue { queue, for_ms } => self.pause_queue(state, *queue, *for_ms, out),
             Command::ListJobs { queue, state: standing, after, max, payload_bytes_max } => {
                 self.list_jobs(state, *queue, *standing, after.as_ref(), *max, *payload_bytes_max)?
@@ -222,6 +237,7 @@ impl Engine {
         self.run_moves(state, out)?;
         self.reclaim(state, out)?;
         self.end_pauses(state, out);
+        self.drop_answers(state);
         self.resume();
         self.serve(state, out)
     }
@@ -236,6 +252,7 @@ impl Engine {
         self.chores_stalled = false;
         self.garbage_stalled = false;
         self.moves.stalled = false;
+        self.flow_tasks.stalled = false;
         for id in std::mem::take(&mut self.stalled) {
             self.list_again(id);
         }
@@ -251,6 +268,7 @@ impl Engine {
                 state.put(&keys::counters(queue.space.namespace, id.0), queue.write_counters().finish());
             }
         }
+        self.idempotency.flush(state);
         if self.last_id > self.last_id_written {
             self.last_id_written = self.last_id;
             let mut writer = Writer::new(META_VERSION);
@@ -272,8 +290,10 @@ impl Engine {
             next = next.min(at);
         }
         next = next.min(self.moves.next());
+        next = next.min(self.idempotency.next());
         next = next.min(self.pauses.first().map_or(Time::NEVER, |&(at, _)| at));
-        if (!self.garbage.is_empty() && !self.garbage_stalled) || !self.unfinished.is_empty() {
+        let unfinished = !self.unfinished.is_empty() || self.flow_tasks.is_waiting();
+        if (!self.garbage.is_empty() && !self.garbage_stalled) || unfinished {
             next = next.min(self.now);
         }
         next

@@ -27,6 +27,7 @@ enum Stage {
     Counters,
     Garbage,
     Moves,
+    Idempotency,
     Done,
 }
 
@@ -56,6 +57,7 @@ impl Engine {
                         self.opening.namespace = found;
                         // What is due first is found with the first tick.
                         self.due.add_namespace(found, Time(0));
+                        self.flow_tasks.add_namespace(found);
                         Stage::Queues
                     }
                     None => Stage::Done,
@@ -84,6 +86,10 @@ impl Engine {
                 }
                 Stage::Moves => {
                     self.each(state, keys::MOVE, Engine::add_move)?;
+                    Stage::Idempotency
+                }
+                Stage::Idempotency => {
+                    self.idempotency.open(state, namespace)?;
                     self.opening.namespace = Namespace(namespace.0.saturating_add(1));
                     Stage::FindNamespace
                 }

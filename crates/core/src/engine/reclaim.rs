@@ -2,13 +2,16 @@
 
 use std::ops::ControlFlow;
 
+use super::children::forget_children;
 use super::extras::Rows;
+use super::flow_tasks::How;
 use super::message::due_times;
-use super::{Engine, SLICE_ROWS, Stop, due};
+use super::spec_row;
+use super::{Engine, SLICE_ROWS, Stop, due, prepare_each};
 use crate::api::Output;
 use crate::head::{Head, State as Standing};
-use crate::keys;
-use crate::kv::State;
+use crate::keys::{self, Space};
+use crate::kv::{State, View};
 
 impl Engine {
     /// Reclaims a slice of the space that was left behind first.
@@ -24,8 +27,19 @@ impl Engine {
             if messages.len() >= SLICE_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let full = messages.len() >= SLICE_ROWS;
+        let prepared = prepare_each(messages.iter(), |(id, head)| match head {
+            Ok(head) => prepare_left(state, space, *id, head),
+            Err(_) => Ok(()),
+        });
+        if let Err(Stop::Need(needs)) = prepared {
+            self.garbage_stalled = true;
+            out.needs.extend(needs);
+            return Ok(());
+        }
+        prepared?;
         for (id, head) in messages {
             let head = head?;
+            self.tell_left(state, space, id, &head)?;
             state.delete(&space.message(id));
             state.delete(&keys::body(space.namespace, id));
             Rows { namespace: space.namespace, job: id }.remove(state, &head.extras);
@@ -51,4 +65,26 @@ impl Engine {
         }
         Ok(())
     }
+
+    /// A job that was left behind has ended, for its parent; its own children are nobody's, and what it kept back does
+    /// not come.
+    fn tell_left<S: State>(&mut self, state: &mut S, space: Space, id: u64, head: &Head) -> Result<(), Stop> {
+        if head.has_children {
+            forget_children(state, space.namespace, id);
+        }
+        let Some(spec) = spec_row::read(state, space, id, head)? else { return Ok(()) };
+        self.tell_parent(state, space.namespace, &spec, id, (How::Removed, None));
+        match &spec.dedup {
+            Some(dedup) => self.forget_kept(state, space, dedup),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads what a job that was left behind reads.
+fn prepare_left<S: View>(state: &S, space: Space, id: u64, head: &Head) -> Result<(), Stop> {
+    if let Some(dedup) = spec_row::read(state, space, id, head)?.and_then(|spec| spec.dedup) {
+        state.get(&space.job_dedup(dedup.hash), 0)?;
+    }
+    Ok(())
 }

@@ -67,6 +67,9 @@ impl Engine {
         }
         state.get(&space.spec(id), ahead)?;
         let Some(spec) = read(state, space, id, head)? else { return Ok(()) };
+        if let Some(dedup) = &spec.dedup {
+            state.get(&space.job_dedup(dedup.hash), 0)?;
+        }
         if let (Some(hash), Some(target)) = (spec.custom_id, target.and_then(|id| self.queues.get(&id))) {
             state.get(&target.space.job_id(hash), 0)?;
         }
@@ -95,9 +98,13 @@ impl Engine {
             ..head.without_lease()
         };
         self.enter(state, to, id, &head)?;
-        if let (Some(mut spec), Some(target)) = (spec, self.queues.get(&to)) {
+        if let Some(mut spec) = spec {
+            // What it keeps away, it keeps away from its own queue.
+            if let Some(dedup) = spec.dedup.take() {
+                self.end_dedup(state, from, &dedup, id, false)?;
+            }
             // Who has the name there keeps it.
-            if let Some(hash) = spec.custom_id
+            if let (Some(hash), Some(target)) = (spec.custom_id, self.queues.get(&to))
                 && state.get(&target.space.job_id(hash), 0)?.is_some()
             {
                 spec.custom_id = None;

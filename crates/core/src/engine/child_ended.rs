@@ -1,0 +1,129 @@
+//! A parent learns what became of a child: it counts one less to wait for, runs, fails, or goes on waiting.
+
+use super::children::ChildRecord;
+use super::fail::Failure;
+use super::flow_tasks::{How, Task};
+use super::{Engine, Stop};
+use crate::api::job::{FailureKind, JobState, OnChildFailure};
+use crate::api::{Namespace, QueueId};
+use crate::head::{Head, State as Standing};
+use crate::keys;
+use crate::kv::State;
+use crate::spec::Spec;
+
+/// What becomes of a parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Waits,
+    Runs,
+    Fails,
+}
+
+impl Engine {
+    /// Notes, for the parent of a job, how that has ended. What it left is copied, so that it may go.
+    pub(super) fn tell_parent<S: State>(
+        &mut self,
+        state: &mut S,
+        namespace: Namespace,
+        spec: &Spec,
+        child: u64,
+        (how, left): (How, Option<&[u8]>),
+    ) {
+        let Some(parent) = spec.parent else { return };
+        if let Some(left) = left {
+            // It may have ended before, and was tried again.
+            state.delete(&keys::child_result(namespace, parent.1, child));
+            state.insert_bulk(&keys::child_result(namespace, parent.1, child), &[left]);
+        }
+        self.tell(state, namespace, &Task::Ended { parent, child, how, has_result: left.is_some() });
+    }
+
+    pub(super) fn child_ended<S: State>(
+        &mut self,
+        state: &mut S,
+        namespace: Namespace,
+        (queue, id): (QueueId, u64),
+        child: u64,
+        (how, has_result): (How, bool),
+    ) -> Result<(), Stop> {
+        let row = state.get(&keys::child(namespace, id, child), 0)?.map(ChildRecord::read).transpose()?;
+        let parent = match self.queues.get(&queue) {
+            Some(queue) => self.prepare_message(state, queue.space, id, 0)?,
+            None => None,
+        };
+        let (Some(mut row), Some(head)) = (row, parent) else {
+            // Nobody waits for it any more.
+            if has_result {
+                state.delete(&keys::child_result(namespace, id, child));
+            }
+            return Ok(());
+        };
+        let mut spec = self.spec_of(state, queue, id, &head)?.unwrap_or_default();
+        let (mut unfinished, mut all) = spec.children.unwrap_or_default();
+        let counted = row.counts;
+        let mut then = row.end(how, has_result);
+        if counted && !row.counts {
+            unfinished = unfinished.saturating_sub(1);
+        }
+        if how == How::Failed(OnChildFailure::Remove) {
+            all = all.saturating_sub(1);
+            state.delete(&keys::child(namespace, id, child));
+            state.delete(&keys::child_result(namespace, id, child));
+        } else {
+            state.put(&keys::child(namespace, id, child), row.write().finish());
+        }
+        if unfinished == 0 && then == Then::Waits {
+            then = Then::Runs;
+        }
+        spec.children = Some((unfinished, all));
+        spec.child_failed |= then == Then::Fails && head.state == Standing::Leased;
+        if let Some(queue) = self.queues.get(&queue) {
+            state.put(&queue.space.spec(id), spec.write().finish());
+        }
+        match then {
+            Then::Runs if head.state == Standing::Waiting => {
+                let after = self.awake(&head);
+                self.restand(state, queue, id, &head, &after)
+            }
+            Then::Fails if head.state == Standing::Waiting => {
+                let failure = Failure { kind: FailureKind::ChildFailed, said: None };
+                self.fail_for_good(state, queue, id, &head, head.clone(), Some(&spec), failure)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A job that has waited for its children long enough.
+    pub(super) fn awake(&self, head: &Head) -> Head {
+        if head.due > self.now {
+            Head { state: Standing::Delayed, ..head.clone() }
+        } else {
+            Head { state: Standing::Ready, due: self.now, ..head.clone() }
+        }
+    }
+}
+
+impl ChildRecord {
+    /// The child has ended, or begins again.
+    fn end(&mut self, how: How, has_result: bool) -> Then {
+        match how {
+            How::Completed => self.state = JobState::Completed,
+            // What became of it before is what its parent remembers.
+            How::Removed if !self.counts => return Then::Waits,
+            How::Removed => self.state = JobState::Removed,
+            How::Again => {
+                self.state = JobState::Waiting;
+                return Then::Waits;
+            }
+            How::Failed(_) => self.state = JobState::Failed,
+        }
+        self.has_result = has_result;
+        self.counts &= how == How::Failed(OnChildFailure::Wait);
+        match how {
+            How::Failed(OnChildFailure::Fail) => Then::Fails,
+            How::Failed(OnChildFailure::Continue) => Then::Runs,
+            _ => Then::Waits,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Deduplication of jobs: a row under the hash of a deduplication id names the job that keeps others of that id away.
+//!
+//! Without a time the row lives until its job has finished. With one it lives until then, even where the job is done and
+//! gone; a row in the order of such times has it removed. A duplicate may start the time anew, take the place of a job
+//! that is still delayed, or, while the job is being worked on, wait to come after it: then its payload is stored under
+//! an id of its own, and its head with the row.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::flow_tasks::Task;
+use super::message::prepare_lane;
+use super::{Engine, Stop};
+use crate::api::job::JobDedup;
+use crate::api::{NewMessage, Output, QueueId};
+use crate::codec::{Reader, Unreadable, Writer};
+use crate::head::{Head, State as Standing};
+use crate::keys;
+use crate::kv::{State, View};
+use crate::queue::QueueState;
+use crate::spec::Spec;
+use crate::time::Time;
+
+const VERSION: u8 = 1;
+const WHAT: &str = "the deduplication row of a job";
+
+/// The job that keeps others away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DedupRow {
+    pub(super) job: u64,
+    /// When it ends; `None` with the job.
+    until: Option<Time>,
+    /// The duplicate that comes when the job has finished.
+    kept: Option<Kept>,
+}
+
+/// A duplicate that is kept back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    id: u64,
+    head: Head,
+    spec: Spec,
+}
+
+/// What a duplicate changes of what is there, with all that was read for it.
+#[derive(Clone, Debug)]
+pub(super) enum Duplicate {
+    /// Nothing but the time for which the row counts.
+    Passed(DedupRow),
+    /// It takes the place of a job that is delayed.
+    Replaces(DedupRow, Box<Head>),
+    /// It comes after the job that is being worked on.
+    Follows(DedupRow),
+}
+
+impl Duplicate {
+    /// The job that it is a duplicate of.
+    pub(super) fn of(&self) -> u64 {
+        match self {
+            Duplicate::Passed(row) | Duplicate::Replaces(row, _) | Duplicate::Follows(row) => row.job,
+        }
+    }
+}
+
+impl DedupRow {
+    fn write(&self) -> Writer {
+        let mut writer = Writer::new(VERSION);
+        writer.number(self.job);
+        writer.time(self.until.unwrap_or(Time(0)));
+        if let Some(Kept { id, head, spec }) = &self.kept {
+            writer.number(*id);
+            writer.bytes(head.write().finish());
+            writer.bytes(spec.write().finish());
+        } else {
+            writer.number(0);
+        }
+        writer
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut reader = Reader::new(WHAT, bytes, VERSION)?;
+        let job = reader.number()?;
+        let until = Some(reader.time()?).filter(|until| *until > Time(0));
+        let kept = match reader.number()? {
+            0 => None,
+            id => Some(Kept { id, head: Head::read(reader.bytes()?)?, spec: Spec::read(reader.bytes()?)? }),
+        };
+        reader.end()?;
+        Ok(Self { job, until, kept })
+    }
+}
+
+impl Engine {
+    /// Whether a job with this deduplication id is kept away, and by what. Reads all that [`Engine::pass_duplicate`]
+    /// reads.
+    pub(super) fn find_duplicate<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        dedup: &JobDedup,
+        message: &NewMessage,
+    ) -> Result<Option<Duplicate>, Stop> {
+        let Some(row) = self.dedup_row(state, queue, dedup.hash)? else { return Ok(None) };
+        if row.until.is_some_and(|until| until <= self.now) {
+            return Ok(None);
+        }
+        if !dedup.replace && !dedup.keep_last_if_active {
+            return Ok(Some(Duplicate::Passed(row)));
+        }
+        let head = self.prepare_message(state, queue.space, row.job, 0)?;
+        Ok(Some(match head {
+            Some(head) if dedup.replace && head.state == Standing::Delayed => {
+                for lane in [head.lane, message.lane].into_iter().flatten() {
+                    prepare_lane(state, queue, lane, 2)?;
+                }
+                Duplicate::Replaces(row, Box::new(head))
+            }
+            Some(head) if dedup.keep_last_if_active && head.state == Standing::Leased => Duplicate::Follows(row),
+            _ => Duplicate::Passed(row),
+        }))
+    }
+
+    /// Does what a duplicate asks for. `head` and `spec` are those that it would have as a job of its own.
+    pub(super) fn pass_duplicate<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        duplicate: Duplicate,
+        dedup: &JobDedup,
+        (message, head, spec): (&NewMessage, Head, Spec),
+    ) -> Result<(), Stop> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        let namespace = queue.space.namespace;
+        let mut row = match duplicate {
+            Duplicate::Passed(row) => row,
+            Duplicate::Replaces(row, before) => {
+                let after = Head {
+                    sent_at: before.sent_at,
+                    grants: before.grants,
+                    receives: before.receives,
+                    receives_before: before.receives_before,
+                    failures: before.failures,
+                    stalls: before.stalls,
+                    first_received_at: before.first_received_at,
+                    source: before.source.clone(),
+                    has_spec: before.has_spec,
+                    has_children: before.has_children,
+                    started_at: before.started_at,
+                    extras: before.extras,
+                    ..head
+                };
+                state.delete(&keys::body(namespace, row.job));
+                state.insert_bulk(&keys::body(namespace, row.job), &[&message.payload]);
+                self.restand(state, id, row.job, &before, &after)?;
+                row
+            }
+            Duplicate::Follows(mut row) => {
+                if let Some(kept) = &row.kept {
+                    state.delete(&keys::body(namespace, kept.id));
+                }
+                let new = self.new_id();
+                state.insert_bulk(&keys::body(namespace, new), &[&message.payload]);
+                // Nobody waits for it, and it cannot have a name that the first one may have.
+                let spec = Spec { custom_id: None, parent: None, ..spec };
+                row.kept = Some(Kept { id: new, head: Head { has_spec: true, ..head }, spec });
+                self.put_dedup(state, id, dedup.hash, &row);
+                row
+            }
+        };
+        if let (true, Some(ttl_ms)) = (dedup.extend, dedup.ttl_ms) {
+            let before = row.until;
+            row.until = Some(self.now.after(Duration::from_millis(ttl_ms)));
+            self.move_dedup_end(state, id, dedup.hash, before, row.until);
+            self.put_dedup(state, id, dedup.hash, &row);
+        }
+        Ok(())
+    }
+
+    /// From now on a job keeps others of its deduplication id away. [`Engine::find_duplicate`] has found none.
+    pub(super) fn remember_job<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        dedup: &JobDedup,
+        job: u64,
+    ) -> Result<(), Stop> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        // One that is over may still be there.
+        let before = self.dedup_row(state, queue, dedup.hash)?.and_then(|row| row.until);
+        let until = dedup.ttl_ms.map(|ttl_ms| self.now.after(Duration::from_millis(ttl_ms)));
+        self.move_dedup_end(state, id, dedup.hash, before, until);
+        self.put_dedup(state, id, dedup.hash, &DedupRow { job, until, kept: None });
+        Ok(())
+    }
+
+    /// Reads what [`Engine::end_dedup`] reads.
+    pub(super) fn prepare_end_dedup<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        dedup: &JobDedup,
+    ) -> Result<(), Stop> {
+        self.dedup_row(state, queue, dedup.hash).map(|_| ())
+    }
+
+    /// A job has finished, or was removed without having.
+    pub(super) fn end_dedup<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        dedup: &JobDedup,
+        job: u64,
+        removed: bool,
+    ) -> Result<(), Stop> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        let space = queue.space;
+        let row = match self.dedup_row(state, queue, dedup.hash) {
+            // It went by this very command, and a store may have forgotten that it is not there.
+            Err(Stop::Need(_)) => None,
+            row => row?,
+        };
+        let Some(mut row) = row.filter(|row| row.job == job) else { return Ok(()) };
+        if let Some(kept) = &row.kept {
+            let before = row.until;
+            row.job = kept.id;
+            row.until = dedup.ttl_ms.map(|ttl_ms| self.now.after(Duration::from_millis(ttl_ms)));
+            self.move_dedup_end(state, id, dedup.hash, before, row.until);
+            self.put_dedup(state, id, dedup.hash, &row);
+            self.tell(state, space.namespace, &Task::AddKept { queue: id, hash: dedup.hash });
+        } else if removed || row.until.is_none() {
+            self.move_dedup_end(state, id, dedup.hash, row.until, None);
+            state.delete(&space.job_dedup(dedup.hash));
+        }
+        Ok(())
+    }
+
+    /// The job that was kept back until another one had finished comes now.
+    pub(super) fn add_kept<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        hash: [u8; 16],
+        _out: &mut Output,
+    ) -> Result<(), Stop> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        let space = queue.space;
+        let Some(mut row) = self.dedup_row(state, queue, hash)? else { return Ok(()) };
+        let Some(Kept { id: job, head, spec }) = row.kept.take() else { return Ok(()) };
+        if let Some(lane) = head.lane {
+            prepare_lane(state, queue, lane, 2)?;
+        }
+        let delay = head.due.since(head.sent_at);
+        let head = Head { sent_at: self.now, due: self.now.after(delay), ..head };
+        state.put(&space.spec(job), spec.write().finish());
+        self.put_dedup(state, id, hash, &row);
+        self.enter(state, id, job, &head)
+    }
+
+    /// What is kept back by a job of a space that was left behind goes with it.
+    pub(super) fn forget_kept<S: State>(
+        &self,
+        state: &mut S,
+        space: keys::Space,
+        dedup: &JobDedup,
+    ) -> Result<(), Stop> {
+        let row = state.get(&space.job_dedup(dedup.hash), 0)?.map(DedupRow::read).transpose()?;
+        if let Some(kept) = row.and_then(|row| row.kept) {
+            state.delete(&keys::body(space.namespace, kept.id));
+        }
+        Ok(())
+    }
+
+    /// Removes the rows whose time is over, and says when the next one is.
+    pub(super) fn drop_dedup<S: State>(&mut self, state: &mut S, id: QueueId, rows: &mut usize) -> Result<Time, Stop> {
+        loop {
+            let Some(queue) = self.queues.get(&id) else { return Ok(Time::NEVER) };
+            if queue.dedup_ends_at == Time::NEVER {
+                return Ok(Time::NEVER);
+            }
+            let space = queue.space;
+            let first = first_dedup_end(state, queue)?;
+            let Some((at, hash)) = first.filter(|(at, _)| *at <= self.now && *rows > 0) else {
+                let next = first.map_or(Time::NEVER, |(at, _)| at);
+                if let Some(queue) = self.queues.get_mut(&id) {
+                    queue.dedup_ends_at = next;
+                }
+                return Ok(next);
+            };
+            *rows -= 1;
+            let row = self.dedup_row(state, queue, hash)?;
+            state.delete(&space.dedup_end(at, hash));
+            if row.is_some_and(|row| row.until == Some(at) && row.kept.is_none()) {
+                state.delete(&space.job_dedup(hash));
+            }
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.dedup_ends_at = at;
+            }
+        }
+    }
+
+    fn dedup_row<S: View>(&self, state: &S, queue: &QueueState, hash: [u8; 16]) -> Result<Option<DedupRow>, Stop> {
+        Ok(state.get(&queue.space.job_dedup(hash), 0)?.map(DedupRow::read).transpose()?)
+    }
+
+    fn put_dedup<S: State>(&mut self, state: &mut S, id: QueueId, hash: [u8; 16], row: &DedupRow) {
+        if let Some(queue) = self.queues.get(&id) {
+            state.put(&queue.space.job_dedup(hash), row.write().finish());
+        }
+    }
+
+    fn move_dedup_end<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        hash: [u8; 16],
+        before: Option<Time>,
+        after: Option<Time>,
+    ) {
+        let Some(queue) = self.queues.get_mut(&id).filter(|_| before != after) else { return };
+        if let Some(before) = before {
+            state.delete(&queue.space.dedup_end(before, hash));
+        }
+        if let Some(after) = after {
+            state.insert(&queue.space.dedup_end(after, hash), &[]);
+            queue.dedup_ends_at = queue.dedup_ends_at.min(after);
+            self.look_by(id, after);
+        }
+    }
+}
+
+fn first_dedup_end<S: View>(state: &S, queue: &QueueState) -> Result<Option<(Time, [u8; 16])>, Stop> {
+    let from = queue.space.kind(keys::DEDUP_END).number(queue.dedup_ends_at.0);
+    let mut first = None;
+    state.scan(&from, &queue.space.kind(keys::DEDUP_END + 1), &mut |key, _| {
+        let place = keys::after_kind(key).and_then(crate::kv::split_ordered);
+        first = place.and_then(|(at, hash)| Some((Time(at), hash.try_into().ok()?)));
+        ControlFlow::Break(())
+    })?;
+    Ok(first)
+}
