@@ -34,7 +34,9 @@ pub use answer::{Answer, Outcome};
 pub use any_request::AnyRequest;
 pub use attempt::attempt;
 pub use digest::Md5Hex;
-pub use group::{Deduplication, attempt_hash, content_hash, id_hash, lane};
+pub use group::{
+    Deduplication, attempt_hash, content_hash, custom_id_hash, id_hash, idempotency_hash, lane, limit_key_hash,
+};
 pub use limits::{Limits, RECEIVE_BYTES_MAX};
 pub use operation::Operation;
 pub use page::Page;

@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use smallvec::SmallVec;
 use tokio::sync::watch;
+use weir_core::api::{Command, Handle, Queue, QueueId};
+use weir_shard::Answer;
 
 use crate::access::Access;
 use crate::config::Config;
-use crate::engine::{Engine, Undelivered};
+use crate::engine::{Engine, Receiving, Undelivered};
+use crate::http::Content;
 use crate::metrics::Metrics;
 use crate::native;
 use crate::sqs::{Recently, Throttle};
@@ -43,11 +47,42 @@ impl<E: Engine> App<E> {
         !*self.stopping.borrow() && self.engine.figures().serving
     }
 
+    /// Carries out a command that hands messages of `queue` over, or waits for something, no longer than the server runs.
+    /// Dropped before its answer came, it withdraws itself.
+    pub(crate) async fn receive(&self, queue: QueueId, command: Command, waits: bool) -> Answer {
+        let mut receiving = Receiving::start(&self.engine, &self.undelivered, queue, command)?;
+        if !waits {
+            return receiving.await;
+        }
+        let _waiting = self.count_waiting();
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            biased;
+            answer = &mut receiving => answer,
+            () = stopped(&mut stopping) => {
+                receiving.withdraw();
+                receiving.await
+            }
+        }
+    }
+
+    /// Bytes that hand messages of `queue` over: they return unless they are written. Limiters are told once they are.
+    pub(crate) fn delivering(&self, body: Vec<u8>, queue: &Queue, handles: SmallVec<[Handle; 1]>) -> Content {
+        let limited = !queue.config.limiters.is_empty();
+        Content::delivering(body, &self.undelivered, queue.id, handles, limited)
+    }
+
     /// Counts a receiver as waiting until the result is dropped.
     pub(crate) fn count_waiting(&self) -> Counted<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Counted { counter: &self.waiting }
     }
+}
+
+/// Waits until the server is told to stop.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that whoever could tell is gone, and so the server has stopped.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// One of those counted.

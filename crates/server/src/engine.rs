@@ -97,8 +97,17 @@ pub struct HistogramFigure {
     pub buckets: Vec<(f64, u64)>,
 }
 
-/// Where deliveries go that could not be handed to who asked for them: the server returns them to their queue.
-pub type Undelivered = mpsc::UnboundedSender<(QueueId, SmallVec<[Handle; 1]>)>;
+/// What became of deliveries once they were on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They could not be handed to who asked for them: the server returns them to their queue.
+    Lost,
+    /// They were written: limiters count from now.
+    Left,
+}
+
+/// Where the fate of deliveries is told.
+pub type Undelivered = mpsc::UnboundedSender<(QueueId, SmallVec<[Handle; 1]>, Fate)>;
 
 /// Takes the answer of a command to who waits for it.
 #[derive(Debug)]
@@ -123,7 +132,7 @@ fn give_back(undelivered: &Undelivered, queue: QueueId, answered: &Answered) {
     {
         let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
         // Without a receiver the server has ended: leases then end by themselves.
-        let _ = undelivered.send((queue, handles));
+        let _ = undelivered.send((queue, handles, Fate::Lost));
     }
 }
 

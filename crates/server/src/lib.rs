@@ -13,6 +13,7 @@ mod figures;
 pub mod filter;
 mod greeting;
 mod http;
+mod limits;
 mod metrics;
 mod native;
 mod server;
@@ -21,6 +22,6 @@ mod tls;
 
 pub use access::{AccessKey, Role};
 pub use config::{Config, PublicUrl, Unsafe};
-pub use engine::{BackupError, Engine, Figure, Figures, HistogramFigure, Responder, Undelivered};
+pub use engine::{BackupError, Engine, Fate, Figure, Figures, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};
 pub use tls::{TlsError, TlsFiles};

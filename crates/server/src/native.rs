@@ -8,6 +8,7 @@ mod decode;
 mod endpoint;
 #[cfg(test)]
 mod generated;
+mod jobs;
 mod openapi;
 mod problem;
 mod query;
@@ -17,6 +18,7 @@ mod reference;
 mod route;
 mod shapes;
 mod table;
+mod text;
 
 use std::sync::Arc;
 use std::time::Instant;

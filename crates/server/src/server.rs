@@ -22,7 +22,7 @@ use weir_shard::Refused;
 use crate::access::Access;
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, Fate};
 use crate::greeting::Greeting;
 use crate::http;
 use crate::metrics::Metrics;
@@ -35,7 +35,7 @@ pub struct Server<E> {
     app: Arc<App<E>>,
     listener: TcpListener,
     stop: watch::Sender<bool>,
-    returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>)>,
+    returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>, Fate)>,
 }
 
 /// Tells a server to stop.
@@ -191,10 +191,11 @@ async fn converse<E: Engine>(app: &Arc<App<E>>, stream: impl AsyncRead + AsyncWr
     }
 }
 
-/// Returns to their queues the deliveries that reached nobody, until all connections have ended and none is left.
+/// Returns to their queues the deliveries that reached nobody, and tells limiters of those that left, until all connections
+/// have ended and none is left.
 async fn give_back<E: Engine>(
     app: Arc<App<E>>,
-    mut returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>)>,
+    mut returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>, Fate)>,
     mut ended: oneshot::Receiver<()>,
 ) {
     loop {
@@ -203,11 +204,15 @@ async fn give_back<E: Engine>(
             next = returned.recv() => next,
             _ = &mut ended => None,
         };
-        let Some((queue, handles)) = next else { return };
-        tracing::debug!(queue = queue.0, messages = handles.len(), "messages reached nobody and are returned");
-        while let Err(Refused::Overloaded { retry_after }) =
-            app.engine.tell(Command::Return { queue, handles: handles.clone() })
-        {
+        let Some((queue, handles, fate)) = next else { return };
+        let command = || match fate {
+            Fate::Lost => Command::Return { queue, handles: handles.clone() },
+            Fate::Left => Command::Released { queue, handles: handles.clone() },
+        };
+        if fate == Fate::Lost {
+            tracing::debug!(queue = queue.0, messages = handles.len(), "messages reached nobody and are returned");
+        }
+        while let Err(Refused::Overloaded { retry_after }) = app.engine.tell(command()) {
             tokio::time::sleep(retry_after).await;
         }
     }

@@ -1,5 +1,7 @@
 //! The native API over HTTP: routing, refusals, queues.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -10,6 +10,9 @@ const GROUP: &[u8] = b"weir group\0";
 const ID: &[u8] = b"weir deduplication id\0";
 const CONTENT: &[u8] = b"weir content\0";
 const ATTEMPT: &[u8] = b"weir receive attempt\0";
+const CUSTOM: &[u8] = b"weir custom id\0";
+const KEY: &[u8] = b"weir limiter key\0";
+const IDEMPOTENCY: &[u8] = b"weir idempotency key\0";
 
 /// By what a message on a FIFO queue is told from its duplicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,21 @@ pub fn content_hash(body: &[u8]) -> [u8; 16] {
 /// The hash of a `ReceiveRequestAttemptId`.
 pub fn attempt_hash(id: &str) -> [u8; 16] {
     hash(ATTEMPT, id.as_bytes())
+}
+
+/// The hash of an id that the sender of a job chose.
+pub fn custom_id_hash(id: &str) -> [u8; 16] {
+    hash(CUSTOM, id.as_bytes())
+}
+
+/// The hash of a limiter's key.
+pub fn limit_key_hash(key: &str) -> [u8; 16] {
+    hash(KEY, key.as_bytes())
+}
+
+/// The hash of a request's idempotency key.
+pub fn idempotency_hash(key: &str) -> [u8; 16] {
+    hash(IDEMPOTENCY, key.as_bytes())
 }
 
 /// The deduplication id that AWS gives a message which has none of its own: the SHA-256 of its body.

@@ -86,7 +86,7 @@ pub fn prepare(
         attributes::Value::Text(header) => Some(header),
         attributes::Value::Binary(_) => None,
     });
-    let payload = Payload { uuid, group_id, deduplication, trace_header, attributes, body };
+    let payload = Payload { uuid, group_id, deduplication, trace_header, attributes, body, is_json: false };
     let lane = group_id.map(lane);
     let dedup = deduplication.map(|deduplication| match deduplication {
         Deduplication::Id(id) => id_hash(id),

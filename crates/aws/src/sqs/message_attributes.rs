@@ -32,7 +32,7 @@ pub enum Value<'a> {
 
 impl Attribute<'_> {
     /// What it counts against the length of a message.
-    pub(super) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let value = match &self.value {
             Value::Text(text) => text.len(),
             Value::Binary(bytes) => bytes.len(),
@@ -109,7 +109,8 @@ pub(super) fn priority(attributes: &[Attribute<'_>]) -> Result<u32, Fault> {
     })
 }
 
-fn check_name(name: &str) -> Result<(), Fault> {
+/// Checks the name of a message attribute.
+pub fn check_name(name: &str) -> Result<(), Fault> {
     let lower = name.get(..7).unwrap_or(name).to_ascii_lowercase();
     let reason = if name.is_empty() {
         "it is empty"

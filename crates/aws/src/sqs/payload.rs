@@ -3,12 +3,13 @@
 //! The form is stored for ever: byte 0 is its version, and old versions keep being read. Version 1:
 //! flags (1 byte) · public id (16) · [group id] · [deduplication id] · [trace header] · [number of attributes, then name,
 //! type and value of each, the value after one byte that says how it is carried] · body, to the end. Lengths and numbers
-//! are LEB128; texts and values come after their length; what is in brackets is there if its flag is set.
+//! are LEB128; texts and values come after their length; what is in brackets is there if its flag is set. One flag has
+//! nothing behind it: that the body is JSON, which whoever sent it had said and a door has checked.
 
 use std::borrow::Cow;
 
 use super::group::{Deduplication, content_id};
-pub use super::message_attributes::{Attribute, Value};
+pub use super::message_attributes::{Attribute, Value, check_name};
 
 const VERSION: u8 = 1;
 
@@ -17,6 +18,7 @@ const DEDUP_ID: u8 = 2;
 const DEDUP_CONTENT: u8 = 4;
 const TRACE: u8 = 8;
 const ATTRIBUTES: u8 = 16;
+const JSON: u8 = 32;
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -36,6 +38,8 @@ pub struct Payload<'a> {
     pub attributes: Vec<Attribute<'a>>,
     /// Its body.
     pub body: &'a str,
+    /// Whether the body was sent as JSON, and is.
+    pub is_json: bool,
 }
 
 /// Bytes that are no payload that we know.
@@ -54,7 +58,8 @@ impl<'a> Payload<'a> {
             | flag(DEDUP_ID, matches!(self.deduplication, Some(Deduplication::Id(_))))
             | flag(DEDUP_CONTENT, matches!(self.deduplication, Some(Deduplication::Content)))
             | flag(TRACE, self.trace_header.is_some())
-            | flag(ATTRIBUTES, !self.attributes.is_empty());
+            | flag(ATTRIBUTES, !self.attributes.is_empty())
+            | flag(JSON, self.is_json);
         out.extend_from_slice(&[VERSION, flags]);
         out.extend_from_slice(&self.uuid);
         if let Some(group_id) = self.group_id {
@@ -128,7 +133,7 @@ impl<'a> Reader<'a> {
     fn payload(&mut self) -> Option<Payload<'a>> {
         let version = self.byte()?;
         let flags = self.byte()?;
-        let known = GROUP | DEDUP_ID | DEDUP_CONTENT | TRACE | ATTRIBUTES;
+        let known = GROUP | DEDUP_ID | DEDUP_CONTENT | TRACE | ATTRIBUTES | JSON;
         if version != VERSION || flags & !known != 0 {
             return None;
         }
@@ -149,7 +154,8 @@ impl<'a> Reader<'a> {
             attributes.push(self.attribute()?);
         }
         let body = std::str::from_utf8(std::mem::take(&mut self.rest)).ok()?;
-        Some(Payload { uuid: *uuid, group_id, deduplication, trace_header, attributes, body })
+        let is_json = flags & JSON != 0;
+        Some(Payload { uuid: *uuid, group_id, deduplication, trace_header, attributes, body, is_json })
     }
 
     fn attribute(&mut self) -> Option<Attribute<'a>> {
@@ -207,6 +213,7 @@ mod tests {
         trace: Option<String>,
         attributes: Vec<(String, String, Result<String, Vec<u8>>)>,
         body: String,
+        is_json: bool,
     }
 
     impl Owned {
@@ -229,6 +236,7 @@ mod tests {
                 trace_header: self.trace.as_deref(),
                 attributes: attributes.collect(),
                 body: &self.body,
+                is_json: self.is_json,
             }
         }
     }
@@ -244,14 +252,16 @@ mod tests {
             option(),
             attributes,
             ".{0,300}",
+            any::<bool>(),
         )
-            .prop_map(|(uuid, group, dedup, trace, attributes, body)| Owned {
+            .prop_map(|(uuid, group, dedup, trace, attributes, body, is_json)| Owned {
                 uuid,
                 group,
                 dedup,
                 trace,
                 attributes,
                 body,
+                is_json,
             })
     }
 
@@ -284,12 +294,15 @@ mod tests {
                 Attribute { name: "b", data_type: "Binary", value: Value::Binary(Cow::Borrowed(&[0xFF])) },
             ],
             body: "body",
+            is_json: false,
         };
         let mut expected = vec![1, 27];
         expected.extend_from_slice(&[7; 16]);
         expected.extend_from_slice(b"\x01g\x01d\x01t\x02\x01n\x06Number\x01\x011\x01b\x06Binary\x02\x01\xFFbody");
         assert_eq!(payload.encode(), expected);
-        assert_eq!(Payload::decode(&expected), Ok(payload));
+        assert_eq!(Payload::decode(&expected), Ok(payload.clone()));
+        expected[1] |= JSON;
+        assert_eq!(Payload { is_json: true, ..payload }.encode(), expected);
         expected[0] = 2;
         assert!(Payload::decode(&expected).is_err());
     }

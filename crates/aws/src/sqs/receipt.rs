@@ -14,14 +14,28 @@ pub const LEN: usize = (BYTES * 4).div_ceil(3);
 
 /// Writes a handle of `queue`.
 pub fn encode(queue: QueueId, handle: &Handle) -> String {
-    let mut bytes = Vec::with_capacity(BYTES);
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&queue.0.to_be_bytes());
-    bytes.extend_from_slice(&handle.space.to_be_bytes());
-    bytes.extend_from_slice(&handle.message.to_be_bytes());
-    bytes.extend_from_slice(&handle.grant.to_be_bytes());
-    bytes.extend_from_slice(&handle.proof.to_be_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+    let mut text = Vec::with_capacity(LEN);
+    push(&mut text, queue, handle);
+    String::from_utf8(text).expect("base64 is ASCII")
+}
+
+/// Appends what [`encode`] writes.
+pub fn push(out: &mut Vec<u8>, queue: QueueId, handle: &Handle) {
+    let mut bytes = [0; BYTES];
+    let parts: [&[u8]; 6] = [
+        &[VERSION],
+        &queue.0.to_be_bytes(),
+        &handle.space.to_be_bytes(),
+        &handle.message.to_be_bytes(),
+        &handle.grant.to_be_bytes(),
+        &handle.proof.to_be_bytes(),
+    ];
+    for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
+        *to = *from;
+    }
+    let mut text = [0; LEN];
+    URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).expect("the text is as long as the bytes need");
+    out.extend_from_slice(&text);
 }
 
 /// Reads a handle of `queue`.
@@ -29,10 +43,12 @@ pub fn encode(queue: QueueId, handle: &Handle) -> String {
 /// # Errors
 /// `ReceiptHandleIsInvalid` for what no server of ours wrote for this queue, quoting it.
 pub fn decode(queue: QueueId, receipt: &str) -> Result<Handle, Fault> {
-    match parse(receipt) {
-        Some((of, handle)) if of == queue => Ok(handle),
-        _ => Err(invalid(receipt)),
-    }
+    read(queue, receipt).ok_or_else(|| invalid(receipt))
+}
+
+/// Reads a handle of `queue`; nothing for what no server of ours wrote for it.
+pub fn read(queue: QueueId, receipt: &str) -> Option<Handle> {
+    parse(receipt).filter(|(of, _)| *of == queue).map(|(_, handle)| handle)
 }
 
 /// The refusal of a receipt handle.

@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
 use weir_core::api::{Handle, QueueId};
 
-use crate::engine::Undelivered;
+use crate::engine::{Fate, Undelivered};
 
 /// The bytes of an answer. The HTTP library takes them by [`Buf::advance`] as it writes them to the connection; should it
 /// drop them before, with the connection or with a stream of it that was reset, the messages in them return to their
@@ -26,6 +26,8 @@ struct Delivery {
     undelivered: Undelivered,
     queue: QueueId,
     handles: SmallVec<[Handle; 1]>,
+    /// Whether limiters are to be told when they have left.
+    limited: bool,
 }
 
 impl Content {
@@ -35,8 +37,9 @@ impl Content {
         undelivered: &Undelivered,
         queue: QueueId,
         handles: SmallVec<[Handle; 1]>,
+        limited: bool,
     ) -> Self {
-        let delivery = Delivery { undelivered: undelivered.clone(), queue, handles };
+        let delivery = Delivery { undelivered: undelivered.clone(), queue, handles, limited };
         Self { bytes: body.into(), delivery: Some(Box::new(delivery)) }
     }
 }
@@ -68,7 +71,10 @@ impl Buf for Content {
 
 impl Delivery {
     fn arrived(mut self) {
-        self.handles.clear();
+        let handles = std::mem::take(&mut self.handles);
+        if self.limited {
+            let _ = self.undelivered.send((self.queue, handles, Fate::Left));
+        }
     }
 }
 
@@ -76,7 +82,7 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.handles.is_empty() {
             // Without a receiver the server has ended: leases then end by themselves.
-            let _ = self.undelivered.send((self.queue, std::mem::take(&mut self.handles)));
+            let _ = self.undelivered.send((self.queue, std::mem::take(&mut self.handles), Fate::Lost));
         }
     }
 }
@@ -115,28 +121,32 @@ mod tests {
 
     use super::*;
 
-    fn delivering(undelivered: &Undelivered) -> Content {
+    fn delivering(undelivered: &Undelivered, limited: bool) -> Content {
         let handle = Handle { space: 1, message: 2, grant: 3, proof: 4 };
-        Content::delivering(b"body".to_vec(), undelivered, QueueId(7), smallvec![handle])
+        Content::delivering(b"body".to_vec(), undelivered, QueueId(7), smallvec![handle], limited)
     }
 
     #[test]
     fn messages_return_unless_every_byte_of_them_left() {
-        for (written, returned) in [(0, true), (3, true), (4, false)] {
+        for (written, limited, told) in
+            [(0, false, Some(Fate::Lost)), (3, true, Some(Fate::Lost)), (4, false, None), (4, true, Some(Fate::Left))]
+        {
             let (undelivered, mut returns) = mpsc::unbounded_channel();
-            let mut content = delivering(&undelivered);
+            let mut content = delivering(&undelivered, limited);
             content.advance(written);
             drop(content);
-            assert_eq!(returns.try_recv().is_ok(), returned, "{written} bytes written");
+            let fate = returns.try_recv().ok().map(|(.., fate)| fate);
+            assert_eq!(fate, told, "{written} bytes written");
+            assert!(returns.try_recv().is_err(), "it is told once");
         }
     }
 
     #[test]
     fn messages_return_from_a_body_that_nobody_asked_for() {
         let (undelivered, mut returns) = mpsc::unbounded_channel();
-        drop(Whole::new(delivering(&undelivered)));
-        let (queue, handles) = returns.try_recv().unwrap();
-        assert_eq!((queue, handles.len()), (QueueId(7), 1));
+        drop(Whole::new(delivering(&undelivered, true)));
+        let (queue, handles, fate) = returns.try_recv().unwrap();
+        assert_eq!((queue, handles.len(), fate), (QueueId(7), 1, Fate::Lost));
         assert!(returns.try_recv().is_err(), "they return once");
     }
 

@@ -47,6 +47,13 @@ pub(super) struct Document<'a> {
     field: Option<&'a str>,
 }
 
+/// A problem of one item among others.
+#[derive(Debug, Serialize)]
+struct Item {
+    code: &'static str,
+    detail: String,
+}
+
 impl Problem {
     /// A refusal under a stable code.
     pub(crate) fn new(code: &'static str, detail: &str) -> Self {
@@ -68,6 +75,12 @@ impl Problem {
     /// A field that makes no sense: `text` says what it allows and what was found.
     pub(crate) fn field(field: &str, text: &str) -> Self {
         Self { field: Some(field.to_owned()), ..Self::bad(&format!("{field}: {text}")) }
+    }
+
+    /// The same, of a field that stands under `place`.
+    pub(crate) fn under(self, place: &str) -> Self {
+        let detail = format!("{place}.{}", self.detail);
+        Self { detail, field: self.field.map(|field| format!("{place}.{field}")), ..self }
     }
 
     /// A queue that is not there.
@@ -135,6 +148,11 @@ impl Problem {
             },
         };
         Self { closes: true, ..problem }
+    }
+
+    /// The problem as that of one item among others.
+    pub(crate) fn item(&self) -> impl Serialize {
+        Item { code: self.code, detail: self.detail.clone() }
     }
 
     pub(crate) fn code(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Queues: their configuration and their counters.
 
 mod create;
+mod hold;
 mod list;
 mod manage;
 mod settings;
@@ -17,6 +18,7 @@ use crate::engine::{self, Engine};
 use weir_shard::Refused;
 
 pub(crate) use create::{Create, Put};
+pub(crate) use hold::{Obliterate, Pause, Resume};
 pub(crate) use list::List;
 pub(crate) use manage::{Change, Delete, Get, Purge};
 pub(super) use settings::Settings;

@@ -255,7 +255,7 @@ impl<E: Engine> Work<'_, E> {
     }
 }
 
-fn matches(filter: &Filter, listed: &Listed, payload: &Payload<'_>) -> bool {
+pub(super) fn matches(filter: &Filter, listed: &Listed, payload: &Payload<'_>) -> bool {
     let binary: Vec<String> = payload
         .attributes
         .iter()

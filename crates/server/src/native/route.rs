@@ -45,8 +45,6 @@ pub(crate) struct Route {
     pub(crate) description: &'static str,
     /// The least role that may call it; `None`: anybody, signed or not.
     pub(crate) role: Option<Role>,
-    /// The status of a success.
-    pub(crate) status: u16,
     /// What a success is made of.
     pub(crate) media_type: &'static str,
     /// Headers that it reads: name and meaning.
@@ -73,7 +71,6 @@ impl Route {
             summary,
             description: "",
             role: Some(role),
-            status: 200,
             media_type: "application/json",
             headers: &[],
             errors: &[],
@@ -82,10 +79,6 @@ impl Route {
 
     pub(crate) const fn about(self, description: &'static str) -> Self {
         Self { description, ..self }
-    }
-
-    pub(crate) const fn status(self, status: u16) -> Self {
-        Self { status, ..self }
     }
 
     pub(crate) const fn errors(self, errors: &'static [&'static str]) -> Self {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use super::endpoint::{Answer, Call, Endpoint};
 use super::route::{Params, Route};
 use super::shapes::{Generators, Shapes};
-use super::{Problem, decode, query, queues, redrive, reference};
+use super::{Problem, decode, jobs, query, queues, redrive, reference};
 use crate::access::Caller;
 use crate::app::App;
 use crate::engine::Engine;
@@ -31,7 +31,31 @@ macro_rules! operations {
             queues::Change,
             queues::Delete,
             queues::Purge,
+            queues::Pause,
+            queues::Resume,
+            queues::Obliterate,
             redrive::Redrive,
+            jobs::Add,
+            jobs::AddToQueue,
+            jobs::List,
+            jobs::RetryMany,
+            jobs::CancelMany,
+            jobs::PromoteMany,
+            jobs::RemoveMany,
+            jobs::Clean,
+            jobs::Drain,
+            jobs::Get,
+            jobs::Change,
+            jobs::Remove,
+            jobs::Retry,
+            jobs::Cancel,
+            jobs::Promote,
+            jobs::Report,
+            jobs::Logs,
+            jobs::Children,
+            jobs::Explain,
+            jobs::Lease,
+            jobs::Settle,
             reference::Document,
             reference::Page,
         ]
@@ -129,13 +153,12 @@ where
     let asked = query::read::<P::Query>(head.uri.query().unwrap_or_default())?;
     let request = decode::body::<P::Request<'_>>(body)?;
     let answer = P::run(Call { app, caller, params, head }, asked, request).await?;
-    let status = StatusCode::from_u16(P::ROUTE.status).map_err(|_| Problem::internal())?;
     Ok(match answer {
         Answer::Of(value) => {
             let body = serde_json::to_vec(&value).map_err(|_| Problem::internal())?;
-            Reply::new(status, P::ROUTE.media_type, body)
+            Reply::new(StatusCode::OK, P::ROUTE.media_type, body)
         }
-        Answer::Written(content) => Reply::new(status, P::ROUTE.media_type, content),
+        Answer::Written(content) => Reply::new(StatusCode::OK, P::ROUTE.media_type, content),
     })
 }
 

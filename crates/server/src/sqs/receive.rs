@@ -1,7 +1,6 @@
 //! `ReceiveMessage`.
 
 use bytes::Bytes;
-use tokio::sync::watch;
 use weir_aws::sqs::received::{ReceivedMessage, Selection};
 use weir_aws::sqs::request::ReceiveMessage;
 use weir_aws::sqs::{Answer, Protocol, RECEIVE_BYTES_MAX, attempt, query, visibility_ms, wait_ms};
@@ -10,7 +9,7 @@ use weir_core::api::{Command, Delivery, Kind, Queue, Reply};
 use weir_shard::Answered;
 
 use super::{Door, Refusal};
-use crate::engine::{Engine, Receiving};
+use crate::engine::Engine;
 use crate::http::Content;
 
 impl<E: Engine> Door<'_, E> {
@@ -59,23 +58,7 @@ impl<E: Engine> Door<'_, E> {
 
     /// Receives, waiting no longer than the server runs.
     async fn wait(&self, queue: &Queue, command: Command, waits: bool) -> Result<Answered, Refusal> {
-        let start = || Receiving::start(&self.app.engine, &self.app.undelivered, queue.id, command);
-        let mut receiving = start().map_err(Refusal::of)?;
-        let answer = if waits {
-            let _waiting = self.app.count_waiting();
-            let mut stopping = self.app.stopping.clone();
-            tokio::select! {
-                biased;
-                answer = &mut receiving => answer,
-                () = stopped(&mut stopping) => {
-                    receiving.withdraw();
-                    receiving.await
-                }
-            }
-        } else {
-            receiving.await
-        };
-        answer.map_err(Refusal::of)
+        self.app.receive(queue.id, command, waits).await.map_err(Refusal::of)
     }
 
     /// Encodes deliveries; they return to the queue unless they are written.
@@ -111,14 +94,8 @@ impl<E: Engine> Door<'_, E> {
             return Ok(body.into());
         }
         let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
-        Ok(Content::delivering(body, &self.app.undelivered, queue.id, handles))
+        Ok(self.app.delivering(body, queue, handles))
     }
-}
-
-/// Waits until the server is told to stop.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error means that whoever could tell is gone, and so the server has stopped.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// How many messages a receive asks for.

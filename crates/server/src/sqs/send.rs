@@ -12,6 +12,7 @@ use super::refusal::{Refusal, engine_fault};
 use super::{Door, call};
 use crate::engine::Engine;
 use crate::http::Content;
+use crate::limits;
 use weir_shard::Refused;
 
 /// How often a send is prepared anew when its queue is reconfigured meanwhile.
@@ -24,7 +25,8 @@ impl<E: Engine> Door<'_, E> {
     pub(super) async fn send(&self, request: SendMessage<'_>) -> Result<Content, Refusal> {
         for _ in 0..TRIES {
             let queue = self.queue(request.queue_url.as_ref())?;
-            let prepared = prepare(&request.message, Origin::Single, &queue, &self.app.config.limits, uuid())?;
+            let mut prepared = prepare(&request.message, Origin::Single, &queue, &self.app.config.limits, uuid())?;
+            limits::attach(&queue.config, &mut prepared.message);
             let messages = smallvec![prepared.message];
             let Some(sent) = self.hand_over(&queue, messages).await? else { continue };
             let sent = sent.into_iter().next().ok_or_else(Fault::internal)?;
@@ -46,8 +48,9 @@ impl<E: Engine> Door<'_, E> {
             let mut bytes = 0;
             for entry in entries {
                 let prepared = prepare(&entry.message, Origin::Batch, &queue, limits, uuid());
-                outcomes.push(prepared.map(|prepared| {
+                outcomes.push(prepared.map(|mut prepared| {
                     bytes += prepared.bytes;
+                    limits::attach(&queue.config, &mut prepared.message);
                     messages.push(prepared.message);
                     prepared.digests
                 }));

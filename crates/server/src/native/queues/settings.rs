@@ -6,10 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use weir_aws::sqs::request::{Pairs, Text};
 use weir_aws::sqs::{Limits, tags};
+use weir_core::api::limit::{LIMITER_NAME_BYTES_MAX, LimiterUse, USES_MAX};
 use weir_core::api::{Config, DEDUP_WINDOW_MS_MAX, DedupScope, Kind, Redrive, RedriveAllow, Tags};
 
 use super::Problem;
+use crate::limits;
 use crate::native::endpoint::within;
+use crate::native::jobs::options::{KeepSettings, RetrySettings};
 
 /// The configuration of a queue. What is absent has its default where the queue is new or replaced, and stays where it is
 /// changed.
@@ -36,8 +39,40 @@ pub(crate) struct Settings {
     pub(crate) dead_letters_from: Option<Sources>,
     /// How duplicates are told on a FIFO queue.
     pub(crate) deduplication: Option<Deduplication>,
+    /// How its jobs are tried again where they say nothing of it. In force for the next failure of any job at once.
+    pub(crate) retry: Option<RetrySettings>,
+    /// How often a job may lose its worker; once more and it has failed. Default 3.
+    pub(crate) stalls_max: Option<u32>,
+    /// How long one attempt may take, however often its lease is extended; `null`, the default, for ever.
+    #[serde(default)]
+    #[schemars(with = "Option<u64>")]
+    pub(crate) timeout_ms: Nullable<u64>,
+    /// What remains of completed jobs. Default: an hour's, and the last 10 000. Messages that are deleted over SQS leave
+    /// nothing.
+    pub(crate) keep_completed: Option<KeepSettings>,
+    /// What remains of failed jobs. Default: 30 days', and the last 100 000. While the queue has a dead-letter queue they
+    /// go there instead.
+    pub(crate) keep_failed: Option<KeepSettings>,
+    /// All limiters that its jobs run under; at most 8.
+    pub(crate) limiters: Option<Vec<LimiterUseSettings>>,
     /// All tags of the queue: to group and find it by.
     pub(crate) tags: Option<BTreeMap<String, String>>,
+}
+
+/// A limiter that jobs run under.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "LimiterUse")]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimiterUseSettings {
+    /// Its name. While there is no such limiter, it limits nothing.
+    pub(crate) limiter: String,
+    /// Where a job's key stands: `attributes.NAME`, `data.PATH`, `group` or `name`. Each key has the whole of the limiter
+    /// for itself. Default: all jobs share one key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// Where stands what a job costs, in the same form. Default: each costs 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<String>,
 }
 
 /// Where jobs go after too many leases.
@@ -123,6 +158,7 @@ impl Settings {
             Nullable::Null => config.redrive = None,
             Nullable::Value(dead_letters) => config.redrive = Some(dead_letters.to_redrive()?),
         }
+        self.apply_jobs(config)?;
         if let Some(sources) = &self.dead_letters_from {
             config.redrive_allow = match sources {
                 Sources::All => RedriveAllow::All,
@@ -142,6 +178,45 @@ impl Settings {
                 None => {}
             }
         }
+        Ok(())
+    }
+
+    /// What concerns jobs.
+    fn apply_jobs(&self, config: &mut Config) -> Result<(), Problem> {
+        if let Some(retry) = &self.retry {
+            retry.apply(&mut config.retry, "retry")?;
+        }
+        config.stalls_max = self.stalls_max.unwrap_or(config.stalls_max);
+        match self.timeout_ms {
+            Nullable::Absent => {}
+            Nullable::Null => config.timeout_ms = None,
+            Nullable::Value(ms) => config.timeout_ms = Some(within("timeout_ms", ms, 1, LONGEST_MS)?),
+        }
+        config.keep_completed = self.keep_completed.map_or(config.keep_completed, KeepSettings::keep);
+        config.keep_failed = self.keep_failed.map_or(config.keep_failed, KeepSettings::keep);
+        let Some(limiters) = &self.limiters else { return Ok(()) };
+        if limiters.len() > USES_MAX {
+            let text = format!("may have {USES_MAX} entries, found {}", limiters.len());
+            return Err(Problem::field("limiters", &text));
+        }
+        for (at, LimiterUseSettings { limiter, key, cost }) in limiters.iter().enumerate() {
+            if limiter.is_empty() || limiter.len() > LIMITER_NAME_BYTES_MAX {
+                let text = format!("must have from 1 to {LIMITER_NAME_BYTES_MAX} bytes, found {}", limiter.len());
+                return Err(Problem::field(&format!("limiters[{at}].limiter"), &text));
+            }
+            for (name, expression) in [("key", key), ("cost", cost)] {
+                if let Some(found) = expression.as_deref().filter(|text| !limits::is_expression(text)) {
+                    let text = format!("must be attributes.NAME, data.PATH, group or name, found {found:?}");
+                    return Err(Problem::field(&format!("limiters[{at}].{name}"), &text));
+                }
+            }
+        }
+        let uses = limiters.iter().map(|LimiterUseSettings { limiter, key, cost }| LimiterUse {
+            limiter: limiter.clone(),
+            key: key.clone(),
+            cost: cost.clone(),
+        });
+        config.limiters = uses.collect();
         Ok(())
     }
 

@@ -8,7 +8,8 @@ use weir_aws::sqs::Limits;
 use weir_core::Time;
 use weir_core::api::{Counters, DedupScope, Kind, Queue, RedriveAllow};
 
-use super::settings::{DeadLetters, Deduplication, Scope, Sources};
+use super::settings::{DeadLetters, Deduplication, LimiterUseSettings, Scope, Sources};
+use crate::native::jobs::options::{KeepSettings, RetrySettings};
 
 /// A queue with its configuration and its counters.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -20,6 +21,11 @@ pub(crate) struct QueueView {
     kind: QueueKind,
     /// Its exact counters.
     counters: CountersView,
+    /// Whether nothing of it is given out.
+    paused: bool,
+    /// When it goes on by itself, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_until_ms: Option<u64>,
     /// When the oldest job was added.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_at_ms: Option<u64>,
@@ -47,6 +53,19 @@ pub(crate) struct QueueView {
     /// How duplicates are told; on a FIFO queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     deduplication: Option<Deduplication>,
+    /// How its jobs are tried again where they say nothing of it.
+    retry: RetrySettings,
+    /// How often a job may lose its worker; once more and it has failed.
+    stalls_max: u32,
+    /// How long one attempt may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    /// What remains of completed jobs.
+    keep_completed: KeepSettings,
+    /// What remains of failed jobs.
+    keep_failed: KeepSettings,
+    /// The limiters that its jobs run under.
+    limiters: Vec<LimiterUseSettings>,
     /// Its tags.
     tags: BTreeMap<String, String>,
 }
@@ -71,6 +90,12 @@ pub(crate) struct CountersView {
     delayed: u64,
     /// Those that a worker holds.
     leased: u64,
+    /// Those that wait for their children.
+    waiting: u64,
+    /// Completed ones that are kept.
+    completed: u64,
+    /// Failed ones that are kept.
+    failed: u64,
 }
 
 impl QueueView {
@@ -90,7 +115,16 @@ impl QueueView {
                 Kind::Standard => QueueKind::Standard,
                 Kind::Fifo => QueueKind::Fifo,
             },
-            counters: CountersView { ready: counters.ready, delayed: counters.delayed, leased: counters.leased },
+            counters: CountersView {
+                ready: counters.ready,
+                delayed: counters.delayed,
+                leased: counters.leased,
+                waiting: counters.waiting,
+                completed: counters.completed,
+                failed: counters.failed,
+            },
+            paused: queue.paused_until.is_some(),
+            paused_until_ms: queue.paused_until.filter(|at| *at != Time::NEVER).map(|at| at.0),
             oldest_at_ms: oldest.map(|at| at.0),
             created_at_ms: queue.created_at.0,
             modified_at_ms: queue.modified_at.0,
@@ -110,6 +144,20 @@ impl QueueView {
                 RedriveAllow::Queues(names) => Sources::Queues(names.clone()),
             },
             deduplication,
+            retry: RetrySettings::of(&config.retry),
+            stalls_max: config.stalls_max,
+            timeout_ms: config.timeout_ms,
+            keep_completed: KeepSettings::of(config.keep_completed),
+            keep_failed: KeepSettings::of(config.keep_failed),
+            limiters: config
+                .limiters
+                .iter()
+                .map(|used| LimiterUseSettings {
+                    limiter: used.limiter.clone(),
+                    key: used.key.clone(),
+                    cost: used.cost.clone(),
+                })
+                .collect(),
             tags: queue.tags.clone(),
         }
     }

@@ -1,0 +1,23 @@
+//! Jobs: adding them, working on them, looking at them, changing them.
+
+mod add;
+mod attributes;
+mod bulk;
+mod change;
+mod data;
+mod get;
+mod job_ref;
+mod lease;
+mod list;
+pub(super) mod options;
+mod settle;
+mod spec;
+mod view;
+
+pub(crate) use add::{Add, AddToQueue};
+pub(crate) use bulk::{CancelMany, Clean, Drain, PromoteMany, RemoveMany, RetryMany};
+pub(crate) use change::{Cancel, Change, Promote, Remove, Report, Retry};
+pub(crate) use get::{Children, Explain, Get, Logs};
+pub(crate) use lease::Lease;
+pub(crate) use list::List;
+pub(crate) use settle::Settle;

@@ -1,0 +1,287 @@
+//! `POST /v1/queues/{queue}/jobs` and `POST /v1/jobs`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use weir_aws::sqs::idempotency_hash;
+use weir_core::api::job::{Added, NewJob, Parent};
+use weir_core::api::{ADD_MAX, Command, Error, Queue, Reply as EngineReply};
+use weir_shard::Refused;
+
+use super::super::Problem;
+use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
+use super::super::route::{Method, Route, Tag};
+use super::super::text::Text;
+use super::data::{push_number, push_string};
+use super::spec::Spec;
+use crate::access::Role;
+use crate::engine::{self, Engine};
+
+/// How often jobs are prepared anew when a queue is reconfigured meanwhile.
+const TRIES: usize = 8;
+
+const IDEMPOTENCY: &str = "Idempotency-Key";
+const HEADERS: &[(&str, &str)] = &[(
+    IDEMPOTENCY,
+    "Names the request: up to 256 bytes. One of the same key within a day adds nothing and has the answer of the first.",
+)];
+const ERRORS: &[&str] =
+    &["queue.not_found", "queue.stale", "job.not_found", "message.group_required", "limit.exceeded"];
+
+/// `POST /v1/queues/{queue}/jobs`
+pub(crate) struct AddToQueue;
+
+/// `POST /v1/jobs`
+pub(crate) struct Add;
+
+/// Jobs for several queues.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "JobsToAdd")]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Many<'a> {
+    /// The jobs: up to 10 000, children included.
+    #[serde(borrow)]
+    jobs: Vec<Spec<'a>>,
+}
+
+/// One job, or a list of them.
+#[derive(Debug)]
+pub(crate) struct OneOrMany<'a>(Vec<Spec<'a>>);
+
+/// What became of the jobs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(dead_code, reason = "it describes what is written by hand")]
+pub(crate) struct AddedJobs {
+    /// One for each job of the request, in its order, a job before its children.
+    jobs: Vec<AddedJob>,
+}
+
+/// What became of a job.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(dead_code, reason = "it describes what is written by hand")]
+pub(crate) struct AddedJob {
+    /// Its id: digits. Of the first one where this is a duplicate.
+    id: String,
+    /// Its queue, where it is not that of the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    /// There, and true, where nothing was added because of a custom id, a deduplication id or an idempotency key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
+}
+
+impl Endpoint for AddToQueue {
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/v1/queues/{queue}/jobs",
+        "add_jobs",
+        Tag::Jobs,
+        Role::Write,
+        "Add a job, or up to 10 000 at once",
+    )
+    .about(
+        "The body is one job, or `{\"jobs\": [...]}`. All of them are added or none, in one commit; it is on the disk \
+         when the answer comes. `children` are added with their parent, and run before it.",
+    )
+    .headers(HEADERS)
+    .errors(ERRORS);
+    type Query = Nothing;
+    type Request<'a> = OneOrMany<'a>;
+    type Response = AddedJobs;
+
+    async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: OneOrMany<'a>) -> Outcome<AddedJobs> {
+        add(&call, &request.0, Some(call.params.get("queue"))).await
+    }
+}
+
+impl Endpoint for Add {
+    const ROUTE: Route =
+        Route::new(Method::Post, "/v1/jobs", "add_jobs_anywhere", Tag::Jobs, Role::Write, "Add jobs to several queues")
+            .about("Each job names its `queue`; a child that names none is in its parent's. All are added or none.")
+            .headers(HEADERS)
+            .errors(ERRORS);
+    type Query = Nothing;
+    type Request<'a> = Many<'a>;
+    type Response = AddedJobs;
+
+    async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: Many<'a>) -> Outcome<AddedJobs> {
+        add(&call, &request.jobs, None).await
+    }
+}
+
+async fn add<E: Engine>(call: &Call<'_, E>, specs: &[Spec<'_>], queue: Option<&str>) -> Outcome<AddedJobs> {
+    let key = call.header(IDEMPOTENCY)?;
+    if let Some(key) = key.filter(|key| key.is_empty() || key.len() > 256) {
+        let text = format!("must have from 1 to 256 bytes, found {}", key.len());
+        return Err(Problem::field(IDEMPOTENCY, &text));
+    }
+    let idempotency = key.map(|key| idempotency_hash(&format!("{:012}/{key}", call.caller.namespace.0)));
+    for _ in 0..TRIES {
+        let mut building = Building { call, queues: Vec::new(), jobs: Vec::with_capacity(specs.len()) };
+        for (at, spec) in specs.iter().enumerate() {
+            building.push(spec, queue, None, &|| format!("jobs[{at}]"))?;
+        }
+        let Building { queues, jobs, .. } = building;
+        if jobs.is_empty() || jobs.len() > ADD_MAX {
+            let text = format!("must have from 1 to {ADD_MAX} entries, children included, found {}", jobs.len());
+            return Err(Problem::field("jobs", &text));
+        }
+        match engine::call(&call.app.engine, Command::AddJobs { jobs, idempotency }).await {
+            Ok(answered) => match answered.reply {
+                EngineReply::Added(added) => return Ok(Answer::Written(written(&added, &queues, queue).into())),
+                _ => return Err(Problem::internal()),
+            },
+            Err(Refused::Engine(Error::Stale { .. })) => {}
+            Err(refused) => return Err(Problem::of(refused)),
+        }
+    }
+    Err(Problem::of_error(&Error::Stale { version: 0 }))
+}
+
+/// Jobs on their way into a command.
+struct Building<'c, 'p, E> {
+    call: &'c Call<'p, E>,
+    /// The queues that were looked up.
+    queues: Vec<Arc<Queue>>,
+    jobs: Vec<NewJob>,
+}
+
+impl<E: Engine> Building<'_, '_, E> {
+    fn queue(&mut self, name: &str) -> Result<Arc<Queue>, Problem> {
+        if let Some(found) = self.queues.iter().rev().find(|queue| queue.name == name) {
+            return Ok(Arc::clone(found));
+        }
+        let queue = self.call.find(name)?;
+        self.queues.push(Arc::clone(&queue));
+        Ok(queue)
+    }
+
+    /// Adds a job and its children, which stand under `place`.
+    fn push(
+        &mut self,
+        spec: &Spec<'_>,
+        queue: Option<&str>,
+        parent: Option<Parent>,
+        place: &dyn Fn() -> String,
+    ) -> Result<(), Problem> {
+        let Some(name) = spec.queue.as_deref().or(queue) else {
+            return Err(Problem::field("queue", "is missing").under(&place()));
+        };
+        let queue = self.queue(name)?;
+        let parent = match (parent, spec.parent()) {
+            (Some(_), Some(_)) => {
+                let text = "a child of a job of the same request has no other parent";
+                return Err(Problem::field("parent", text).under(&place()));
+            }
+            (None, Some(asked)) => Some(asked.parent(&*self.queue(&asked.queue)?)),
+            (parent, None) => parent,
+        };
+        let limits = &self.call.app.config.limits;
+        let job = spec.job(&queue, limits, parent).map_err(|problem| problem.under(&place()))?;
+        if self.jobs.len() > ADD_MAX {
+            // It is refused as a whole; the rest need not be made.
+            return Ok(());
+        }
+        let at = self.jobs.len() as u32;
+        self.jobs.push(job);
+        for (child_at, child) in spec.children.iter().enumerate() {
+            let place = || format!("{}.children[{child_at}]", place());
+            self.push(child, Some(name), Some(Parent::Added(at)), &place)?;
+        }
+        Ok(())
+    }
+}
+
+fn written(added: &[Added], queues: &[Arc<Queue>], of_address: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(12 + 24 * added.len());
+    out.extend_from_slice(b"{\"jobs\":[");
+    for (at, job) in added.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"id\":\"");
+        push_number(&mut out, job.id);
+        out.push(b'"');
+        let queue = queues.iter().find(|queue| queue.id == job.queue).map(|queue| queue.name.as_str());
+        if let Some(name) = queue.filter(|name| Some(*name) != of_address) {
+            out.extend_from_slice(b",\"queue\":");
+            push_string(&mut out, name);
+        }
+        if job.duplicate {
+            out.extend_from_slice(b",\"duplicate\":true");
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Vec<Spec<'de>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a job or {\"jobs\": [...]}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let first = map.next_key::<Text<'de>>()?;
+                if first.as_deref() == Some("jobs") {
+                    let jobs = map.next_value()?;
+                    return match map.next_key::<Text<'de>>()? {
+                        Some(other) => Err(A::Error::custom(format!("`{}` beside `jobs`", &*other))),
+                        None => Ok(jobs),
+                    };
+                }
+                let job = Spec::deserialize(MapAccessDeserializer::new(Begun { first, rest: map }))?;
+                Ok(vec![job])
+            }
+        }
+
+        deserializer.deserialize_map(Reading).map(OneOrMany)
+    }
+}
+
+/// A map of which the first key was read.
+struct Begun<'de, A> {
+    first: Option<Text<'de>>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Begun<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(Text(Cow::Borrowed(key))) => {
+                seed.deserialize(serde::de::value::BorrowedStrDeserializer::new(key)).map(Some)
+            }
+            Some(Text(Cow::Owned(key))) => seed.deserialize(key.into_deserializer()).map(Some),
+            None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.rest.next_value_seed(seed)
+    }
+}
+
+impl JsonSchema for OneOrMany<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "JobOrJobs".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Spec<'static>>();
+        let many = generator.subschema_for::<Many<'static>>();
+        json_schema!({ "description": "One job, or a list of them.", "anyOf": [one, many] })
+    }
+}
