@@ -267,6 +267,19 @@ fn an_attempt_that_takes_too_long_is_a_failure_however_often_it_is_extended() {
 }
 
 #[test]
+fn a_backoff_that_time_began_ends_although_something_else_is_due_later() {
+    let mut world = World::new();
+    let queue = world.create("a", Config { timeout_ms: Some(1_000), retry: retry(2, 100), ..Config::default() });
+    world.add(queue, message("1")).unwrap();
+    world.add(queue, NewMessage { delay_ms: Some(60_000), ..message("2") }).unwrap();
+    assert_eq!(world.lease_one(queue).text, "1");
+    world.after(1_000);
+    assert_eq!(world.counts(queue), [0, 2, 0]);
+    world.after(100);
+    assert_eq!(world.lease_one(queue).text, "1");
+}
+
+#[test]
 fn work_that_was_not_begun_costs_nothing() {
     let mut world = World::new();
     let redrive = Some(Redrive { target: "dead".into(), receives_max: 2 });

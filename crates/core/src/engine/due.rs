@@ -23,13 +23,15 @@ pub(super) struct DueIndex {
 struct NamespaceDue {
     /// No row is due before; there may be none at it, if it was settled since.
     next: Time,
+    /// The earliest row that came since the order was last looked at.
+    came: Time,
     gaps: Gaps,
 }
 
 impl DueIndex {
     /// A namespace whose rows are not known yet: it is looked at with the next tick.
     pub(super) fn add_namespace(&mut self, namespace: Namespace, next: Time) {
-        self.namespaces.entry(namespace).or_insert_with(|| NamespaceDue { next, gaps: Gaps::default() });
+        self.namespaces.entry(namespace).or_insert_with(|| NamespaceDue { next, came: next, gaps: Gaps::default() });
     }
 
     pub(super) fn next(&self) -> Time {
@@ -41,6 +43,7 @@ impl DueIndex {
         self.add_namespace(space.namespace, at);
         if let Some(due) = self.namespaces.get_mut(&space.namespace) {
             due.next = due.next.min(at);
+            due.came = due.came.min(at);
             due.gaps.occupy((at.0, 0));
         }
     }
@@ -83,13 +86,17 @@ impl Engine {
     fn run_due_in<S: State>(&mut self, state: &mut S, namespace: Namespace) -> Result<(), Stop> {
         let now = self.now;
         let (rows, scanned) = self.due_rows(state, namespace);
+        if let Some(due) = self.due.namespaces.get_mut(&namespace) {
+            due.came = Time::NEVER;
+        }
         for &(at, space, id) in rows.iter().filter(|row| row.0 <= now) {
             self.end_due(state, at, Space { namespace, id: space }, id)?;
         }
         scanned?;
         if let Some(due) = self.due.namespaces.get_mut(&namespace) {
-            // All rows before the last one seen are done with; others may share its time.
-            due.next = rows.last().map_or(Time::NEVER, |row| row.0);
+            // All rows before the last one seen are done with; others may share its time, and the end of one thing may
+            // have been the beginning of the next.
+            due.next = rows.last().map_or(Time::NEVER, |row| row.0).min(due.came);
             due.gaps.clear((0, 0), (due.next.0, 0));
         }
         Ok(())
