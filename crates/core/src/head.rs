@@ -122,7 +122,8 @@ pub(crate) struct Head {
     pub(crate) started_at: Option<Time>,
     /// When the attempt has to end. Leased messages only.
     pub(crate) timeout_at: Option<Time>,
-    /// It fails if it was not started by then. There is a row of what is due for it until it was.
+    /// It fails if it was not started by then. There is a row of what is due for it until it was. When it has finished: it
+    /// is removed then, whatever its queue keeps.
     pub(crate) expires_at: Option<Time>,
     pub(crate) extras: Extras,
     /// What it is to the limiters of its queue.

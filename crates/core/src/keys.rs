@@ -17,7 +17,7 @@
 //! | `DEDUP` | queue's | bucket, hash (16 bytes) | time, id, public id and lane of the first message |
 //! | `ATTEMPT` | queue's | bucket, hash (16 bytes) | what a receive of this attempt was given |
 //! | `SPEC` | queue's | message id | what the sender said of it as a job, where it said anything |
-//! | `FINISHED` | queue's | 1 completed or 2 failed, time, message id | empty: finished jobs, in the order of their ends |
+//! | `FINISHED` | queue's | 1 completed or 2 failed, time, message id | finished jobs, in the order of their ends: empty, or a byte for those with their own time to go |
 //! | `JOB_ID` | queue's | hash (16 bytes) | message id: the job of this custom id |
 //! | `JOB_DEDUP` | queue's | hash (16 bytes) | the job that keeps others of this deduplication id away |
 //! | `WAITING` | queue's | message id | empty: jobs that wait for children |
@@ -180,6 +180,11 @@ impl Space {
 
     pub(crate) fn waiting(self, id: u64) -> KeyBuf {
         self.kind(WAITING).number(id)
+    }
+
+    /// First key after the finished jobs of a state, in the order of their ends.
+    pub(crate) fn finished_end(self, completed: bool) -> KeyBuf {
+        self.kind(FINISHED).number(if completed { 2 } else { 3 })
     }
 
     pub(crate) fn job_id(self, hash: [u8; 16]) -> KeyBuf {

@@ -4,11 +4,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::api::job::Keep;
 use crate::api::limit::LimiterUse;
 use crate::api::{Config, Counters, DedupScope, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token};
 use crate::buckets::Buckets;
 use crate::codec::{Reader, Unreadable, Writer};
+use crate::engine::Which;
 use crate::gaps::Gaps;
+use crate::head::Head;
 use crate::keys::Space;
 use crate::spec;
 use crate::time::Time;
@@ -56,6 +59,38 @@ pub(crate) enum Dispatch {
     Stalled,
 }
 
+/// Which finished jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    Completed,
+    Failed,
+}
+
+impl Finished {
+    pub(crate) const BOTH: [Finished; 2] = [Finished::Completed, Finished::Failed];
+}
+
+/// What is known without reading of the order in which jobs finished.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keeping {
+    /// None finished before.
+    pub(crate) first: Time,
+    /// Those before have their own time to go.
+    pub(crate) passed: (Time, u64),
+    /// How many are to be kept, while there are more.
+    pub(crate) count: Option<u64>,
+}
+
+impl Config {
+    /// What is kept of finished jobs that say nothing of it.
+    pub(crate) fn keep(&self, finished: Finished) -> Keep {
+        match finished {
+            Finished::Completed => self.keep_completed,
+            Finished::Failed => self.keep_failed,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct QueueState {
     pub(crate) public: Arc<Queue>,
@@ -79,6 +114,11 @@ pub(crate) struct QueueState {
     pub(crate) head_gaps: Gaps,
     pub(crate) noisy_gaps: Gaps,
     pub(crate) message_gaps: Gaps,
+    /// Before these ids there is no message that is not finished, and none that retention takes.
+    unfinished_from: u64,
+    retained_from: u64,
+    completed: Keeping,
+    failed: Keeping,
     /// When retention and deduplication buckets are looked at next.
     pub(crate) chores_at: Option<Time>,
     /// No row of a job's deduplication ends by time before; never where there is none.
@@ -103,6 +143,10 @@ impl QueueState {
             head_gaps: Gaps::default(),
             noisy_gaps: Gaps::default(),
             message_gaps: Gaps::default(),
+            unfinished_from: 0,
+            retained_from: 0,
+            completed: Keeping::default(),
+            failed: Keeping::default(),
             chores_at: None,
             dedup_ends_at: Time::NEVER,
         }
@@ -121,6 +165,50 @@ impl QueueState {
         self.head_gaps = Gaps::default();
         self.noisy_gaps = Gaps::default();
         self.message_gaps = Gaps::default();
+        self.unfinished_from = 0;
+        self.retained_from = 0;
+        self.completed = Keeping::default();
+        self.failed = Keeping::default();
+    }
+
+    /// No message before this id is one of these.
+    pub(crate) fn first(&self, which: Which) -> u64 {
+        match which {
+            Which::Unfinished => self.unfinished_from,
+            Which::Retained => self.retained_from,
+        }
+    }
+
+    /// There is none of these before `id`.
+    pub(crate) fn passed(&mut self, which: Which, id: u64) {
+        match which {
+            Which::Unfinished => self.unfinished_from = id,
+            Which::Retained => self.retained_from = id,
+        }
+    }
+
+    /// A message now stands in the queue as its head says.
+    pub(crate) fn stands(&mut self, id: u64, head: &Head) {
+        for which in Which::ALL {
+            if id < self.first(which) && which.counts(head) {
+                self.passed(which, id);
+            }
+        }
+    }
+
+    pub(crate) fn keeping(&mut self, finished: Finished) -> &mut Keeping {
+        match finished {
+            Finished::Completed => &mut self.completed,
+            Finished::Failed => &mut self.failed,
+        }
+    }
+
+    /// How many finished jobs there are.
+    pub(crate) fn finished(&self, finished: Finished) -> u64 {
+        match finished {
+            Finished::Completed => self.counters.completed,
+            Finished::Failed => self.counters.failed,
+        }
     }
 
     pub(crate) fn id(&self) -> QueueId {
@@ -134,6 +222,11 @@ impl QueueState {
     /// Whether nothing of it is given out.
     pub(crate) fn is_paused(&self, now: Time) -> bool {
         self.public.paused_until.is_some_and(|until| now < until)
+    }
+
+    /// Messages that are not finished.
+    pub(crate) fn unfinished(&self) -> u64 {
+        self.messages() - self.counters.completed - self.counters.failed
     }
 
     pub(crate) fn messages(&self) -> u64 {

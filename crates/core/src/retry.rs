@@ -17,7 +17,7 @@ pub(crate) fn backoff_ms(retry: &Retry, failures: u32, luck: u64) -> u64 {
     let whole_ms = whole_ms.min(retry.cap_ms);
     let off_max = u128::from(whole_ms) * u128::from(retry.jitter_permille.min(1_000)) / 1_000;
     // A uniform part of it: 0 to all of it, rounded down.
-    let off = (off_max + 1) * u128::from(luck) >> 64;
+    let off = ((off_max + 1) * u128::from(luck)) >> 64;
     whole_ms - u64::try_from(off).unwrap_or(whole_ms)
 }
 

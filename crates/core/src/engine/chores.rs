@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::queues::{ago, oldest};
-use super::{Engine, SLICE_ROWS, Stop};
+use super::oldest::{self, First};
+use super::{Engine, SLICE_ROWS, Stop, Which};
 use crate::api::{ATTEMPT_WINDOW_MS, Output, QueueId};
-use crate::head::Head;
 use crate::keys;
 use crate::kv::State;
 use crate::queue::QueueState;
@@ -59,16 +58,8 @@ impl Engine {
 
     /// Does what is to be done for one queue, and says when to look again.
     fn look_after<S: State>(&mut self, state: &mut S, id: QueueId, rows: &mut usize) -> Result<Option<Time>, Stop> {
-        while let Some((message, head)) = self.expired(state, id)? {
-            if *rows == 0 {
-                return Ok(Some(self.now));
-            }
-            *rows -= 1;
-            self.remove(state, id, message, &head)?;
-            if let Some(queue) = self.queues.get_mut(&id) {
-                queue.message_gaps.clear((0, 0), (message + 1, 0));
-            }
-        }
+        let retention_at = self.retain(state, id, rows)?;
+        let kept_until = self.keep_house(state, id, rows)?;
         let dedup_at = self.drop_dedup(state, id, rows)?;
         let now = self.now;
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
@@ -76,32 +67,37 @@ impl Engine {
             self.touched(id);
         }
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
-        if queue.messages() == 0 && buckets_over(queue) == Time::NEVER && dedup_at == Time::NEVER {
-            return Ok(None);
-        }
-        let retention_at = match oldest(state, queue)? {
-            Some((message, head)) => {
-                queue.message_gaps.clear((0, 0), (message, 0));
-                head.sent_at.after(Duration::from_millis(queue.config().retention_ms))
-            }
-            None => Time::NEVER,
-        };
-        Ok(Some(retention_at.min(buckets_over(queue)).min(dedup_at)))
+        let next = retention_at.min(kept_until).min(buckets_over(queue)).min(dedup_at);
+        Ok((next < Time::NEVER).then_some(next))
     }
 
-    /// The oldest message of a queue, if it has been kept long enough.
-    fn expired<S: State>(&self, state: &S, id: QueueId) -> Result<Option<(u64, Head)>, Stop> {
-        let Ok(queue) = self.queue(id) else { return Ok(None) };
-        let Some(kept_since) = ago(self.now, queue.config().retention_ms) else { return Ok(None) };
-        if queue.messages() == 0 {
-            return Ok(None);
-        }
-        match oldest(state, queue)? {
-            Some((message, head)) if head.sent_at <= kept_since => {
-                self.prepare_message(state, queue.space, message, SLICE_ROWS)?;
-                Ok(Some((message, head)))
+    /// Removes the messages that have been kept long enough, and says when the next one has.
+    fn retain<S: State>(&mut self, state: &mut S, id: QueueId, rows: &mut usize) -> Result<Time, Stop> {
+        loop {
+            let Some(queue) = self.queues.get_mut(&id) else { return Ok(Time::NEVER) };
+            if queue.unfinished() == 0 {
+                return Ok(Time::NEVER);
             }
-            _ => Ok(None),
+            let (message, head) = match oldest::first(state, queue, Which::Retained)? {
+                First::Is(message, head) => (message, head),
+                First::None => return Ok(Time::NEVER),
+                First::More => return Ok(self.now),
+            };
+            let gone_at = head.sent_at.after(Duration::from_millis(queue.config().retention_ms));
+            if gone_at > self.now {
+                return Ok(gone_at);
+            }
+            if *rows == 0 {
+                return Ok(self.now);
+            }
+            *rows -= 1;
+            let space = queue.space;
+            self.prepare_message(state, space, message, SLICE_ROWS)?;
+            self.remove(state, id, message, &head)?;
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.message_gaps.clear((message, 0), (message + 1, 0));
+                queue.passed(Which::Retained, message + 1);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ impl Engine {
     /// Serves the receivers of all queues where something has changed.
     pub(super) fn serve<S: State>(&mut self, state: &mut S, out: &mut Output) -> Result<(), Stop> {
         self.run_flow_tasks(state, out)?;
+        self.remove_crowded(state)?;
         // Serving may move dead letters, which may list further queues.
         while let Some(id) = self.dispatch.pop() {
             let Some(queue) = self.queues.get_mut(&id) else { continue };

@@ -156,6 +156,9 @@ impl Engine {
             Some((queue, head)) if head.due == at && head.state == Standing::Leased => {
                 self.release(state, queue, id, &head)
             }
+            Some((queue, head)) if head.has_own_end() && head.expires_at == Some(at) => {
+                self.remove(state, queue, id, &head)
+            }
             Some((queue, head)) if head.is_expired(self.now) => self.expire(state, queue, id, &head),
             // The row of a space left behind.
             _ => {

@@ -8,6 +8,7 @@ use crate::api::QueueId;
 use crate::api::job::{FailureKind, Keep};
 use crate::head::{Head, State as Standing};
 use crate::kv::State;
+use crate::queue::Finished;
 use crate::spec::Spec;
 
 /// How a job ends.
@@ -65,6 +66,11 @@ impl Engine {
         // What is kept longer or shorter than others of its queue has its own time to go.
         head.expires_at = own.map(|keep| self.now.after(Duration::from_millis(keep.age_ms)));
         self.restand(state, id, message, before, &head)?;
+        let finished = if head.failed.is_none() { Finished::Completed } else { Finished::Failed };
+        self.keep_last(id, finished, keep.count);
+        if own.is_none() && keep.age_ms < u64::MAX {
+            self.look_by(id, self.now.after(Duration::from_millis(keep.age_ms)));
+        }
         Ok(Some(head))
     }
 }

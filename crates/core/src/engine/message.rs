@@ -77,9 +77,8 @@ impl Engine {
             prepared(stand(state, queue, &mut self.due, id, head))?;
         }
         self.touched(queue);
-        if head.sent_at < self.now {
-            // It was sent earlier than what the queue's retention was last reckoned from.
-            self.look_soon(queue);
+        if let Some(retention_ms) = self.queues.get(&queue).map(|queue| queue.config().retention_ms) {
+            self.look_by(queue, Time(head.sent_at.0.saturating_add(retention_ms)));
         }
         Ok(())
     }
@@ -155,6 +154,10 @@ impl Engine {
             prepared(stand(state, queue, &mut self.due, id, &after))?;
         }
         self.touched(queue);
+        if matches!(before.state, Standing::Completed | Standing::Failed) {
+            // Retention may take it again.
+            self.look_soon(queue);
+        }
         Ok(())
     }
 }
@@ -182,6 +185,7 @@ fn stand<S: State>(
     head: &Head,
 ) -> Result<(), Stop> {
     let space = queue.space;
+    queue.stands(id, head);
     *counter(&mut queue.counters, head.state) += 1;
     for at in due_times(head) {
         due.insert(state, at, space, id);
@@ -193,7 +197,8 @@ fn stand<S: State>(
             return Ok(());
         }
         Standing::Completed | Standing::Failed => {
-            state.insert(&space.finished(head.state == Standing::Completed, head.due, id), &[]);
+            let own_end: &[u8] = if head.has_own_end() { &[1] } else { &[] };
+            state.insert(&space.finished(head.state == Standing::Completed, head.due, id), own_end);
             state.insert(&space.newest(head.state == Standing::Completed, head.due, id), &[]);
             return Ok(());
         }
@@ -269,6 +274,9 @@ pub(super) fn due_times(head: &Head) -> SmallVec<[Time; 2]> {
     {
         times.push(at);
     }
+    if head.has_own_end() {
+        times.extend(head.expires_at.filter(|&at| at < Time::NEVER));
+    }
     times
 }
 
@@ -293,6 +301,11 @@ impl Head {
             Kind::Standard => self.lane.filter(|_| self.in_lane),
             Kind::Fifo => self.lane,
         }
+    }
+
+    /// Whether it is finished, and goes at `expires_at`, whatever its queue keeps.
+    pub(super) fn has_own_end(&self) -> bool {
+        matches!(self.state, Standing::Completed | Standing::Failed) && self.expires_at.is_some()
     }
 
     /// The place of the message among those that are ready.

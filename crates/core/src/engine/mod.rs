@@ -25,6 +25,7 @@ mod flow_tasks;
 mod idempotency;
 mod job_dedup;
 mod job_ref;
+mod keeping;
 mod lanes;
 mod lease;
 mod lease_end;
@@ -33,6 +34,7 @@ mod list_jobs;
 mod message;
 mod move_tasks;
 mod moving;
+mod oldest;
 mod open;
 mod pause;
 mod queues;
@@ -57,10 +59,11 @@ use crate::api::{Command, Counters, Error, Namespace, Output, Queue, QueueId, Re
 use crate::codec::{Unreadable, Writer};
 use crate::keys::{self, Space};
 use crate::kv::{Need, State};
-use crate::queue::{Dispatch, QueueState, Wanted};
+use crate::queue::{Dispatch, Finished, QueueState, Wanted};
 use crate::time::Time;
 
 use due::DueIndex;
+pub(crate) use oldest::Which;
 
 const META_VERSION: u8 = 1;
 const META_WHAT: &str = "the shard's counters";
@@ -138,6 +141,8 @@ pub struct Engine {
     moves: move_tasks::Moves,
     flow_tasks: flow_tasks::FlowTasks,
     idempotency: idempotency::Idempotency,
+    /// Queues with more finished jobs than they keep.
+    crowded: Vec<(QueueId, Finished)>,
     /// When pauses of queues end by themselves.
     pauses: BTreeSet<(Time, QueueId)>,
     /// Whether background work waits for rows to be loaded.

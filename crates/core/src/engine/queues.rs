@@ -1,18 +1,16 @@
 //! The life of a queue: creating, configuring, purging, deleting, and looking at it.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::oldest::{self, First};
 use super::send::within;
-use super::{Answer, Engine, Stop};
+use super::{Answer, Engine, Stop, Which};
 use crate::api::{
     Config, DEDUP_WINDOW_MS_MAX, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply, Tags,
 };
-use crate::head::Head;
 use crate::keys::{self, Space};
 use crate::kv::State;
-use crate::queue::QueueState;
-use crate::time::Time;
+use crate::queue::{Finished, QueueState};
 
 /// Most queues of a shard.
 const QUEUES_MAX: u64 = 1_000_000;
@@ -98,6 +96,9 @@ impl Engine {
         let public = Arc::clone(&queue.public);
         // A shorter retention applies to the messages that are there already.
         self.look_soon(id);
+        for finished in Finished::BOTH {
+            self.keep_last(id, finished, public.config.keep(finished).count);
+        }
         out.events.push(Event::QueueChanged(Arc::clone(&public)));
         Ok(Reply::Queue { queue: public, created: false })
     }
@@ -147,38 +148,25 @@ impl Engine {
     }
 
     pub(super) fn queue_stats<S: State>(&mut self, state: &S, id: QueueId) -> Result<Answer, Stop> {
-        let queue = match self.queue(id) {
-            Ok(queue) => queue,
-            Err(error) => return Ok(Err(error)),
-        };
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(Err(Error::QueueNotFound)) };
         let (counters, queue_public) = (queue.counters, Arc::clone(&queue.public));
-        let oldest = if queue.messages() == 0 { None } else { oldest(state, queue)?.map(|(_, head)| head.sent_at) };
+        let mut oldest = None;
+        while queue.unfinished() > 0 {
+            match oldest::first(state, queue, Which::Unfinished)? {
+                First::Is(_, head) => {
+                    oldest = Some(head.sent_at);
+                    break;
+                }
+                First::None => break,
+                First::More => {}
+            }
+        }
         Ok(Ok(Reply::Stats { queue: queue_public, counters, oldest }))
     }
 }
 
 fn check_window(config: &Config) -> Result<(), Error> {
     within("milliseconds of a deduplication window", DEDUP_WINDOW_MS_MAX, config.dedup_window_ms)
-}
-
-/// The message that was sent first, of those still there.
-pub(super) fn oldest<S: State>(state: &S, queue: &QueueState) -> Result<Option<(u64, Head)>, Stop> {
-    let from = queue.space.message(queue.message_gaps.skip((0, 0)).0);
-    let to = queue.space.kind(keys::MESSAGE + 1);
-    let mut first = None;
-    let mut unreadable = None;
-    state.scan(&from, &to, &mut |key, value| {
-        match (keys::numbers(key), Head::read(value)) {
-            (Some([id]), Ok(head)) => first = Some((id, head)),
-            (_, Err(error)) => unreadable = Some(error),
-            (None, Ok(_)) => {}
-        }
-        ControlFlow::Break(())
-    })?;
-    match unreadable {
-        Some(error) => Err(error.into()),
-        None => Ok(first),
-    }
 }
 
 /// The first field in which a queue differs from what a command would create.
@@ -224,9 +212,4 @@ fn difference(queue: &Queue, kind: Kind, config: &Config) -> Option<String> {
         return None;
     };
     Some(field.to_owned())
-}
-
-/// Engine time at which nothing is older than `age_ms`.
-pub(super) fn ago(now: Time, age_ms: u64) -> Option<Time> {
-    now.0.checked_sub(age_ms).map(Time)
 }

@@ -423,7 +423,13 @@ impl World {
         }
     }
 
-    /// Kinds of rows that are left, with the number of each: what belongs to no message is a leak.
+    /// Insists that nothing is left but the entities: what belongs to no message is a leak.
+    pub fn assert_no_rows_of_jobs(&self) {
+        let kinds = self.row_kinds();
+        assert!(kinds.keys().all(|kind| (16..=18).contains(kind)), "{kinds:?}");
+    }
+
+    /// Kinds of rows that are left, with the number of each.
     pub fn row_kinds(&self) -> BTreeMap<u8, usize> {
         let mut kinds = BTreeMap::new();
         for key in self.rows.all.keys() {
