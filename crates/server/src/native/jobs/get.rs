@@ -337,10 +337,11 @@ impl HoldView {
                 let until_ms = until.map(|at| at.0);
                 Self { until_ms, ..plain(HoldKind::QueuePaused, "the queue is paused".to_owned()) }
             }
-            Hold::Group { job } => Self {
+            Hold::Group { job: Some(job) } => Self {
                 job: Some(job.to_string()),
                 ..plain(HoldKind::Group, format!("job {job} of its group comes first"))
             },
+            Hold::Group { job: None } => plain(HoldKind::Group, "another job of its group comes first".to_owned()),
             Hold::Limiter { name, key, blocked } => {
                 let key = if key.is_some() { "of its key " } else { "" };
                 let text = format!("limiter {name}: {key}{}", told(blocked.by));
