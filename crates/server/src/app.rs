@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
@@ -11,6 +12,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::engine::{Engine, Receiving, Undelivered};
 use crate::http::Content;
+use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
 use crate::sqs::{Recently, Throttle};
@@ -24,6 +26,8 @@ pub(crate) struct App<E> {
     pub(crate) access: Access,
     pub(crate) engine: E,
     pub(crate) metrics: Metrics,
+    /// What happens to jobs, for those who watch.
+    pub(crate) hub: Arc<Hub>,
     /// The operations of the native API.
     pub(crate) native: native::Table<E>,
     /// Receivers that wait.

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
+use weir_core::api::limit::Limiter;
 use weir_core::api::{Command, Handle, Namespace, Queue, QueueId, Reply, Token};
-use weir_shard::{Answer, Answered, Refused, Respond, Shard};
+use weir_shard::{Answer, Answered, Listener, Refused, Respond, Shard};
 use weir_store::{BackedUp, FileDisk, StoreError};
 
 use crate::figures;
@@ -37,6 +38,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// All queues.
     fn all(&self) -> Vec<Arc<Queue>>;
+
+    /// The limiter called `name`.
+    fn limiter(&self, namespace: Namespace, name: &str) -> Option<Arc<Limiter>>;
+
+    /// Up to `max` limiters, in the order of their names, from the one after `after` on.
+    fn limiters(&self, namespace: Namespace, after: Option<&str>, max: usize) -> Vec<Arc<Limiter>>;
+
+    /// Tells of what happens from now on, once it is durable. The listener is called on the engine's thread.
+    fn listen(&self, listener: Listener);
 
     /// Copies the present state into `directory`, which must be empty or absent. Blocks until it is written.
     fn backup(&self, directory: &Path) -> Result<BackedUp, BackupError>;
@@ -223,6 +233,18 @@ impl Engine for Shard<Responder> {
 
     fn all(&self) -> Vec<Arc<Queue>> {
         self.directory().all()
+    }
+
+    fn limiter(&self, namespace: Namespace, name: &str) -> Option<Arc<Limiter>> {
+        self.directory().limiter(namespace, name)
+    }
+
+    fn limiters(&self, namespace: Namespace, after: Option<&str>, max: usize) -> Vec<Arc<Limiter>> {
+        self.directory().limiters(namespace, after, max)
+    }
+
+    fn listen(&self, listener: Listener) {
+        self.directory().listen(listener);
     }
 
     fn backup(&self, directory: &Path) -> Result<BackedUp, BackupError> {

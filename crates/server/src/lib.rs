@@ -13,6 +13,7 @@ mod figures;
 pub mod filter;
 mod greeting;
 mod http;
+mod hub;
 mod limits;
 mod metrics;
 mod native;

@@ -6,9 +6,11 @@ mod catalog;
 mod cursor;
 mod decode;
 mod endpoint;
+mod events;
 #[cfg(test)]
 mod generated;
 mod jobs;
+mod limiters;
 mod openapi;
 mod problem;
 mod query;

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Fate};
 use crate::greeting::Greeting;
 use crate::http;
+use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
 use crate::sqs::{Recently, Throttle};
@@ -64,12 +65,16 @@ impl<E: Engine> Server<E> {
         let (stop, stopping) = watch::channel(false);
         let (undelivered, returned) = mpsc::unbounded_channel();
         let access = Access::new(&config.keys, config.namespace);
+        let hub = Arc::new(Hub::new(rand::random()));
+        let told = Arc::clone(&hub);
+        engine.listen(Box::new(move |event| told.take(event)));
         let app = Arc::new(App {
             config,
             access,
             tls,
             engine,
             metrics: Metrics::default(),
+            hub,
             native: native::Table::new(),
             waiting: AtomicU64::new(0),
             bodies_bytes: AtomicUsize::new(0),

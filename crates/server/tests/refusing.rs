@@ -11,9 +11,10 @@ use serde_json::json;
 use smallvec::smallvec;
 use support::{config, start_over};
 use weir_core::Time;
+use weir_core::api::limit::Limiter;
 use weir_core::api::{Command, Config, Error, Kind, Namespace, Queue, QueueId, Reply, Sent, Token};
 use weir_server::{BackupError, Engine, Figures, Responder};
-use weir_shard::{Answered, Refused, Respond};
+use weir_shard::{Answered, Listener, Refused, Respond};
 use weir_store::BackedUp;
 
 /// An engine with one queue, which answers sends as it was told to.
@@ -72,6 +73,16 @@ impl Engine for Fake {
     fn all(&self) -> Vec<Arc<Queue>> {
         Vec::new()
     }
+
+    fn limiter(&self, _: Namespace, _: &str) -> Option<Arc<Limiter>> {
+        None
+    }
+
+    fn limiters(&self, _: Namespace, _: Option<&str>, _: usize) -> Vec<Arc<Limiter>> {
+        Vec::new()
+    }
+
+    fn listen(&self, _: Listener) {}
 
     fn figures(&self) -> Figures {
         Figures::default()

@@ -1,6 +1,7 @@
 //! The queues and limiters of a shard, as the doors look them up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,6 +15,20 @@ use weir_core::api::{Event, Namespace, Queue};
 pub struct Directory {
     queues: RwLock<BTreeMap<(Namespace, String), Arc<Queue>>>,
     limiters: RwLock<BTreeMap<(Namespace, String), Arc<Limiter>>>,
+    listener: RwLock<Told>,
+}
+
+/// Who is told of what happens, once it is durable. Called on the engine thread: it must neither block nor take long.
+pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// The listener, if there is one.
+#[derive(Default)]
+struct Told(Option<Listener>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Told").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Directory {
@@ -58,8 +73,20 @@ impl Directory {
         page.take(max).map(|(_, limiter)| Arc::clone(limiter)).collect()
     }
 
-    /// Takes in what happened.
+    /// Tells `listener` of what happens from now on, in place of who was told before.
+    pub fn listen(&self, listener: Listener) {
+        self.listener.write().0 = Some(listener);
+    }
+
+    /// Takes in what happened, and tells of it.
     pub(crate) fn record(&self, event: &Event) {
+        self.keep(event);
+        if let Some(listener) = &self.listener.read().0 {
+            listener(event);
+        }
+    }
+
+    fn keep(&self, event: &Event) {
         match event {
             Event::QueueChanged(queue) => {
                 self.queues.write().insert((queue.namespace, queue.name.clone()), Arc::clone(queue));

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use smallvec::SmallVec;
+use tokio::sync::mpsc;
 use weir_core::api::{Handle, QueueId};
 
 use crate::engine::{Fate, Undelivered};
@@ -87,13 +88,23 @@ impl Drop for Delivery {
     }
 }
 
-/// The content of an answer, given to the HTTP library in one piece.
+/// The body of an answer: given to the HTTP library in one piece, or part by part as somebody sends them.
 #[derive(Debug)]
-pub(crate) struct Whole(Option<Content>);
+pub(crate) struct Whole(Form);
+
+#[derive(Debug)]
+enum Form {
+    Piece(Option<Content>),
+    Parts(mpsc::Receiver<Bytes>),
+}
 
 impl Whole {
     pub(crate) fn new(content: Content) -> Self {
-        Self(Some(content).filter(Content::has_remaining))
+        Self(Form::Piece(Some(content).filter(Content::has_remaining)))
+    }
+
+    pub(crate) fn stream(parts: mpsc::Receiver<Bytes>) -> Self {
+        Self(Form::Parts(parts))
     }
 }
 
@@ -101,23 +112,31 @@ impl Body for Whole {
     type Data = Content;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Content>, Infallible>>> {
-        Poll::Ready(self.get_mut().0.take().map(|content| Ok(Frame::data(content))))
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Content>, Infallible>>> {
+        let content = match &mut self.get_mut().0 {
+            Form::Piece(content) => content.take(),
+            Form::Parts(parts) => std::task::ready!(parts.poll_recv(cx)).map(Content::from),
+        };
+        Poll::Ready(content.map(|content| Ok(Frame::data(content))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Form::Piece(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |content| content.remaining() as u64))
+        match &self.0 {
+            Form::Piece(content) => {
+                SizeHint::with_exact(content.as_ref().map_or(0, |content| content.remaining() as u64))
+            }
+            Form::Parts(_) => SizeHint::default(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use smallvec::smallvec;
-    use tokio::sync::mpsc;
 
     use super::*;
 

@@ -1,7 +1,9 @@
 //! Responses.
 
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
+use tokio::sync::mpsc;
 
 use super::content::{Content, Whole};
 
@@ -11,6 +13,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) content_type: &'static str,
     pub(crate) body: Content,
+    /// What follows in parts, in place of a body.
+    stream: Option<mpsc::Receiver<Bytes>>,
     /// The code that old SDK code matches on, as the header carries it.
     pub(crate) query_error: Option<String>,
     pub(crate) retry_after_s: Option<u64>,
@@ -31,6 +35,7 @@ impl Reply {
             status,
             content_type,
             body: body.into(),
+            stream: None,
             query_error: None,
             retry_after_s: None,
             allow: None,
@@ -39,18 +44,31 @@ impl Reply {
         }
     }
 
+    /// A success that is told part by part.
+    pub(crate) fn stream(content_type: &'static str, parts: mpsc::Receiver<Bytes>) -> Self {
+        Self { stream: Some(parts), ..Self::new(StatusCode::OK, content_type, "") }
+    }
+
     pub(crate) fn text(status: StatusCode, text: &'static str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", text)
     }
 
     pub(crate) fn into_response(self) -> Response<Whole> {
-        let mut response = Response::new(Whole::new(self.body));
+        let is_stream = self.stream.is_some();
+        let body = match self.stream {
+            Some(parts) => Whole::stream(parts),
+            None => Whole::new(self.body),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(REQUEST_ID, self.request_id.unwrap_or_else(request_id));
         if let Some(code) = self.query_error.and_then(|code| HeaderValue::try_from(code).ok()) {
             headers.insert(QUERY_ERROR, code);
+        }
+        if is_stream {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::http::request::Parts;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 use weir_core::api::{Command, Queue, Reply as EngineReply};
 
 use super::Problem;
@@ -46,6 +48,8 @@ pub(crate) enum Answer<T> {
     Of(T),
     /// Bytes of the media type of the route. Where that is JSON, they read as the response's type.
     Written(Content),
+    /// Parts of an answer that goes on for as long as somebody sends and somebody reads.
+    Stream(mpsc::Receiver<Bytes>),
 }
 
 /// Nothing: what an operation takes that needs to be told no more, or answers that has no more to say.

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use super::endpoint::{Answer, Call, Endpoint};
 use super::route::{Params, Route};
 use super::shapes::{Generators, Shapes};
-use super::{Problem, decode, jobs, query, queues, redrive, reference};
+use super::{Problem, decode, events, jobs, limiters, query, queues, redrive, reference};
 use crate::access::Caller;
 use crate::app::App;
 use crate::engine::Engine;
@@ -35,6 +35,16 @@ macro_rules! operations {
             queues::Resume,
             queues::Obliterate,
             redrive::Redrive,
+            limiters::List,
+            limiters::Put,
+            limiters::Get,
+            limiters::Delete,
+            limiters::Acquire,
+            limiters::Settle,
+            limiters::Release,
+            limiters::GetKey,
+            limiters::PauseKey,
+            limiters::ResumeKey,
             jobs::Add,
             jobs::AddToQueue,
             jobs::List,
@@ -56,6 +66,8 @@ macro_rules! operations {
             jobs::Explain,
             jobs::Lease,
             jobs::Settle,
+            events::Everywhere,
+            events::OfQueue,
             reference::Document,
             reference::Page,
         ]
@@ -159,6 +171,7 @@ where
             Reply::new(StatusCode::OK, P::ROUTE.media_type, body)
         }
         Answer::Written(content) => Reply::new(StatusCode::OK, P::ROUTE.media_type, content),
+        Answer::Stream(parts) => Reply::stream(P::ROUTE.media_type, parts),
     })
 }
 

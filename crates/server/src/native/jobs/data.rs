@@ -35,7 +35,7 @@ pub(super) fn data(payload: &Payload<'_>) -> Box<RawValue> {
 }
 
 /// Stored bytes that a worker gave as JSON; a string where they are none, because they came through another door.
-pub(super) fn raw(bytes: &[u8]) -> Box<RawValue> {
+pub(in crate::native) fn raw(bytes: &[u8]) -> Box<RawValue> {
     let text = String::from_utf8_lossy(bytes);
     RawValue::from_string(text.clone().into_owned()).unwrap_or_else(|_| string(&text))
 }

@@ -149,7 +149,7 @@ pub(crate) enum StateView {
 }
 
 impl StateView {
-    pub(super) fn of(state: JobState) -> Self {
+    pub(in crate::native) fn of(state: JobState) -> Self {
         match state {
             JobState::Ready => Self::Ready,
             JobState::Delayed => Self::Delayed,

@@ -1,0 +1,257 @@
+//! What happens to jobs, for those who watch: the last events in a ring, and who is told of them.
+//!
+//! The engine tells of the jobs of a queue while somebody watches it, and for a minute more, so that who lost the
+//! connection finds on return what happened meanwhile. Who comes too late, or reads too slowly, is told of the gap.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use weir_core::api::job::{JobEvent, JobEventKind};
+use weir_core::api::{Event, Queue, QueueId};
+
+/// Most events that are kept.
+const EVENTS_MAX: usize = 10_000;
+/// Most bytes of what they carry.
+const BYTES_MAX: usize = 8 << 20;
+
+/// The ring, and who watches what.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    state: Mutex<State>,
+    /// Counts what happened: those who wait see it change.
+    changed: watch::Sender<u64>,
+    /// Tells this life of the server from others: their numbers mean nothing here.
+    life: u32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ring: VecDeque<Told>,
+    bytes: usize,
+    /// The number of the next event.
+    next: u64,
+    watched: HashMap<QueueId, Watched>,
+}
+
+/// An event under its number.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) number: u64,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) event: JobEvent,
+}
+
+#[derive(Debug)]
+struct Watched {
+    queue: Arc<Queue>,
+    /// How many watch it now.
+    watchers: usize,
+    /// Counts those who came: whether anybody did can so be told later.
+    visits: u64,
+    /// The number of the first event that is told of it.
+    since: u64,
+}
+
+/// What there is to be told.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) events: Vec<Told>,
+    /// The number to ask from next.
+    pub(crate) next: u64,
+    /// Whether events before these are not known any more.
+    pub(crate) gap: bool,
+}
+
+impl Hub {
+    pub(crate) fn new(life: u32) -> Self {
+        let state = State { next: 1, ..State::default() };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(0), life }
+    }
+
+    /// Takes in what the engine tells. Called on its thread: does little.
+    pub(crate) fn take(&self, event: &Event) {
+        match event {
+            Event::Job(event) => self.state.lock().push(event),
+            Event::QueueDeleted(queue) => drop(self.state.lock().watched.remove(&queue.id)),
+            Event::QueueChanged(_) => {}
+            _ => return,
+        }
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Sees every change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Counts one who watches a queue; whether the engine is to be told.
+    pub(crate) fn watch(&self, queue: &Arc<Queue>) -> bool {
+        let mut state = self.state.lock();
+        let since = state.next;
+        let mut is_new = false;
+        let watched = state.watched.entry(queue.id).or_insert_with(|| {
+            is_new = true;
+            Watched { queue: Arc::clone(queue), watchers: 0, visits: 0, since }
+        });
+        watched.watchers += 1;
+        watched.visits += 1;
+        is_new
+    }
+
+    /// Takes back one who watched a queue. Gives, for the last one, what [`Hub::forget`] wants.
+    pub(crate) fn leave(&self, queue: QueueId) -> Option<u64> {
+        let mut state = self.state.lock();
+        let watched = state.watched.get_mut(&queue)?;
+        watched.watchers -= 1;
+        (watched.watchers == 0).then_some(watched.visits)
+    }
+
+    /// Forgets a queue that nobody came back to; whether the engine is to be told.
+    pub(crate) fn forget(&self, queue: QueueId, visits: u64) -> bool {
+        let mut state = self.state.lock();
+        let is_left =
+            state.watched.get(&queue).is_some_and(|watched| watched.watchers == 0 && watched.visits == visits);
+        if is_left {
+            state.watched.remove(&queue);
+        }
+        is_left
+    }
+
+    /// The number of the next event.
+    pub(crate) fn next(&self) -> u64 {
+        self.state.lock().next
+    }
+
+    /// What happened to `queues` from the event of this number on.
+    pub(crate) fn news(&self, queues: &[QueueId], from: u64, max: usize) -> News {
+        let state = self.state.lock();
+        let first = state.ring.front().map_or(state.next, |told| told.number);
+        let unwatched = |queue: &QueueId| state.watched.get(queue).is_some_and(|watched| watched.since > from);
+        let gap = from < first || queues.iter().any(unwatched);
+        let skipped = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
+        let mut news = News { events: Vec::new(), next: state.next, gap };
+        for told in state.ring.iter().skip(skipped) {
+            if news.events.len() == max {
+                news.next = told.number;
+                break;
+            }
+            if queues.contains(&told.queue.id) {
+                news.events.push(told.clone());
+            }
+        }
+        news
+    }
+
+    /// The id of an event as clients know it.
+    pub(crate) fn id(&self, number: u64) -> String {
+        format!("{:08x}-{number}", self.life)
+    }
+
+    /// The number of an event that a client knows; `None` for one of another life, or of none.
+    pub(crate) fn number(&self, id: &str) -> Option<u64> {
+        let (life, number) = id.split_once('-')?;
+        (u32::from_str_radix(life, 16).ok()? == self.life).then(|| number.parse().ok()).flatten()
+    }
+}
+
+impl State {
+    fn push(&mut self, event: &JobEvent) {
+        // Of a queue that is not watched any more, the last events may still be on their way.
+        let Some(watched) = self.watched.get(&event.queue) else { return };
+        let told = Told { number: self.next, queue: Arc::clone(&watched.queue), event: event.clone() };
+        self.next += 1;
+        self.bytes += bytes(&told);
+        self.ring.push_back(told);
+        while self.ring.len() > EVENTS_MAX || self.bytes > BYTES_MAX {
+            let Some(oldest) = self.ring.pop_front() else { break };
+            self.bytes -= bytes(&oldest);
+        }
+    }
+}
+
+fn bytes(told: &Told) -> usize {
+    match &told.event.kind {
+        JobEventKind::Progress(bytes)
+        | JobEventKind::Completed(Some(bytes))
+        | JobEventKind::AttemptFailed(_, bytes)
+        | JobEventKind::Failed(_, bytes) => bytes.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_core::Time;
+    use weir_core::api::{Config, Kind, Namespace, Tags};
+
+    use super::*;
+
+    fn queue(id: u64) -> Arc<Queue> {
+        Arc::new(Queue {
+            id: QueueId(id),
+            namespace: Namespace(0),
+            name: format!("q{id}"),
+            kind: Kind::Standard,
+            config: Config::default(),
+            version: 1,
+            created_at: Time(0),
+            modified_at: Time(0),
+            tags: Tags::new(),
+            paused_until: None,
+        })
+    }
+
+    fn happens(hub: &Hub, queue: u64, job: u64) {
+        let kind = JobEventKind::Started;
+        let event = JobEvent { namespace: Namespace(0), queue: QueueId(queue), job, at: Time(1), kind };
+        hub.take(&Event::Job(event));
+    }
+
+    fn jobs(news: &News) -> Vec<u64> {
+        news.events.iter().map(|told| told.event.job).collect()
+    }
+
+    #[test]
+    fn who_watches_is_told_of_its_queues_and_goes_on_where_it_was() {
+        let hub = Hub::new(7);
+        assert!(hub.watch(&queue(1)) && hub.watch(&queue(2)) && !hub.watch(&queue(1)));
+        let from = hub.next();
+        for (queue, job) in [(1, 10), (2, 20), (3, 30), (1, 11), (1, 12)] {
+            happens(&hub, queue, job);
+        }
+        let news = hub.news(&[QueueId(1)], from, 2);
+        assert_eq!((jobs(&news), news.gap), (vec![10, 11], false));
+        let news = hub.news(&[QueueId(1)], news.next, 2);
+        assert_eq!(jobs(&news), [12]);
+        assert_eq!(jobs(&hub.news(&[QueueId(1), QueueId(2)], from, 9)), [10, 20, 11, 12]);
+        assert_eq!(hub.number(&hub.id(5)), Some(5));
+        assert_eq!(hub.number("00000008-5"), None);
+    }
+
+    #[test]
+    fn a_gap_is_told() {
+        let hub = Hub::new(7);
+        hub.watch(&queue(1));
+        for job in 0..=EVENTS_MAX as u64 {
+            happens(&hub, 1, job);
+        }
+        assert!(hub.news(&[QueueId(1)], 1, 9).gap);
+        assert!(!hub.news(&[QueueId(1)], 2, 9).gap);
+        hub.watch(&queue(2));
+        assert!(hub.news(&[QueueId(2)], 2, 9).gap, "nobody was told of it before");
+    }
+
+    #[test]
+    fn a_queue_is_forgotten_once_nobody_came_back() {
+        let hub = Hub::new(7);
+        hub.watch(&queue(1));
+        let visits = hub.leave(QueueId(1)).unwrap();
+        assert!(!hub.watch(&queue(1)), "it is watched still");
+        assert!(!hub.forget(QueueId(1), visits));
+        let visits = hub.leave(QueueId(1)).unwrap();
+        assert!(hub.forget(QueueId(1), visits));
+        assert!(hub.watch(&queue(1)), "the engine has to be told again");
+    }
+}
