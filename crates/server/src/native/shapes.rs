@@ -46,20 +46,32 @@ impl Generators {
         (!is_nothing::<T>()).then(|| self.responses.subschema_for::<T>().to_value())
     }
 
-    /// The schemas of the types that are named.
+    /// The schemas of the types that are named. A type that is both read and written is described as it is read, where
+    /// members that are always written may be absent.
     ///
     /// # Panics
-    /// Where a type is written otherwise than it is read, and is used for both: it then needs two names.
+    /// Where it is written otherwise beyond that: it then needs two names.
     pub(super) fn components(mut self) -> Map<String, Value> {
         let mut all = self.requests.take_definitions(true);
         for (name, schema) in self.responses.take_definitions(true) {
-            if let Some(other) = all.get(&name) {
-                assert!(*other == schema, "the type {name} is read as {other} and written as {schema}");
+            match all.get(&name) {
+                Some(read) => assert!(
+                    without_required(read) == without_required(&schema),
+                    "the type {name} is read as {read} and written as {schema}"
+                ),
+                None => drop(all.insert(name, schema)),
             }
-            all.insert(name, schema);
         }
         all
     }
+}
+
+fn without_required(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(members) = &mut schema {
+        members.remove("required");
+    }
+    schema
 }
 
 fn is_nothing<T: JsonSchema>() -> bool {
