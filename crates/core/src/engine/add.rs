@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::flows::Membership;
 use super::send::{Known, within};
 use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::job::{Added, JobOptions, NewJob};
-use crate::api::{ADD_MAX, Error, Kind, NewMessage, Reply};
+use crate::api::{ADD_MAX, Error, Kind, Namespace, NewMessage, Reply};
 use crate::kv::{State, View};
 use crate::queue::QueueState;
 use crate::{retry, time::Time};
@@ -17,32 +18,67 @@ impl Engine {
         jobs: &[NewJob],
         idempotency: Option<[u8; 16]>,
     ) -> Result<Answer, Stop> {
-        if idempotency.is_some() {
-            return Ok(Err(Error::Invalid { field: "idempotency", reason: "it is not carried out yet" }));
-        }
         if let Err(error) = within("jobs of a command", ADD_MAX as u64, jobs.len() as u64) {
             return Ok(Err(error));
+        }
+        let namespace = match self.namespace_of(jobs) {
+            Ok(namespace) => namespace,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let (Some(namespace), Some(hash)) = (namespace, idempotency)
+            && let Some(answer) = self.answered(state, namespace, hash)?
+        {
+            return Ok(Ok(Reply::Added(answer)));
         }
         if let Err(error) = jobs.iter().try_for_each(|job| self.check_new(job)) {
             return Ok(Err(error));
         }
+        let mut flow = match self.prepare_flow(state, jobs)? {
+            Ok(flow) => flow,
+            Err(error) => return Ok(Err(error)),
+        };
         prepare_each(jobs.iter(), |job| match self.queues.get(&job.queue) {
             Some(queue) => self.prepare_new(state, queue, &job.message),
             None => Ok(()),
         })?;
         let mut added = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match self.add_job(state, job)? {
-                Ok(one) => added.push(one),
+        for (at, job) in jobs.iter().enumerate() {
+            match self.add_job(state, job, flow.membership(at, job))? {
+                Ok(one) => {
+                    self.join_flow(state, &mut flow, at, job, &one)?;
+                    added.push(one);
+                }
                 Err(error) => unreachable!("a job that was checked before is refused: {error}"),
             }
+        }
+        self.end_flow(state, flow)?;
+        if let (Some(namespace), Some(hash)) = (namespace, idempotency) {
+            self.remember_answer(state, namespace, hash, &added);
         }
         Ok(Ok(Reply::Added(added)))
     }
 
-    fn add_job<S: State>(&mut self, state: &mut S, job: &NewJob) -> Result<Result<Added, Error>, Stop> {
-        let sent = self.send_one(state, job.queue, &job.message)?;
+    fn add_job<S: State>(
+        &mut self,
+        state: &mut S,
+        job: &NewJob,
+        membership: Membership,
+    ) -> Result<Result<Added, Error>, Stop> {
+        let sent = self.send_one(state, job.queue, &job.message, membership)?;
         Ok(sent.map(|sent| Added { queue: job.queue, id: sent.id, duplicate: sent.duplicate }))
+    }
+
+    /// The namespace of all the jobs: what is done at once, is done in one.
+    fn namespace_of(&self, jobs: &[NewJob]) -> Result<Option<Namespace>, Error> {
+        let mut namespace = None;
+        for job in jobs {
+            let own = self.queue(job.queue)?.space.namespace;
+            if *namespace.get_or_insert(own) != own {
+                let reason = "the jobs of a command belong to one namespace";
+                return Err(Error::Invalid { field: "queue", reason });
+            }
+        }
+        Ok(namespace)
     }
 
     /// Refuses a job that makes no sense, before any other is added.
@@ -69,7 +105,8 @@ impl Engine {
     /// Reads all that adding a message reads.
     pub(super) fn prepare_new<S: View>(&self, state: &S, queue: &QueueState, message: &NewMessage) -> Result<(), Stop> {
         let known = self.known_already(state, queue, message).map(|_| ());
-        prepare_each([known, self.prepare_send(state, queue, message)].into_iter(), |prepared| prepared)
+        let dedup = self.prepare_dedup(state, queue, message);
+        prepare_each([known, dedup, self.prepare_send(state, queue, message)].into_iter(), |prepared| prepared)
     }
 
     /// The job that keeps this one away, if there is one.
@@ -93,11 +130,8 @@ pub(super) fn check_options(queue: &QueueState, options: &JobOptions) -> Result<
     if options.timeout_ms == Some(0) {
         return Err(Error::Invalid { field: "timeout_ms", reason: "an attempt takes a millisecond at least" });
     }
-    if options.dedup.is_some() {
-        return Err(Error::Invalid { field: "dedup", reason: "it is not carried out yet" });
-    }
-    if options.parent.is_some() {
-        return Err(Error::Invalid { field: "parent", reason: "it is not carried out yet" });
+    if options.dedup.is_some_and(|dedup| dedup.ttl_ms == Some(0)) {
+        return Err(Error::Invalid { field: "dedup.ttl_ms", reason: "it counts for a millisecond at least" });
     }
     options.retry.as_ref().map_or(Ok(()), retry::check)
 }

@@ -158,9 +158,14 @@ impl Engine {
             after.failures = 0;
         }
         self.restand(state, id, job, head, &after)?;
-        if let Some(spec) = spec {
+        if let Some(mut spec) = spec {
             let Some(namespace) = self.queues.get(&id).map(|queue| queue.space.namespace) else { return Ok(()) };
             self.tell_parent(state, namespace, &spec, job, (How::Again, None));
+            if std::mem::take(&mut spec.child_failed)
+                && let Some(queue) = self.queues.get(&id)
+            {
+                state.put(&queue.space.spec(job), spec.write().finish());
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::flow_tasks::Task;
 use super::message::prepare_lane;
-use super::{Engine, Stop};
+use super::{Engine, Stop, prepare_each};
 use crate::api::job::JobDedup;
 use crate::api::{NewMessage, Output, QueueId};
 use crate::codec::{Reader, Unreadable, Writer};
@@ -120,6 +120,19 @@ impl Engine {
         }))
     }
 
+    /// Reads all that adding a job with a deduplication id reads, also where another one of the same command is first.
+    pub(super) fn prepare_dedup<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        message: &NewMessage,
+    ) -> Result<(), Stop> {
+        let Some(dedup) = message.options.as_ref().and_then(|options| options.dedup) else { return Ok(()) };
+        let lane = message.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2));
+        let duplicate = self.find_duplicate(state, queue, &dedup, message).map(|_| ());
+        prepare_each([lane, duplicate].into_iter(), |prepared| prepared)
+    }
+
     /// Does what a duplicate asks for. `head` and `spec` are those that it would have as a job of its own.
     pub(super) fn pass_duplicate<S: State>(
         &mut self,
@@ -131,6 +144,9 @@ impl Engine {
     ) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let namespace = queue.space.namespace;
+        // Children that it was to wait for do not come with it.
+        let standing = if head.due > self.now { Standing::Delayed } else { Standing::Ready };
+        let head = Head { state: standing, has_children: false, ..head };
         let mut row = match duplicate {
             Duplicate::Passed(row) => row,
             Duplicate::Replaces(row, before) => {
@@ -161,7 +177,7 @@ impl Engine {
                 let new = self.new_id();
                 state.insert_bulk(&keys::body(namespace, new), &[&message.payload]);
                 // Nobody waits for it, and it cannot have a name that the first one may have.
-                let spec = Spec { custom_id: None, parent: None, ..spec };
+                let spec = Spec { custom_id: None, parent: None, children: None, ..spec };
                 row.kept = Some(Kept { id: new, head: Head { has_spec: true, ..head }, spec });
                 self.put_dedup(state, id, dedup.hash, &row);
                 row

@@ -22,6 +22,7 @@ mod fail;
 mod fair;
 mod finish;
 mod flow_tasks;
+mod flows;
 mod idempotency;
 mod job_dedup;
 mod job_ref;
@@ -48,6 +49,7 @@ mod spec_row;
 mod tags;
 mod tell_end;
 mod visibility;
+mod wait_for_children;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::add::{check_options, due};
 use super::dedup::Verdict;
+use super::flows::Membership;
 use super::message::prepare_lane;
 use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{BATCH_MAX, Error, Kind, NewMessage, QueueId, Reply, Sent};
@@ -37,7 +38,12 @@ impl Engine {
         }
         let mut sent = SmallVec::new();
         for message in messages {
-            sent.push(self.send_one(state, id, message)?);
+            let in_flow = message.options.as_ref().is_some_and(|options| options.parent.is_some());
+            sent.push(if in_flow {
+                Err(Error::Invalid { field: "parent", reason: "a child is added as a job" })
+            } else {
+                self.send_one(state, id, message, Membership::default())?
+            });
         }
         Ok(Ok(Reply::Sent(sent)))
     }
@@ -48,6 +54,7 @@ impl Engine {
         state: &mut S,
         id: QueueId,
         message: &NewMessage,
+        membership: Membership,
     ) -> Result<Result<Sent, Error>, Stop> {
         let now = self.now;
         let queue = match self.queue(id) {
@@ -70,12 +77,11 @@ impl Engine {
             Verdict::Duplicate(first) => return Ok(Ok(first)),
             Verdict::Original(original) => original,
         };
-        let message_id = self.new_id();
-        if let Some(original) = original {
-            self.remember(state, id, &original, message, message_id);
-        }
-        let spec = options.map(|options| Spec::new(options, None)).filter(|spec| !spec.is_default());
+        let mut spec = options.map(|options| Spec::new(options, membership.parent)).unwrap_or_default();
         let state_first = if due == now { Standing::Ready } else { Standing::Delayed };
+        let state_first = if membership.is_parent { Standing::Waiting } else { state_first };
+        spec.children = membership.is_parent.then_some((0, 0));
+        let spec = Some(spec).filter(|spec| !spec.is_default());
         let head = Head {
             priority: message.priority,
             bytes: message.payload.len() as u64,
@@ -84,10 +90,26 @@ impl Engine {
             in_lane: message.lane.is_some(),
             lifo: options.is_some_and(|options| options.lifo),
             has_spec: spec.is_some(),
+            has_children: membership.is_parent,
             expires_at: options.and_then(|options| options.expires_at),
             limits: message.limits.clone(),
             ..Head::new(state_first, now)
         };
+        let dedup = options.and_then(|options| options.dedup);
+        if let (Some(dedup), Some(queue)) = (&dedup, self.queues.get(&id))
+            && let Some(duplicate) = self.find_duplicate(state, queue, dedup, message)?
+        {
+            let first = duplicate.of();
+            self.pass_duplicate(state, id, duplicate, dedup, (message, head, spec.unwrap_or_default()))?;
+            return Ok(Ok(Sent { uuid: message.uuid, id: first, duplicate: true }));
+        }
+        let message_id = self.new_id();
+        if let Some(original) = original {
+            self.remember(state, id, &original, message, message_id);
+        }
+        if let Some(dedup) = &dedup {
+            self.remember_job(state, id, dedup, message_id)?;
+        }
         state.insert_bulk(&keys::body(space.namespace, message_id), &[&message.payload]);
         self.enter(state, id, message_id, &head)?;
         if let Some(spec) = spec {

@@ -73,9 +73,7 @@ impl Engine {
             Settlement::Extend { lease_ms, progress, logs } => {
                 (JobState::Leased, Some(self.extend(state, id, message, &head, *lease_ms, progress.as_deref(), logs)?))
             }
-            Settlement::WaitForChildren => {
-                return Ok(Err(Error::Invalid { field: "settlement", reason: "it is not carried out yet" }));
-            }
+            Settlement::WaitForChildren => (JobState::Failed, self.wait_for_children(state, id, message, &head)?),
         };
         Ok(Ok(if let Some(head) = after {
             settled(&head)
