@@ -1,0 +1,110 @@
+//! Why a job does not run.
+
+#![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
+
+mod support;
+
+use support::*;
+use weir_core::Time;
+use weir_core::api::job::*;
+use weir_core::api::*;
+
+fn explain(world: &mut World, queue: QueueId, job: u64) -> Explanation {
+    match world.ask(Command::Explain { queue, job: JobRef::Id(job) }).unwrap() {
+        Reply::Explained(explanation) => *explanation,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn holds(world: &mut World, queue: QueueId, job: u64) -> Vec<Hold> {
+    explain(world, queue, job).holds
+}
+
+#[test]
+fn a_ready_job_waits_for_those_before_it_and_for_a_worker() {
+    for (make, lane) in [(World::cold as fn() -> World, None), (World::newborn, Some(Lane([1; 16])))] {
+        let mut world = make();
+        let queue = world.create("a", Config::default());
+        let mut ids = Vec::new();
+        for priority in [5, 5, 1, 5] {
+            ids.push(world.add(queue, NewMessage { priority, lane, ..message("x") }).unwrap().id);
+        }
+        for (id, before) in ids.iter().zip([1, 2, 0, 3]) {
+            let explained = explain(&mut world, queue, *id);
+            let behind = Hold::Behind { jobs: before, or_more: false };
+            let expected = if before > 0 { vec![behind, Hold::NoWorker] } else { vec![Hold::NoWorker] };
+            assert_eq!((explained.state, explained.holds), (JobState::Ready, expected));
+            assert_eq!(explained.not_before, None, "when a worker comes nobody knows");
+        }
+    }
+}
+
+#[test]
+fn of_a_long_queue_only_so_many_jobs_are_counted() {
+    let mut world = World::new();
+    let queue = world.create("a", Config::default());
+    world.add_all(vec![(queue, message("x")); 3_000]).unwrap();
+    let last = world.add(queue, message("x")).unwrap().id;
+    let behind = holds(&mut world, queue, last).remove(0);
+    assert_eq!(behind, Hold::Behind { jobs: 1_024, or_more: true });
+}
+
+#[test]
+fn a_delayed_job_of_a_paused_queue_runs_when_both_are_over() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let id = world.add(queue, NewMessage { delay_ms: Some(5_000), ..message("x") }).unwrap().id;
+    let at = |ms| Time(START.0 + ms);
+    let delayed = Hold::Delayed { until: at(5_000) };
+    let explained = explain(&mut world, queue, id);
+    assert_eq!((explained.holds, explained.not_before), (vec![delayed.clone()], Some(at(5_000))));
+    for (for_ms, until) in [(9_000, Some(at(9_000))), (u64::MAX, None)] {
+        world.ask(Command::PauseQueue { queue, for_ms }).unwrap();
+        let explained = explain(&mut world, queue, id);
+        assert_eq!(explained.holds, [Hold::QueuePaused { until }, delayed.clone()]);
+        assert_eq!(explained.not_before, until);
+    }
+    world.ask(Command::PauseQueue { queue, for_ms: 9_000 }).unwrap();
+    let waiting = world.wait(queue, 1, 20_000);
+    world.after(8_999);
+    assert!(world.got(waiting).is_none());
+    world.after(1);
+    assert!(world.got(waiting).is_some());
+}
+
+#[test]
+fn a_job_of_a_fifo_queue_waits_for_its_group() {
+    let mut world = World::cold();
+    let queue = world.create("a.fifo", Config::default());
+    let mut ids = Vec::new();
+    for text in ["1", "2"] {
+        ids.push(world.add(queue, grouped(text, 1)).unwrap().id);
+    }
+    let before = Hold::Group { job: ids.first().copied() };
+    let last = ids.last().copied().unwrap();
+    assert!(holds(&mut world, queue, last).contains(&before));
+    world.lease(queue, 1);
+    assert!(holds(&mut world, queue, last).contains(&Hold::Group { job: None }));
+    let leased = explain(&mut world, queue, ids.remove(0));
+    assert_eq!(leased.holds, [Hold::Leased { until: Time(START.0 + 30_000) }]);
+    assert_eq!((leased.state, leased.not_before), (JobState::Leased, None));
+}
+
+#[test]
+fn a_parent_waits_for_its_children_and_a_finished_job_for_nothing() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let child = || job("x", JobOptions { parent: Some(Parent::Added(0)), ..JobOptions::default() });
+    let added = world.add_all(vec![(queue, message("parent")), (queue, child()), (queue, child())]).unwrap();
+    let parent = added.first().map(|added| added.id).unwrap();
+    assert_eq!(holds(&mut world, queue, parent), [Hold::Children { unfinished: 2 }]);
+    let got = world.lease(queue, 1).remove(0);
+    world.complete(queue, got.handle).unwrap();
+    let explained = explain(&mut world, queue, parent);
+    assert_eq!((explained.holds, explained.not_before), (vec![Hold::Children { unfinished: 1 }], None));
+    let finished = got.handle.message;
+    let nothing = Explanation { state: JobState::Completed, holds: Vec::new(), not_before: None };
+    assert_eq!(explain(&mut world, queue, finished), nothing);
+    let command = Command::Explain { queue, job: JobRef::Custom([1; 16]) };
+    assert_eq!(world.ask(command).unwrap_err(), Error::JobNotFound);
+}

@@ -1,0 +1,198 @@
+//! Jobs that keep others away: by deduplication id and by idempotency key.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
+
+mod support;
+
+use support::*;
+use weir_core::Time;
+use weir_core::api::job::*;
+use weir_core::api::*;
+
+const SIMPLE: JobDedup =
+    JobDedup { hash: [3; 16], ttl_ms: None, extend: false, replace: false, keep_last_if_active: false };
+
+fn with(text: &str, dedup: JobDedup) -> NewMessage {
+    job(text, JobOptions { dedup: Some(dedup), ..JobOptions::default() })
+}
+
+fn assert_no_rows_of_jobs(world: &World) {
+    let kinds: Vec<u8> = world.row_kinds().into_keys().filter(|kind| !(16..=18).contains(kind)).collect();
+    assert!(kinds.is_empty(), "{kinds:?}");
+}
+
+const NOTHING: Keep = Keep::NONE;
+
+#[test]
+fn a_duplicate_is_kept_away_until_the_job_has_finished() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a", Config { retry: retry(1, 0), keep_failed: NOTHING, ..Config::default() });
+        let jobs = vec![(queue, with("1", SIMPLE)), (queue, with("2", SIMPLE)), (queue, message("3"))];
+        let added = world.add_all(jobs).unwrap();
+        assert_eq!((added[0].duplicate, added[1].duplicate, added[2].duplicate), (false, true, false));
+        assert_eq!(added[0].id, added[1].id);
+        let other = JobDedup { hash: [4; 16], ..SIMPLE };
+        assert!(!world.add(queue, with("other", other)).unwrap().duplicate);
+        let got = world.lease(queue, 9);
+        world.restart();
+        assert!(world.add(queue, with("4", SIMPLE)).unwrap().duplicate, "it is being worked on");
+        world.complete(queue, got[0].handle).unwrap();
+        assert!(!world.add(queue, with("5", SIMPLE)).unwrap().duplicate, "the first is done, and kept");
+        let got = world.lease_one(queue);
+        world.fail(queue, got.handle).unwrap();
+        assert!(!world.add(queue, with("6", SIMPLE)).unwrap().duplicate, "the second has failed");
+        let got = world.receive(queue, 1).remove(0);
+        world.delete(queue, got.handle).unwrap();
+        assert!(!world.add(queue, with("7", SIMPLE)).unwrap().duplicate, "the third was deleted by another door");
+    }
+}
+
+#[test]
+fn a_duplicate_is_kept_away_for_a_time_whether_the_job_is_done_or_not() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+        let dedup = JobDedup { ttl_ms: Some(5_000), ..SIMPLE };
+        world.add(queue, with("1", dedup)).unwrap();
+        let got = world.lease_one(queue);
+        world.complete(queue, got.handle).unwrap();
+        world.after(4_999);
+        world.restart();
+        assert!(world.add(queue, with("2", dedup)).unwrap().duplicate);
+        world.now = Time(START.0 + 5_000);
+        assert!(!world.add(queue, with("3", dedup)).unwrap().duplicate);
+        let got = world.lease_one(queue);
+        world.complete(queue, got.handle).unwrap();
+        world.after(10_000);
+        assert_no_rows_of_jobs(&world);
+    }
+}
+
+#[test]
+fn each_duplicate_can_start_the_time_anew() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+    let dedup = JobDedup { ttl_ms: Some(5_000), extend: true, ..SIMPLE };
+    world.add(queue, with("1", dedup)).unwrap();
+    for _ in 0..3 {
+        world.after(4_000);
+        assert!(world.add(queue, with("2", dedup)).unwrap().duplicate);
+    }
+    world.after(5_000);
+    assert!(!world.add(queue, with("3", dedup)).unwrap().duplicate);
+    assert_eq!(world.texts(queue, 1), ["1"]);
+}
+
+#[test]
+fn a_duplicate_can_take_the_place_of_a_job_that_is_still_delayed() {
+    for name in ["a", "a.fifo"] {
+        let mut world = World::cold();
+        let queue = world.create(name, Config::default());
+        let dedup = JobDedup { ttl_ms: Some(3_000), extend: true, replace: true, ..SIMPLE };
+        let debounced = |text, group| NewMessage {
+            delay_ms: Some(3_000),
+            priority: 7,
+            lane: Some(Lane([group; 16])),
+            ..with(text, dedup)
+        };
+        let jobs = vec![(queue, debounced("1", 1)), (queue, debounced("2", 2)), (queue, debounced("3", 1))];
+        let added = world.add_all(jobs).unwrap();
+        assert!(!added[0].duplicate && added[1..].iter().all(|one| one.duplicate && one.id == added[0].id));
+        world.after(2_000);
+        world.add(queue, debounced("4", 2)).unwrap();
+        world.after(2_999);
+        assert_eq!(world.counts(queue), [0, 1, 0]);
+        world.after(1);
+        let got = world.lease_one(queue);
+        assert_eq!((got.text.as_str(), got.delivery.priority), ("4", 7));
+        let added = world.add(queue, debounced("5", 1)).unwrap();
+        assert!(!added.duplicate, "its time is over");
+    }
+}
+
+#[test]
+fn the_last_duplicate_that_came_while_the_job_was_worked_on_comes_after_it() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+        let dedup = JobDedup { keep_last_if_active: true, ..SIMPLE };
+        let last = |text| NewMessage { lane: Some(Lane([1; 16])), ..with(text, dedup) };
+        world.add(queue, last("1")).unwrap();
+        assert!(world.add(queue, last("while it waits")).unwrap().duplicate);
+        let got = world.lease_one(queue);
+        for text in ["2", "3", "4"] {
+            assert!(world.add(queue, last(text)).unwrap().duplicate);
+        }
+        world.restart();
+        assert_eq!(world.counters(queue), Counters { leased: 1, ..Counters::default() });
+        let waiting = world.wait(queue, 1, 1_000);
+        world.complete(queue, got.handle).unwrap();
+        let got = world.got(waiting).expect("it wakes who waits").remove(0);
+        assert_eq!(got.text, "4");
+        assert!(world.add(queue, last("5")).unwrap().duplicate, "it keeps others away as the first one did");
+        world.delete(queue, got.handle).unwrap();
+        let got = world.lease_one(queue);
+        assert_eq!(got.text, "5");
+        world.complete(queue, got.handle).unwrap();
+        assert_eq!(world.counters(queue), Counters::default());
+        assert_no_rows_of_jobs(&world);
+    }
+}
+
+#[test]
+fn what_keeps_others_away_goes_with_a_job_that_is_removed_moved_or_purged() {
+    for how in ["removed", "moved", "purged"] {
+        let mut world = World::newborn();
+        let [queue, other] = ["a", "b"].map(|name| world.create(name, Config::default()));
+        let dedup = JobDedup { ttl_ms: (how != "moved").then_some(90_000), keep_last_if_active: true, ..SIMPLE };
+        let id = world.add(queue, with("1", dedup)).unwrap().id;
+        match how {
+            "removed" => {
+                let jobs = vec![JobRef::Id(id)];
+                world.ask(Command::ChangeJobs { queue, jobs, change: JobChange::Remove }).unwrap();
+            }
+            "moved" => {
+                world.ask(Command::Move { queue, to: other, ids: vec![id] }).unwrap();
+            }
+            _ => {
+                world.lease_one(queue);
+                world.add(queue, with("kept back", dedup)).unwrap();
+                world.ask(Command::PurgeQueue { queue }).unwrap();
+                world.after(0);
+            }
+        }
+        if how != "moved" {
+            assert_no_rows_of_jobs(&world);
+        }
+        assert!(!world.add(queue, with("2", dedup)).unwrap().duplicate, "{how}");
+    }
+}
+
+fn request(world: &mut World, queue: QueueId, text: &str, key: u8) -> Vec<Added> {
+    let jobs = vec![NewJob { queue, version: 1, message: message(text) }; 2];
+    match world.ask(Command::AddJobs { jobs, idempotency: Some([key; 16]) }).unwrap() {
+        Reply::Added(added) => added,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_is_repeated_under_its_key_has_the_same_answer_for_a_day() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let first = request(&mut world, queue, "1", 1);
+    assert_ne!(request(&mut world, queue, "2", 2), first);
+    world.after(IDEMPOTENCY_WINDOW_MS - 1);
+    world.restart();
+    assert_eq!(request(&mut world, queue, "3", 1), first);
+    assert_eq!(world.counts(queue), [4, 0, 0]);
+    world.now = Time(START.0 + IDEMPOTENCY_WINDOW_MS);
+    let again = request(&mut world, queue, "4", 1);
+    assert_ne!(again, first);
+    assert_eq!(request(&mut world, queue, "5", 1), again);
+    world.after(2 * IDEMPOTENCY_WINDOW_MS);
+    assert_eq!(world.row_kinds().get(&28), None, "the answers are forgotten");
+    world.restart();
+    assert_ne!(request(&mut world, queue, "6", 1), again);
+}
