@@ -109,6 +109,8 @@ pub(crate) struct QueueState {
     /// Attempts that were just served, under which others may wait.
     pub(crate) served_attempts: Vec<[u8; 16]>,
     pub(crate) dispatch: Dispatch,
+    /// How many watch what happens to its jobs.
+    pub(crate) watchers: u64,
     /// Known gaps in the order of ready messages, of runnable lanes, and of message ids.
     pub(crate) ready_gaps: Gaps,
     pub(crate) head_gaps: Gaps,
@@ -139,6 +141,7 @@ impl QueueState {
             waiters: VecDeque::new(),
             served_attempts: Vec::new(),
             dispatch: Dispatch::Idle,
+            watchers: 0,
             ready_gaps: Gaps::default(),
             head_gaps: Gaps::default(),
             noisy_gaps: Gaps::default(),

@@ -303,8 +303,8 @@ pub struct Job {
     pub id: u64,
     /// Where it stands.
     pub state: JobState,
-    /// Key of its payload.
-    pub body: Key,
+    /// Key of its payload; `None` where it was removed.
+    pub body: Option<Key>,
     /// Its priority.
     pub priority: u32,
     /// Whether it goes before those of its priority.
@@ -355,7 +355,7 @@ impl Job {
             Extra::Stored(key) => Some(key),
             Extra::Inline(_) => None,
         });
-        std::iter::once(&self.body).chain(&self.progress).chain(extras)
+        self.body.iter().chain(&self.progress).chain(extras)
     }
 }
 

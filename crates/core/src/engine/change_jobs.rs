@@ -125,6 +125,9 @@ impl Engine {
             _ => return refused,
         };
         self.restand(state, id, job, &head, &after)?;
+        if after.state != head.state || after.due != head.due {
+            self.waits_now(id, job, &after);
+        }
         Ok(Ok(()))
     }
 
@@ -158,6 +161,7 @@ impl Engine {
             after.failures = 0;
         }
         self.restand(state, id, job, head, &after)?;
+        self.waits_now(id, job, &after);
         if let Some(mut spec) = spec {
             let Some(namespace) = self.queues.get(&id).map(|queue| queue.space.namespace) else { return Ok(()) };
             self.tell_parent(state, namespace, &spec, job, (How::Again, None));

@@ -52,9 +52,13 @@ impl Engine {
 
     /// Removes a message whose work is done, by other doors than the workers': nothing of it is kept.
     fn acknowledge<S: State>(&mut self, state: &mut S, id: QueueId, message: u64, head: &Head) -> Result<(), Stop> {
-        if let Some(spec) = self.spec_of(state, id, message, head)? {
-            self.tell_finished(state, id, message, &spec, End::Completed(None))?;
+        let spec = self.spec_of(state, id, message, head)?;
+        let end = End::Completed(None);
+        if let Some(spec) = &spec {
+            self.tell_finished(state, id, message, spec, end)?;
         }
+        self.ended(id, message, head, spec.as_ref(), Some(end));
+        self.happened(id, message, || end.event());
         self.vanish(state, id, message, head).map(|_| ())
     }
 

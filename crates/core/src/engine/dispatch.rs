@@ -23,7 +23,8 @@ impl Engine {
                 self.end_overdue(id, out);
             }
         }
-        Ok(())
+        out.events.append(&mut self.events);
+        self.answer_ended(state, out)
     }
 
     /// Goes on serving queues where a slice of dead letters stood first.

@@ -7,7 +7,7 @@ use super::finish::End;
 use super::settle::luck;
 use super::{Engine, Stop};
 use crate::api::QueueId;
-use crate::api::job::{Again, FailureKind};
+use crate::api::job::{Again, FailureKind, JobEventKind};
 use crate::head::{Head, State as Standing};
 use crate::kv::State;
 use crate::retry::backoff_ms;
@@ -55,6 +55,9 @@ impl Engine {
         head.expires_at = None;
         rows.add_failed(state, &mut head.extras, (before.grants, failure.kind, self.now), failure.said);
         self.restand(state, id, message, before, &head)?;
+        let said = failure.said.unwrap_or_default();
+        self.happened(id, message, || JobEventKind::AttemptFailed(failure.kind, said.into()));
+        self.waits_now(id, message, &head);
         Ok(Some(head))
     }
 
@@ -99,6 +102,7 @@ impl Engine {
         let mut head = Head { state: Standing::Ready, due: self.now, expires_at: None, ..head.without_lease() };
         rows.add_failed(state, &mut head.extras, (before.grants, failure.kind, self.now), None);
         self.restand(state, id, message, before, &head)?;
+        self.happened(id, message, || JobEventKind::Stalled);
         Ok(Some(head))
     }
 
@@ -124,6 +128,9 @@ impl Engine {
             if let Some(spec) = spec {
                 self.tell_finished(state, id, message, spec, End::Failed(kind, failure.said))?;
             }
+            let end = End::Failed(kind, failure.said);
+            self.ended(id, message, &head, spec, Some(end));
+            self.happened(id, message, || end.event());
             self.carry_dead_letter(state, id, target, message, before, head)?;
             return Ok(None);
         }

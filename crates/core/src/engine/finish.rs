@@ -1,11 +1,12 @@
 //! The end of a job: it is kept among the finished ones of its queue, or removed at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::extras::Rows;
 use super::{Engine, Stop};
 use crate::api::QueueId;
-use crate::api::job::{FailureKind, Keep};
+use crate::api::job::{FailureKind, JobEventKind, Keep};
 use crate::head::{Head, State as Standing};
 use crate::kv::State;
 use crate::queue::Finished;
@@ -45,6 +46,8 @@ impl Engine {
         if let Some(spec) = spec {
             self.tell_finished(state, id, message, spec, end)?;
         }
+        self.ended(id, message, &head, spec, Some(end));
+        self.happened(id, message, || end.event());
         if is_none(keep) {
             self.vanish(state, id, message, before)?;
             return Ok(None);
@@ -72,6 +75,15 @@ impl Engine {
             self.look_by(id, self.now.after(Duration::from_millis(keep.age_ms)));
         }
         Ok(Some(head))
+    }
+}
+
+impl End<'_> {
+    pub(super) fn event(&self) -> JobEventKind {
+        match *self {
+            End::Completed(result) => JobEventKind::Completed(result.map(Arc::from)),
+            End::Failed(kind, said) => JobEventKind::Failed(kind, said.unwrap_or_default().into()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::finish::End;
 use super::message::Picked;
 use super::{Engine, Needs, SLICE_ROWS, Stop, lanes};
 use crate::api::job::FailureKind;
+use crate::api::job::JobEventKind;
 use crate::api::{Delivery, Handle, Kind, Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::gaps::{Gaps, Position, following};
@@ -107,6 +108,7 @@ impl Engine {
             head.due = head.timeout_at.map_or(head.due, |timeout_at| timeout_at.min(head.due));
         }
         self.restand(state, id, message, before, &head)?;
+        self.happened(id, message, || JobEventKind::Started);
         let queue = self.queues.get(&id).expect("a message was picked from this queue");
         Ok(delivery(queue, message, &head))
     }
@@ -186,7 +188,9 @@ impl Engine {
         head: &Head,
     ) -> Result<(), Stop> {
         let ready = Head { state: Standing::Ready, ..head.clone() };
-        self.restand(state, id, message, head, &ready)
+        self.restand(state, id, message, head, &ready)?;
+        self.waits_now(id, message, &ready);
+        Ok(())
     }
 
     /// A lease has ended, on its own or by its holder: the message is ready again, or a dead letter.
@@ -211,9 +215,13 @@ impl Engine {
         message: u64,
         head: &Head,
     ) -> Result<(), Stop> {
-        if let Some(spec) = self.spec_of(state, from, message, head)? {
-            self.tell_finished(state, from, message, &spec, End::Failed(FailureKind::Reported, None))?;
+        let spec = self.spec_of(state, from, message, head)?;
+        let end = End::Failed(FailureKind::Reported, None);
+        if let Some(spec) = &spec {
+            self.tell_finished(state, from, message, spec, end)?;
         }
+        self.ended(from, message, head, spec.as_ref(), Some(end));
+        self.happened(from, message, || end.event());
         self.carry_dead_letter(state, from, to, message, head, head.clone())
     }
 

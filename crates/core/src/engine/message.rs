@@ -8,6 +8,7 @@ use super::children::forget_children;
 use super::due::{self, DueIndex};
 use super::extras::Rows;
 use super::{Engine, Stop, fair, lanes};
+use crate::api::job::JobEventKind;
 use crate::api::{Counters, Kind, Lane, QueueId};
 use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
@@ -108,7 +109,10 @@ impl Engine {
 
     /// Removes a message for good, finished or not.
     pub(super) fn remove<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
-        match self.vanish(state, queue, id, head)? {
+        let spec = self.vanish(state, queue, id, head)?;
+        self.ended(queue, id, head, spec.as_ref(), None);
+        self.happened(queue, id, || JobEventKind::Removed);
+        match spec {
             Some(spec) => self.tell_removed(state, queue, id, &spec),
             None => Ok(()),
         }

@@ -6,6 +6,7 @@
 
 mod add;
 mod attempts;
+mod awaited;
 mod change_jobs;
 mod child_ended;
 mod children;
@@ -13,6 +14,7 @@ mod chores;
 mod complete;
 mod dedup;
 mod delete;
+mod describe;
 mod dispatch;
 mod due;
 mod expire;
@@ -43,6 +45,7 @@ mod receive;
 mod reclaim;
 mod redrive;
 mod remove_children;
+mod report;
 mod send;
 mod settle;
 mod spec_row;
@@ -50,6 +53,7 @@ mod tags;
 mod tell_end;
 mod visibility;
 mod wait_for_children;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -57,7 +61,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::api::{Command, Counters, Error, Namespace, Output, Queue, QueueId, Reply, Token};
+use crate::api::{Command, Counters, Error, Event, Namespace, Output, Queue, QueueId, Reply, Token};
 use crate::codec::{Unreadable, Writer};
 use crate::keys::{self, Space};
 use crate::kv::{Need, State};
@@ -143,6 +147,10 @@ pub struct Engine {
     moves: move_tasks::Moves,
     flow_tasks: flow_tasks::FlowTasks,
     idempotency: idempotency::Idempotency,
+    /// Who waits for the end of a job.
+    awaited: awaited::Awaited,
+    /// What happened to jobs of queues that are watched, to be told with the command's answer.
+    events: Vec<Event>,
     /// Queues with more finished jobs than they keep.
     crowded: Vec<(QueueId, Finished)>,
     /// When pauses of queues end by themselves.
@@ -204,6 +212,14 @@ impl Engine {
             }
             Command::AddJobs { jobs, idempotency } => self.add_jobs(state, jobs, *idempotency)?,
             Command::Settle { queue, entries, seed } => self.settle(state, *queue, entries, *seed)?,
+            Command::Report { queue, job, progress, logs } => {
+                self.report(state, *queue, *job, progress.as_deref(), logs)?
+            }
+            Command::DescribeJob { queue, job, wait_ms } => {
+                return self.describe_job(state, token, *queue, *job, *wait_ms, out);
+            }
+            Command::JobLogs { queue, job, from, max } => self.job_logs(state, *queue, *job, *from, *max)?,
+            Command::WatchQueue { queue, watch } => self.watch_queue(*queue, *watch),
             Command::List { queue, states, after, max, payload_bytes_max } => {
                 self.list(state, *queue, *states, (*after, *max), *payload_bytes_max)?
             }
@@ -212,6 +228,7 @@ impl Engine {
             Command::CancelMove { task } => self.cancel_move(state, *task),
             Command::MoveTasks { queue } => self.move_tasks(*queue),
             Command::Cancel { receive } => {
+                self.end_await(state, *receive, out)?;
                 self.cancel(*receive, out);
                 return Ok(());
             }
@@ -228,8 +245,10 @@ impl Engine {
             }
             _ => Err(Error::Invalid { field: "command", reason: "it is not carried out yet" }),
         };
+        let has_payloads = reply.as_ref().is_ok_and(|reply| !reply.payload_keys().is_empty());
         out.replies.push((token, reply));
-        self.serve(state, out)
+        // What is to be read with the answer has to be there until the command is over.
+        if has_payloads { Ok(()) } else { self.serve(state, out) }
     }
 
     /// Does what has become due, a slice of it: call again while [`Engine::next_deadline`] is not later than `now`.
@@ -246,7 +265,8 @@ impl Engine {
         self.end_pauses(state, out);
         self.drop_answers(state);
         self.resume();
-        self.serve(state, out)
+        self.serve(state, out)?;
+        self.end_awaits(state, out)
     }
 
     /// Says that rows asked for were loaded: work that waited for them goes on with the next tick.
@@ -259,6 +279,7 @@ impl Engine {
         self.chores_stalled = false;
         self.garbage_stalled = false;
         self.moves.stalled = false;
+        self.awaited.stalled = false;
         self.flow_tasks.stalled = false;
         for id in std::mem::take(&mut self.stalled) {
             self.list_again(id);
@@ -297,6 +318,7 @@ impl Engine {
             next = next.min(at);
         }
         next = next.min(self.moves.next());
+        next = next.min(self.awaited.next());
         next = next.min(self.idempotency.next());
         next = next.min(self.pauses.first().map_or(Time::NEVER, |&(at, _)| at));
         let unfinished = !self.unfinished.is_empty() || self.flow_tasks.is_waiting();

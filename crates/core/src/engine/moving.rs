@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::message::prepare_lane;
 use super::send::within;
 use super::{Answer, Engine, Stop, prepare_each};
+use crate::api::job::JobEventKind;
 use crate::api::{Error, LIST_MAX, Lane, QueueId, Reply};
 use crate::head::{Head, State as Standing};
 use crate::kv::{State, View};
@@ -101,6 +102,10 @@ impl Engine {
     ) -> Result<(), Stop> {
         let target = self.queues.get(&to).map(|queue| queue.public.name.as_str());
         let source = head.source.clone().filter(|source| Some(&**source) != target);
+        let spec = self.spec_of(state, from, id, head)?;
+        // Who waits for its end in this queue waits in vain.
+        self.ended(from, id, head, spec.as_ref(), None);
+        self.happened(from, id, || JobEventKind::Removed);
         self.carry(state, (from, to), id, head, Head { source, ..head.clone() })
     }
 }

@@ -112,6 +112,7 @@ impl Engine {
         state.put(&keys::queue(space.namespace, id.0), queue.write().finish());
         self.dirty.push(id);
         self.spaces.insert(space.id, id);
+        self.all_ended(id);
         self.leave_behind(state, left);
         Ok(Reply::Done)
     }
@@ -136,6 +137,7 @@ impl Engine {
             self.forget_waiter(waiter.token);
             out.replies.push((waiter.token, Err(Error::QueueNotFound)));
         }
+        self.refuse_awaiting(id, out);
         self.leave_behind(state, space);
         out.events.push(Event::QueueDeleted(queue.public));
         Ok(Reply::Done)

@@ -89,7 +89,7 @@ impl Engine {
         }
     }
 
-    /// Answers every waiting receive as empty, and lets none wait from now on: nothing more will come.
+    /// Answers every waiting receive as empty, and who waits for jobs with what was known of them; and lets none wait from now on: nothing more will come.
     pub fn end_all_waits(&mut self, out: &mut Output) {
         self.waits_ended = true;
         let mut tokens: Vec<Token> = self.waiting.keys().copied().collect();
@@ -97,6 +97,7 @@ impl Engine {
         for token in tokens {
             self.cancel(token, out);
         }
+        self.end_all_awaits(out);
     }
 
     /// Answers the receives of a queue whose time ended while rows were being loaded.

@@ -7,6 +7,7 @@ use super::dedup::Verdict;
 use super::flows::Membership;
 use super::message::prepare_lane;
 use super::{Answer, Engine, Stop, prepare_each};
+use crate::api::job::JobEventKind;
 use crate::api::{BATCH_MAX, Error, Kind, NewMessage, QueueId, Reply, Sent};
 use crate::head::{Head, State as Standing};
 use crate::keys;
@@ -69,12 +70,16 @@ impl Engine {
         if let Some(Err(error)) = options.map(|options| check_options(queue, options)) {
             return Ok(Err(error));
         }
-        if let Some(Known { id }) = self.known_already(state, queue, message)? {
-            return Ok(Ok(Sent { uuid: message.uuid, id, duplicate: true }));
+        if let Some(Known { id: known }) = self.known_already(state, queue, message)? {
+            self.happened(id, known, || JobEventKind::Deduplicated);
+            return Ok(Ok(Sent { uuid: message.uuid, id: known, duplicate: true }));
         }
         let due = due(queue, message, now);
         let original = match self.deduplicate(state, queue, message)? {
-            Verdict::Duplicate(first) => return Ok(Ok(first)),
+            Verdict::Duplicate(first) => {
+                self.happened(id, first.id, || JobEventKind::Deduplicated);
+                return Ok(Ok(first));
+            }
             Verdict::Original(original) => original,
         };
         let mut spec = options.map(|options| Spec::new(options, membership.parent)).unwrap_or_default();
@@ -115,6 +120,7 @@ impl Engine {
         if let Some(spec) = spec {
             self.put_spec(state, id, message_id, &spec);
         }
+        self.happened(id, message_id, || JobEventKind::Added(head.state.of_job()));
         Ok(Ok(Sent { uuid: message.uuid, id: message_id, duplicate: false }))
     }
 

@@ -1,6 +1,7 @@
 //! Settling the leases of workers: only who still holds one may.
 
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
@@ -11,8 +12,8 @@ use super::fail::Failure;
 use super::send::within;
 use super::{Answer, Engine, Stop};
 use crate::api::job::{
-    FAILURE_BYTES_MAX, FailureKind, JobState, LOG_BYTES_MAX, LOGS_KEPT, PROGRESS_BYTES_MAX, RESULT_BYTES_MAX, Settled,
-    Settlement,
+    FAILURE_BYTES_MAX, FailureKind, JobEventKind, JobState, LOG_BYTES_MAX, LOGS_KEPT, PROGRESS_BYTES_MAX,
+    RESULT_BYTES_MAX, Settled, Settlement,
 };
 use crate::api::{Error, Handle, QueueId, Reply};
 use crate::head::{Head, State as Standing};
@@ -105,6 +106,7 @@ impl Engine {
         }
         let head = self.delayed(Head { receives, ..before.clone() }.without_lease(), delay_ms);
         self.restand(state, id, message, before, &head)?;
+        self.waits_now(id, message, &head);
         Ok(Some(head))
     }
 
@@ -127,6 +129,7 @@ impl Engine {
         head.due = head.timeout_at.map_or(due, |timeout_at| timeout_at.min(due));
         if let Some(progress) = progress {
             rows.set_progress(state, &mut head.extras, progress);
+            self.happened(id, message, || JobEventKind::Progress(Arc::from(progress)));
         }
         rows.add_logs(state, &mut head.extras, logs);
         self.restand(state, id, message, before, &head)?;

@@ -2,6 +2,7 @@
 
 use super::{Engine, Stop};
 use crate::api::QueueId;
+use crate::api::job::JobEventKind;
 use crate::codec::Unreadable;
 use crate::head::Head;
 use crate::keys::Space;
@@ -98,6 +99,7 @@ impl Engine {
             ..head.without_lease()
         };
         self.enter(state, to, id, &head)?;
+        self.happened(to, id, || JobEventKind::Added(head.state.of_job()));
         if let Some(mut spec) = spec {
             // What it keeps away, it keeps away from its own queue.
             if let Some(dedup) = spec.dedup.take() {

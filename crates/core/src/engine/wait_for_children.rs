@@ -28,6 +28,7 @@ impl Engine {
         let state_after = if unfinished > 0 { Standing::Waiting } else { Standing::Ready };
         let head = Head { state: state_after, due: self.now, receives, ..before.clone().without_lease() };
         self.restand(state, id, message, before, &head)?;
+        self.waits_now(id, message, &head);
         Ok(Some(head))
     }
 }

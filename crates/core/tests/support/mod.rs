@@ -135,6 +135,8 @@ pub struct World {
     pub now: Time,
     last_token: u64,
     answers: BTreeMap<Token, Result<Reply, Error>>,
+    /// What happened, until somebody takes it.
+    pub events: Vec<Event>,
     pub queues: BTreeMap<String, QueueId>,
     versions: BTreeMap<QueueId, u64>,
     /// How often waiting receivers had rows loaded.
@@ -163,6 +165,7 @@ impl World {
             now: START,
             last_token: 0,
             answers: BTreeMap::new(),
+            events: Vec::new(),
             queues: BTreeMap::new(),
             versions: BTreeMap::new(),
             rounds: 0,
@@ -216,9 +219,10 @@ impl World {
     fn take(&mut self, out: Output) {
         self.answers.extend(out.replies);
         for event in out.events {
-            if let Event::QueueChanged(queue) = event {
+            if let Event::QueueChanged(queue) = &event {
                 self.versions.insert(queue.id, queue.version);
             }
+            self.events.push(event);
         }
         let needs = out.needs;
         if !needs.is_empty() {

@@ -175,7 +175,7 @@ impl JobView {
     pub(super) fn new(queue: &Queue, job: &Job, payloads: &[Bytes], queues: &[Arc<Queue>]) -> Result<Self, Problem> {
         let mut parts = payloads.iter();
         let mut stored = |is_there: bool| is_there.then(|| parts.next()).flatten();
-        let body = stored(true).ok_or_else(Problem::internal)?;
+        let body = stored(job.body.is_some());
         let progress = stored(job.progress.is_some()).map(|bytes| raw(bytes));
         let mut extra = |extra: &Option<Extra>| match extra {
             Some(Extra::Stored(_)) => stored(true).map(|bytes| raw(bytes)),
@@ -190,7 +190,8 @@ impl JobView {
             error: extra(&attempt.failure),
         });
         let history = history.collect();
-        let payload = decode(queue, job.id, body)?;
+        // Of a job that was removed nothing is known but how it ended.
+        let payload = body.map_or(Ok(GONE), |body| decode(queue, job.id, body))?;
         let common = Common {
             id: job.id.to_string(),
             queue: queue.name.clone(),
@@ -261,6 +262,17 @@ fn shown(attributes: &[Attribute<'_>]) -> Option<Box<RawValue>> {
     let shown = Shown::of(attributes)?;
     serde_json::value::to_raw_value(&shown).ok()
 }
+
+/// The payload of a job that is not there any more.
+const GONE: Payload<'static> = Payload {
+    uuid: [0; 16],
+    group_id: None,
+    deduplication: None,
+    trace_header: None,
+    attributes: Vec::new(),
+    body: "",
+    is_json: false,
+};
 
 /// The payload of a job.
 pub(super) fn decode<'a>(queue: &Queue, id: u64, bytes: &'a [u8]) -> Result<Payload<'a>, Problem> {
