@@ -48,14 +48,17 @@ pub(crate) fn is_native(path: &str) -> bool {
 pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: hyper::Request<body::Incoming>) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
+    // Also the body of a request that is refused is read: the connection can be used again then.
+    let body = match read_body(incoming, &app.config, &app.bodies_bytes).await {
+        Ok(body) => body,
+        Err(unread) => return Problem::of_unread(&unread, app.config.body_bytes_max).into_reply(),
+    };
     let (entry, params) = match app.native.find(head.method.as_str(), head.uri.path()) {
         Ok(found) => found,
         Err(problem) => return problem.into_reply(),
     };
     let outcome = async {
         check_origin(&head)?;
-        let body = read_body(incoming, &app.config, &app.bodies_bytes).await;
-        let body = body.map_err(|unread| Problem::of_unread(&unread, app.config.body_bytes_max))?;
         check_media_type(&head.headers, &body)?;
         let caller = caller(app, &head, &body, entry.route)?;
         (entry.run)(table::Incoming { app, caller, params, head: &head, body: &body }).await

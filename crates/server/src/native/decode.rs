@@ -21,10 +21,18 @@ fn why<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Problem> {
     let inner = error.into_inner();
     let text = plain(&inner.to_string());
     Some(match inner.classify() {
-        serde_json::error::Category::Data if path == "." => Problem::bad(&text),
+        serde_json::error::Category::Data if path == "." => match unknown_field(&text) {
+            Some(field) => Problem::bad(&text).of_field(field),
+            None => Problem::bad(&text),
+        },
         serde_json::error::Category::Data => Problem::field(&path, &text),
         _ => Problem::bad(&format!("the body is not JSON: {text}")),
     })
+}
+
+/// The field that an error of the decoder calls unknown.
+fn unknown_field(text: &str) -> Option<&str> {
+    text.strip_prefix("unknown field `")?.split('`').next()
 }
 
 /// The text of a decoder's error without the names that Rust has for numbers.

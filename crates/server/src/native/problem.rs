@@ -77,6 +77,11 @@ impl Problem {
         Self { field: Some(field.to_owned()), ..Self::bad(&format!("{field}: {text}")) }
     }
 
+    /// The same, of a field that the detail names already.
+    pub(crate) fn of_field(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
+    }
+
     /// The same, of a field that stands under `place`.
     pub(crate) fn under(self, place: &str) -> Self {
         let detail = format!("{place}.{}", self.detail);

@@ -29,8 +29,8 @@ pub(crate) fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let read = T::deserialize(MapDeserializer::<_, de::value::Error>::new(named));
     read.map_err(|error| {
         let text = super::decode::plain(&error.to_string());
-        let about_name = text.starts_with("unknown field") || text.starts_with("duplicate field");
-        if about_name || text.starts_with("missing field") || at.is_empty() {
+        let about_name = ["unknown field", "duplicate field", "missing field"];
+        if at.is_empty() || about_name.into_iter().any(|start| text.starts_with(start)) {
             Problem::bad(&format!("query: {text}"))
         } else {
             Problem::field(&at, &text)
