@@ -377,6 +377,18 @@ fn a_child_that_another_door_deletes_is_done() {
 }
 
 #[test]
+fn what_a_kept_child_left_stays_with_its_parent_when_an_old_handle_deletes_it() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let added = world.add_all(vec![(queue, message("parent")), (queue, child("1"))]).unwrap();
+    let got = world.lease_one(queue);
+    done(&mut world, queue, got.handle, "done");
+    world.delete(queue, got.handle).unwrap();
+    let left = (JobState::Completed, Some("done".to_owned()));
+    assert_eq!(children(&mut world, queue, added[0].id), [left]);
+}
+
+#[test]
 fn a_child_that_is_cancelled_or_expires_has_failed() {
     for cancel in [true, false] {
         let mut world = World::cold();

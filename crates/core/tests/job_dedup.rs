@@ -44,7 +44,13 @@ fn a_duplicate_is_kept_away_until_the_job_has_finished() {
         assert!(!world.add(queue, with("6", SIMPLE)).unwrap().duplicate, "the second has failed");
         let got = world.receive(queue, 1).remove(0);
         world.delete(queue, got.handle).unwrap();
-        assert!(!world.add(queue, with("7", SIMPLE)).unwrap().duplicate, "the third was deleted by another door");
+        let added = world.add(queue, with("7", SIMPLE)).unwrap();
+        assert!(!added.duplicate, "the third was deleted by another door");
+        let got = world.lease_one(queue);
+        world.complete(queue, got.handle).unwrap();
+        let change = JobChange::Retry { reset: true };
+        world.ask(Command::ChangeJobs { queue, jobs: vec![JobRef::Id(added.id)], change }).unwrap();
+        assert!(world.add(queue, with("8", SIMPLE)).unwrap().duplicate, "the fourth is tried again");
     }
 }
 

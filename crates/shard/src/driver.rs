@@ -379,7 +379,14 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         if self.closing {
             return Some(Refused::Closed);
         }
-        if !matches!(command, Command::Send { .. } | Command::CreateQueue { .. } | Command::ConfigureQueue { .. }) {
+        let brings_more = matches!(
+            command,
+            Command::Send { .. }
+                | Command::AddJobs { .. }
+                | Command::CreateQueue { .. }
+                | Command::ConfigureQueue { .. }
+        );
+        if !brings_more {
             return None;
         }
         match self.store.pressure() {

@@ -165,6 +165,9 @@ impl Engine {
         if let Some(mut spec) = spec {
             let Some(namespace) = self.queues.get(&id).map(|queue| queue.space.namespace) else { return Ok(()) };
             self.tell_parent(state, namespace, &spec, job, (How::Again, None));
+            if let Some(dedup) = &spec.dedup {
+                self.remember_again(state, id, dedup, job)?;
+            }
             if std::mem::take(&mut spec.child_failed)
                 && let Some(queue) = self.queues.get(&id)
             {

@@ -52,6 +52,9 @@ impl Engine {
 
     /// Removes a message whose work is done, by other doors than the workers': nothing of it is kept.
     fn acknowledge<S: State>(&mut self, state: &mut S, id: QueueId, message: u64, head: &Head) -> Result<(), Stop> {
+        if matches!(head.state, Standing::Completed | Standing::Failed) {
+            return self.remove(state, id, message, head);
+        }
         let spec = self.spec_of(state, id, message, head)?;
         let end = End::Completed(None);
         if let Some(spec) = &spec {

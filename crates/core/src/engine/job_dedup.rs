@@ -209,14 +209,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads what [`Engine::end_dedup`] reads.
-    pub(super) fn prepare_end_dedup<S: View>(
-        &self,
-        state: &S,
-        queue: &QueueState,
+    /// A job that had finished is tried again, and keeps others away again, unless another one does so by now.
+    pub(super) fn remember_again<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
         dedup: &JobDedup,
+        job: u64,
     ) -> Result<(), Stop> {
-        self.dedup_row(state, queue, dedup.hash).map(|_| ())
+        let Some(queue) = self.queues.get(&id) else { return Ok(()) };
+        let taken = self.dedup_row(state, queue, dedup.hash)?.is_some();
+        if taken || dedup.ttl_ms.is_some() { Ok(()) } else { self.remember_job(state, id, dedup, job) }
     }
 
     /// A job has finished, or was removed without having.
