@@ -591,9 +591,17 @@ pub enum Command {
         /// Whether the work is done. A permit that is not done goes on counting towards the concurrency.
         done: bool,
     },
-    /// Withdraws a waiting receive: it is answered as empty. No answer of its own.
+    /// Says that a permit that was granted has left for who asked for it now, which is what windows count from. No
+    /// answer. Without it, windows count from the permit's end.
+    PermitReleased {
+        /// The limiter.
+        limiter: LimiterId,
+        /// The permit.
+        permit: PermitId,
+    },
+    /// Withdraws a waiting receive, which is answered as empty, or who waits for a permit. No answer of its own.
     Cancel {
-        /// The token of the receive. Unknown and answered tokens are passed over.
+        /// The token of the command that waits. Unknown and answered tokens are passed over.
         receive: Token,
     },
     /// Returns messages whose grant could not be handed over: each is ready again as if it had not been granted, and

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::api::Lane;
 use crate::api::job::FailureKind;
-use crate::api::limit::{LimitKey, LimiterId, Limits};
+use crate::api::limit::{LimitKey, LimiterId};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::time::Time;
 
@@ -79,6 +79,24 @@ pub(crate) struct HeldPermit {
 
 pub(crate) type HeldPermits = SmallVec<[HeldPermit; 1]>;
 
+/// What a message is to the limiters of its queue, as far as its door found anything out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeadLimits {
+    /// Whether its lane stands for nothing but keys: its sender named no group.
+    pub(crate) ungrouped: bool,
+    pub(crate) uses: SmallVec<[HeadUse; 1]>,
+}
+
+/// What it is to one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadUse {
+    /// Says which limiter, by which expression: see `QueueState::tags`. It stays true when the queue's limiters change,
+    /// and when the message comes to another queue.
+    pub(crate) tag: u32,
+    pub(crate) key: Option<LimitKey>,
+    pub(crate) cost: u32,
+}
+
 /// What is known of a message beside its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -127,7 +145,7 @@ pub(crate) struct Head {
     pub(crate) expires_at: Option<Time>,
     pub(crate) extras: Extras,
     /// What it is to the limiters of its queue.
-    pub(crate) limits: Option<Box<Limits>>,
+    pub(crate) limits: Option<Box<HeadLimits>>,
     /// What it holds of limiters. Leased messages only.
     pub(crate) permits: HeldPermits,
 }
@@ -220,8 +238,10 @@ impl Head {
             writer.number(self.extras.logs_next);
         }
         if let Some(limits) = &self.limits {
+            writer.byte(u8::from(limits.ungrouped));
             writer.number(limits.uses.len() as u64);
-            for (key, cost) in &limits.uses {
+            for HeadUse { tag, key, cost } in &limits.uses {
+                writer.number(u64::from(*tag));
                 write_key(writer, *key);
                 writer.number(u64::from(*cost));
             }
@@ -273,9 +293,9 @@ impl Head {
             };
         }
         if more & HAS_LIMITS != 0 {
-            let mut limits = Limits::default();
+            let mut limits = HeadLimits { ungrouped: reader.byte()? != 0, ..HeadLimits::default() };
             for _ in 0..reader.number()? {
-                limits.uses.push((read_key(reader)?, reader.small()?));
+                limits.uses.push(HeadUse { tag: reader.small()?, key: read_key(reader)?, cost: reader.small()? });
             }
             self.limits = Some(Box::new(limits));
         }
@@ -433,7 +453,13 @@ mod tests {
                 timeout_at: Some(Time(7)),
                 expires_at: Some(Time::NEVER),
                 extras: Extras { progress: true, result: true, failures: 3, logs_from: 4, logs_next: 1_000 },
-                limits: Some(Box::new(Limits { uses: vec![(None, 1), (Some(LimitKey([1; 16])), 70_000)] })),
+                limits: Some(Box::new(HeadLimits {
+                    ungrouped: true,
+                    uses: SmallVec::from_iter([
+                        HeadUse { tag: 5, key: None, cost: 1 },
+                        HeadUse { tag: u32::MAX, key: Some(LimitKey([1; 16])), cost: 70_000 },
+                    ]),
+                })),
                 permits: HeldPermits::from_iter([HeldPermit { limiter: LimiterId(4), key: None, seq: 9, cost: 1 }]),
                 ..plain.clone()
             };

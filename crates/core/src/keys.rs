@@ -32,19 +32,23 @@
 //! | `GARBAGE` | 0 | space | empty: a space left behind, to be reclaimed |
 //! | `MOVE` | 0 | id of the move | a move of messages, and how far it is |
 //! | `LIMITER` | 0 | id of the limiter | its name and terms |
-//! | `LIMIT_KEY` | 0 | id of the limiter, hash (16 bytes) | what the key started lately and what runs under it |
-//! | `LIMIT_WAITING` | 0 | id of the limiter, hash, priority, message id, space, lane | empty: lanes that wait for the key |
-//! | `LIMIT_WAKE` | 0 | time, id of the limiter, hash | empty: when a key that is waited for may have room |
+//! | `LIMIT_KEY` | 0 | id of the limiter, key | what the key started lately and what runs under it |
+//! | `LIMIT_WAITING` | 0 | id of the limiter, key, place, space, lane | cost: lanes that wait for the key |
+//! | `LIMIT_WAKE` | 0 | time, id of the limiter, key | empty: when the key is to be looked at again |
 //! | `PERMIT` | 0 | id of the limiter, id of the permit | a permit of a program outside |
 //! | `IDEMPOTENCY` | 0 | bucket, hash (16 bytes) | what a request with this idempotency key added |
-//!
-//! A *place* is a priority and a message id; for a message that comes before all others of its priority, the priority, a
-//! zero and the complement of the message id (see `place`).
 //! | `CHILD` | 0 | message id, message id | how the child (the latter) of a job (the former) stands |
 //! | `CHILD_RESULT` | 0 | as of `CHILD` | what came of the child; the engine never reads it back |
 //! | `FLOW_TASK` | 0 | number | what the members of a flow are still to be told, in order |
 //! | `IDEMPOTENCY_BUCKETS` | 0 | – | the buckets of `IDEMPOTENCY` |
+//!
+//! A *place* is a priority and a message id; for a message that comes before all others of its priority, the priority, a
+//! zero and the complement of the message id (see `place`).
+//!
+//! The key of a limiter is a byte 0 for the one that all share who have none, or a byte 1 and a hash (16 bytes). The end
+//! of a permit stands in the order of what is due too, with the id of its limiter in the place of a space.
 
+use crate::api::limit::{LimitKey, LimiterId};
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
 use crate::place::Place;
@@ -282,6 +286,100 @@ pub(crate) fn idempotency_buckets(namespace: Namespace) -> KeyBuf {
 
 pub(crate) fn flow_task(namespace: Namespace, number: u64) -> KeyBuf {
     entities(namespace).kind(FLOW_TASK).number(number)
+}
+
+/// A key of a limiter; that which all share who have none is `None`.
+pub(crate) type OneKey = (LimiterId, Option<LimitKey>);
+
+pub(crate) fn limiter(namespace: Namespace, id: LimiterId) -> KeyBuf {
+    entities(namespace).kind(LIMITER).number(id.0)
+}
+
+pub(crate) fn limit_key(namespace: Namespace, (limiter, key): OneKey) -> KeyBuf {
+    with_limit_key(entities(namespace).kind(LIMIT_KEY).number(limiter.0), key)
+}
+
+/// First key of what there is of `kind` for a limiter, and the first key after it. For kinds whose keys start with it.
+pub(crate) fn of_limiter(namespace: Namespace, kind: u8, id: LimiterId) -> (KeyBuf, KeyBuf) {
+    let start = entities(namespace).kind(kind).number(id.0);
+    // Neither the keys of a limiter nor numbers start with a byte above 8.
+    (start, start.byte(u8::MAX))
+}
+
+/// A lane that waits for a key of a limiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitingLane {
+    pub(crate) limiter: LimiterId,
+    pub(crate) key: Option<LimitKey>,
+    /// Place of the lane's first message.
+    pub(crate) head: Place,
+    pub(crate) space: u64,
+    pub(crate) lane: Lane,
+}
+
+pub(crate) fn limit_waiting(namespace: Namespace, waiting: &WaitingLane) -> KeyBuf {
+    let from = limit_waiting_from(namespace, (waiting.limiter, waiting.key), waiting.head);
+    from.number(waiting.space).hash(waiting.lane.0)
+}
+
+/// First key of the lanes that wait for a key from a place in line on.
+pub(crate) fn limit_waiting_from(namespace: Namespace, (limiter, key): OneKey, place: Place) -> KeyBuf {
+    place.append(with_limit_key(entities(namespace).kind(LIMIT_WAITING).number(limiter.0), key))
+}
+
+/// First key after all lanes that wait for a key.
+pub(crate) fn limit_waiting_end(namespace: Namespace, (limiter, key): OneKey) -> KeyBuf {
+    // No ordered number starts with a byte above 8.
+    with_limit_key(entities(namespace).kind(LIMIT_WAITING).number(limiter.0), key).byte(u8::MAX)
+}
+
+pub(crate) fn read_limit_waiting(key: &[u8]) -> Option<WaitingLane> {
+    let (limiter, rest) = split_ordered(after_kind(key)?)?;
+    let (key, rest) = split_limit_key(rest)?;
+    let (head, rest) = Place::split(rest)?;
+    let (space, rest) = split_ordered(rest)?;
+    let lane = Lane(rest.try_into().ok()?);
+    Some(WaitingLane { limiter: LimiterId(limiter), key, head, space, lane })
+}
+
+pub(crate) fn limit_wake(namespace: Namespace, at: Time, (limiter, key): OneKey) -> KeyBuf {
+    with_limit_key(limit_wake_from(namespace, at).number(limiter.0), key)
+}
+
+/// First key of the limiters' keys that are to be looked at again at `at` or later.
+pub(crate) fn limit_wake_from(namespace: Namespace, at: Time) -> KeyBuf {
+    entities(namespace).kind(LIMIT_WAKE).number(at.0)
+}
+
+/// First key after those.
+pub(crate) fn limit_wake_end(namespace: Namespace) -> KeyBuf {
+    entities(namespace).kind(LIMIT_WAKE + 1)
+}
+
+pub(crate) fn read_limit_wake(key: &[u8]) -> Option<(Time, OneKey)> {
+    let (at, rest) = split_ordered(after_kind(key)?)?;
+    let (limiter, rest) = split_ordered(rest)?;
+    let (key, _) = split_limit_key(rest)?;
+    Some((Time(at), (LimiterId(limiter), key)))
+}
+
+pub(crate) fn permit(namespace: Namespace, limiter: LimiterId, id: u64) -> KeyBuf {
+    entities(namespace).kind(PERMIT).number(limiter.0).number(id)
+}
+
+fn with_limit_key(buf: KeyBuf, key: Option<LimitKey>) -> KeyBuf {
+    match key {
+        None => buf.byte(0),
+        Some(LimitKey(hash)) => buf.byte(1).hash(hash),
+    }
+}
+
+fn split_limit_key(bytes: &[u8]) -> Option<(Option<LimitKey>, &[u8])> {
+    match bytes.split_first()? {
+        (0, rest) => Some((None, rest)),
+        (1, rest) => rest.split_first_chunk().map(|(hash, rest)| (Some(LimitKey(*hash)), rest)),
+        _ => None,
+    }
 }
 
 /// The numbers after the kind of a key.

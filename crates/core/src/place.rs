@@ -14,6 +14,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// No place is before this one.
+    pub(crate) const FIRST: Place = Place { priority: 0, rank: 0 };
+
     pub(crate) fn new(priority: u32, id: u64, lifo: bool) -> Self {
         let rank = if lifo { u128::from(!id) } else { u128::from(id) << 64 };
         Self { priority, rank }

@@ -2,17 +2,26 @@
 //! (written once for each group of commands that changed them).
 
 use std::collections::VecDeque;
+use std::hash::Hasher;
 use std::sync::Arc;
 
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::{self, Hasher128};
+use smallvec::SmallVec;
+
 use crate::api::job::Keep;
-use crate::api::limit::LimiterUse;
-use crate::api::{Config, Counters, DedupScope, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token};
+use crate::api::limit::{LimiterId, LimiterUse};
+use crate::api::{
+    Config, Counters, DedupScope, Kind, Lane, Namespace, NewMessage, Queue, QueueId, Redrive, RedriveAllow, Tags, Token,
+};
 use crate::buckets::Buckets;
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::engine::Which;
 use crate::gaps::Gaps;
-use crate::head::Head;
-use crate::keys::Space;
+use crate::head::{Head, HeadLimits, HeadUse};
+use crate::keys::{OneKey, Space};
+use crate::limiter::UNITS_MAX;
+use crate::place::Place;
 use crate::spec;
 use crate::time::Time;
 
@@ -91,6 +100,27 @@ impl Config {
     }
 }
 
+/// A limiter of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Use {
+    pub(crate) limiter: LimiterId,
+    /// Says which of a message's keys and costs are meant.
+    pub(crate) tag: u32,
+    pub(crate) is_keyed: bool,
+}
+
+/// A turn in the line for a key of a limiter: by place, then as they came.
+pub(crate) type Turn = (Place, u64);
+
+/// Names a limiter, and where the doors find keys for it. Part of the stored format.
+fn tag(used: &LimiterUse) -> u32 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(used.limiter.as_bytes());
+    hasher.write_u8(0);
+    hasher.write(used.key.as_deref().unwrap_or_default().as_bytes());
+    hasher.finish() as u32
+}
+
 #[derive(Debug)]
 pub(crate) struct QueueState {
     pub(crate) public: Arc<Queue>,
@@ -121,6 +151,16 @@ pub(crate) struct QueueState {
     retained_from: u64,
     completed: Keeping,
     failed: Keeping,
+    /// Those of the limiters that its configuration names that there are.
+    pub(crate) uses: SmallVec<[Use; 1]>,
+    /// What the whole queue waits for: a key of a limiter that all messages share, and the turn in line for it.
+    pub(crate) blocked: Option<(OneKey, Turn)>,
+    /// What the messages wait for that stand in no lane.
+    pub(crate) alone_blocked: Option<(OneKey, Turn)>,
+    /// Where its turn has come: it keeps its place there until that is used or not needed.
+    pub(crate) called: SmallVec<[(OneKey, Turn); 1]>,
+    /// Lanes that left the lines in which they waited, of which the limiters are to take note.
+    pub(crate) unparked: SmallVec<[(OneKey, Place); 1]>,
     /// When retention and deduplication buckets are looked at next.
     pub(crate) chores_at: Option<Time>,
     /// No row of a job's deduplication ends by time before; never where there is none.
@@ -150,9 +190,48 @@ impl QueueState {
             retained_from: 0,
             completed: Keeping::default(),
             failed: Keeping::default(),
+            uses: SmallVec::new(),
+            blocked: None,
+            alone_blocked: None,
+            called: SmallVec::new(),
+            unparked: SmallVec::new(),
             chores_at: None,
             dedup_ends_at: Time::NEVER,
         }
+    }
+
+    /// Finds the limiters that its configuration names.
+    pub(crate) fn find_uses(&mut self, find: impl Fn(&str) -> Option<LimiterId>) {
+        let uses = self.public.config.limiters.iter().filter_map(|used| {
+            Some(Use { limiter: find(&used.limiter)?, tag: tag(used), is_keyed: used.key.is_some() })
+        });
+        self.uses = uses.collect();
+    }
+
+    /// What a new message is to the limiters, and the lane in which it stands: messages that may be held back by
+    /// different keys do not stand in the same one, save on a FIFO queue, where the group rules.
+    pub(crate) fn limits_of(&self, message: &NewMessage) -> (Option<Lane>, Option<Box<HeadLimits>>) {
+        let (named, limits) = (&self.public.config.limiters, message.limits.as_deref());
+        let Some(limits) = limits.filter(|_| !named.is_empty()) else { return (message.lane, None) };
+        let uses = named.iter().zip(&limits.uses).map(|(used, &(key, cost))| {
+            let key = key.filter(|_| used.key.is_some());
+            HeadUse { tag: tag(used), key, cost: cost.clamp(1, UNITS_MAX) }
+        });
+        let uses: SmallVec<[HeadUse; 1]> = uses.filter(|used| used.key.is_some() || used.cost > 1).collect();
+        let has_keys = uses.iter().any(|used| used.key.is_some());
+        let mut lane = message.lane;
+        if has_keys && self.public.kind == Kind::Standard {
+            let mut hasher = sip128::SipHasher13::new_with_key(&self.secret);
+            hasher.write(&lane.map_or([0; 16], |lane| lane.0));
+            for used in &uses {
+                hasher.write_u32(used.tag);
+                hasher.write(&used.key.map_or([0; 16], |key| key.0));
+            }
+            let hash = hasher.finish128();
+            lane = Some(Lane(hash.as_bytes()));
+        }
+        let ungrouped = has_keys && message.lane.is_none();
+        (lane, (!uses.is_empty()).then(|| Box::new(HeadLimits { ungrouped, uses })))
     }
 
     /// Leaves all messages behind and goes on, empty, in `space`.
@@ -168,6 +247,9 @@ impl QueueState {
         self.head_gaps = Gaps::default();
         self.noisy_gaps = Gaps::default();
         self.message_gaps = Gaps::default();
+        // Who stood in line for the old messages is passed over there.
+        self.blocked = None;
+        self.alone_blocked = None;
         self.unfinished_from = 0;
         self.retained_from = 0;
         self.completed = Keeping::default();

@@ -119,7 +119,10 @@ impl Engine {
     }
 
     fn is_as_given(&self, given: &Given, head: &Head) -> bool {
-        head.state == Standing::Leased && head.grants == given.grant && head.due == given.due && head.due > self.now
+        // To be handed over again would be another start under a limiter, which only a new grant can be.
+        let is_free = head.permits.is_empty();
+        let is_leased = head.state == Standing::Leased && head.due > self.now;
+        is_free && is_leased && head.grants == given.grant && head.due == given.due
     }
 }
 

@@ -10,7 +10,7 @@ use super::message::prepare_lane;
 use super::send::within;
 use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::{BATCH_MAX, Error, Handle, Kind, QueueId, Reply};
-use crate::head::{Head, State as Standing};
+use crate::head::{Head, HeldPermits, State as Standing};
 use crate::kv::{State, View};
 
 /// The messages that left their queue by one command.
@@ -75,7 +75,8 @@ impl Engine {
         head: &Head,
         gone: &Gone,
     ) -> Result<(), Stop> {
-        if let (true, true, Some(queue)) = (head.has_spec, gone.is_empty(), self.queues.get(&id)) {
+        let reads = head.has_spec || !head.permits.is_empty();
+        if let (true, true, Some(queue)) = (reads, gone.is_empty(), self.queues.get(&id)) {
             self.prepare_message(state, queue.space, message, 0)?;
         }
         Ok(())
@@ -89,9 +90,11 @@ impl Engine {
         for handle in handles {
             let Ok(head) = self.find(state, id, handle, &Gone::new())? else { continue };
             if head.state == Standing::Leased && head.grants == handle.grant {
-                let receives = head.receives.saturating_sub(1);
-                let ready = Head { state: Standing::Ready, receives, ..head.clone() };
-                self.restand(state, id, handle.message, &head, &ready)?;
+                self.withdraw_permits(state, handle.message, &head)?;
+                let leased = Head { permits: HeldPermits::new(), ..head };
+                let receives = leased.receives.saturating_sub(1);
+                let ready = Head { state: Standing::Ready, receives, ..leased.clone() };
+                self.restand(state, id, handle.message, &leased, &ready)?;
             }
         }
         Ok(())

@@ -11,6 +11,17 @@ impl Engine {
     pub(super) fn serve<S: State>(&mut self, state: &mut S, out: &mut Output) -> Result<(), Stop> {
         self.run_flow_tasks(state, out)?;
         self.remove_crowded(state)?;
+        loop {
+            self.serve_queues(state, out)?;
+            // Who is first in line for a key of a limiter may have a queue to be served.
+            self.serve_lines(state, out)?;
+            if self.dispatch.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn serve_queues<S: State>(&mut self, state: &mut S, out: &mut Output) -> Result<(), Stop> {
         // Serving may move dead letters, which may list further queues.
         while let Some(id) = self.dispatch.pop() {
             let Some(queue) = self.queues.get_mut(&id) else { continue };
@@ -20,6 +31,7 @@ impl Engine {
             queue.dispatch = Dispatch::Idle;
             self.dispatch_queue(state, id, out)?;
             if self.queues.get(&id).is_some_and(|queue| queue.dispatch != Dispatch::Stalled) {
+                self.end_call(id);
                 self.end_overdue(id, out);
             }
         }
@@ -58,7 +70,7 @@ impl Engine {
                 served => served?,
             }
             let Some(queue) = self.queues.get(&id) else { return Ok(()) };
-            if queue.counters.ready == 0 || queue.is_paused(self.now) {
+            if queue.counters.ready == 0 || queue.is_paused(self.now) || queue.blocked.is_some() {
                 return Ok(());
             }
             let Some(waiter) = queue.waiters.front().cloned() else { return Ok(()) };

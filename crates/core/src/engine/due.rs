@@ -160,7 +160,8 @@ impl Engine {
                 self.remove(state, queue, id, &head)
             }
             Some((queue, head)) if head.is_expired(self.now) => self.expire(state, queue, id, &head),
-            // The row of a space left behind.
+            // The end of a permit, or the row of a space left behind.
+            None => self.expire_permit(state, at, space, id),
             _ => {
                 remove(state, at, space, id);
                 Ok(())

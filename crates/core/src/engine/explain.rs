@@ -59,6 +59,13 @@ impl Engine {
             Standing::Ready => {
                 self.explain_pause(queue, &mut reasons);
                 explain_group(state, queue, id, &head, &mut reasons)?;
+                for hold in self.limiter_holds(state, queue, id, &head)? {
+                    let until = match &hold {
+                        Hold::Limiter { blocked, .. } => blocked.until,
+                        _ => None,
+                    };
+                    reasons.hold(hold, until);
+                }
                 explain_before(state, queue, id, &head, &mut reasons)?;
                 if queue.waiters.is_empty() {
                     reasons.hold(Hold::NoWorker, None);

@@ -13,10 +13,10 @@ use smallvec::SmallVec;
 use super::lanes::{read, write};
 use super::lease::{Leased, Room, walk};
 use super::message::prepare_lane;
-use super::{Engine, SLICE_ROWS, Stop};
+use super::{Engine, SLICE_ROWS, Stop, parking};
 use crate::api::{Lane, QueueId};
 use crate::codec::Unreadable;
-use crate::head::Head;
+use crate::head::{Head, HeldPermits};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::lane::LaneRecord;
@@ -35,11 +35,12 @@ const NOISY_LANES: usize = NOISY_PART as usize;
 const AHEAD: usize = 32;
 
 /// The next message to come, with its head.
-type Next = (u64, Head);
+pub(super) type Next = (u64, Head);
 
 /// Reads a lane's record and the first `count` of its ready messages.
 pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize) -> Result<(), Stop> {
     let record = read(state, space, lane)?;
+    parking::prepare(state, space, &record)?;
     let mut rows = count.min(usize::try_from(record.waiting).unwrap_or(usize::MAX));
     if let (Some(head), true) = (record.head, rows > 0) {
         state.scan(&space.lane_ready(lane, head), &space.lane_ready_end(lane), &mut |_, _| {
@@ -51,8 +52,15 @@ pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize
 }
 
 /// A ready message takes its place in the lane.
-pub(super) fn wait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, place: Place) -> Result<(), Stop> {
+pub(super) fn wait<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    place: Place,
+    ungrouped: bool,
+) -> Result<(), Stop> {
     let mut record = read(state, queue.space, lane)?;
+    record.ungrouped = ungrouped;
     state.insert(&queue.space.lane_ready(lane, place), &[]);
     record.waiting += 1;
     let head = record.head.map_or(place, |head| head.min(place));
@@ -92,7 +100,9 @@ pub(super) fn settle<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane
 
 /// Whether a lane takes more than its part.
 fn is_noisy(record: &LaneRecord, queue: &QueueState) -> bool {
-    record.leased >= NOISY_LEASES_MIN && record.leased.saturating_mul(NOISY_PART) > queue.counters.leased
+    !record.ungrouped
+        && record.leased >= NOISY_LEASES_MIN
+        && record.leased.saturating_mul(NOISY_PART) > queue.counters.leased
 }
 
 /// Puts the lane where it belongs, with `head` as its first message, and stores the record.
@@ -103,24 +113,16 @@ fn settle_record<S: State>(
     mut record: LaneRecord,
     head: Option<Place>,
 ) {
-    let space = queue.space;
     let noisy = is_noisy(&record, queue);
-    let key = |noisy: bool, head: Place| {
-        if noisy { space.lane_head_noisy(head, lane) } else { space.lane_head(head, lane) }
-    };
-    if (record.head, record.noisy) != (head, noisy) {
-        if let Some(head) = record.head {
-            state.delete(&key(record.noisy, head));
-        }
+    if record.head != head || (record.noisy != noisy && record.parked.is_none()) {
+        parking::step_out(state, queue, lane, &mut record);
         if let Some(head) = head {
-            state.insert(&key(noisy, head), &[]);
-            let gaps = if noisy { &mut queue.noisy_gaps } else { &mut queue.head_gaps };
-            gaps.occupy(head.position());
+            parking::step_in(state, queue, lane, noisy, head);
         }
         record.head = head;
-        record.noisy = noisy;
     }
-    write(state, space, lane, &record);
+    record.noisy = noisy;
+    write(state, queue.space, lane, &record);
 }
 
 /// The ready message of a lane behind `place`.
@@ -174,7 +176,9 @@ impl Engine {
                         return Ok(Leased::More);
                     }
                 }
-                None if room.take(&head) => deliveries.push(self.grant(state, id, message, &head, wanted)?),
+                None if room.take(&head) => {
+                    deliveries.push(self.grant(state, id, message, &head, wanted, HeldPermits::new())?);
+                }
                 None => break,
             }
         }
@@ -182,7 +186,7 @@ impl Engine {
     }
 
     /// Puts the lanes back among the quiet ones that are noisy no more.
-    fn quieten<S: State>(&mut self, state: &mut S, id: QueueId) -> Result<(), Stop> {
+    pub(super) fn quieten<S: State>(&mut self, state: &mut S, id: QueueId) -> Result<(), Stop> {
         loop {
             let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
             let noisy = first_lanes(state, queue, keys::LANE_HEAD_NOISY, NOISY_LANES)?;
@@ -202,11 +206,14 @@ impl Engine {
 
     /// The message that is next: the first of the quiet lanes and of those without a lane, else of the noisy lanes.
     /// All is read that its transitions may read.
-    fn next_fair<S: State>(&mut self, state: &mut S, id: QueueId) -> Result<Option<Next>, Stop> {
+    pub(super) fn next_fair<S: State>(&mut self, state: &mut S, id: QueueId) -> Result<Option<Next>, Stop> {
         loop {
             let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
-            let alone = first_alone(state, queue)?;
-            let quiet = first_lanes(state, queue, keys::LANE_HEAD, 1)?.pop();
+            let alone = if queue.alone_blocked.is_some() { None } else { first_alone(state, queue)? };
+            if queue.laned == 0 && alone.is_none() {
+                return Ok(None);
+            }
+            let quiet = if queue.laned == 0 { None } else { first_lanes(state, queue, keys::LANE_HEAD, 1)?.pop() };
             let (at, lane) = match (alone, quiet) {
                 (Some(alone), Some((quiet, lane))) if quiet < alone => (quiet, Some(lane)),
                 (Some(alone), _) => (alone, None),

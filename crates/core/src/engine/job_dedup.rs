@@ -110,7 +110,7 @@ impl Engine {
         let head = self.prepare_message(state, queue.space, row.job, 0)?;
         Ok(Some(match head {
             Some(head) if dedup.replace && head.state == Standing::Delayed => {
-                for lane in [head.lane, message.lane].into_iter().flatten() {
+                for lane in [head.lane, queue.limits_of(message).0].into_iter().flatten() {
                     prepare_lane(state, queue, lane, 2)?;
                 }
                 Duplicate::Replaces(row, Box::new(head))
@@ -128,7 +128,7 @@ impl Engine {
         message: &NewMessage,
     ) -> Result<(), Stop> {
         let Some(dedup) = message.options.as_ref().and_then(|options| options.dedup) else { return Ok(()) };
-        let lane = message.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2));
+        let lane = queue.limits_of(message).0.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2));
         let duplicate = self.find_duplicate(state, queue, &dedup, message).map(|_| ());
         prepare_each([lane, duplicate].into_iter(), |prepared| prepared)
     }

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use smallvec::SmallVec;
 
-use super::{Needs, Stop};
+use super::{Needs, Stop, parking};
 use crate::api::Lane;
 use crate::codec::Unreadable;
 use crate::head::{Head, State as Standing};
@@ -24,6 +24,7 @@ pub(super) type Front = SmallVec<[(u64, Head); 2]>;
 /// the record alone.
 pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize) -> Result<(LaneRecord, Front), Stop> {
     let record = read(state, space, lane)?;
+    parking::prepare(state, space, &record)?;
     if record.waiting == 0 {
         return Ok((record, Front::new()));
     }
@@ -105,12 +106,9 @@ fn place<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, record: &m
     if head == record.head {
         return;
     }
-    if let Some(head) = record.head {
-        state.delete(&queue.space.lane_head(head, lane));
-    }
+    parking::step_out(state, queue, lane, record);
     if let Some(head) = head {
-        state.insert(&queue.space.lane_head(head, lane), &[]);
-        queue.head_gaps.occupy(head.position());
+        parking::step_in(state, queue, lane, false, head);
     }
     record.head = head;
 }

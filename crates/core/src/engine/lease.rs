@@ -14,7 +14,7 @@ use crate::api::job::JobEventKind;
 use crate::api::{Delivery, Handle, Kind, Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::gaps::{Gaps, Position, following};
-use crate::head::{Head, State as Standing};
+use crate::head::{Head, HeldPermits, State as Standing};
 use crate::keys;
 use crate::kv::{KeyBuf, Need, State, View};
 use crate::place::{self, Place};
@@ -46,6 +46,9 @@ impl Engine {
         let mut dead = 0;
         loop {
             let Some(queue) = self.queues.get(&id) else { return Ok(Leased::All(deliveries)) };
+            if !queue.uses.is_empty() {
+                return self.lease_limited(state, id, wanted);
+            }
             let (picked, last) = match queue.public.kind {
                 Kind::Standard if queue.laned > 0 => return self.lease_fairly(state, id, wanted),
                 Kind::Standard => self.pick_ready(state, queue, Room::of(wanted)),
@@ -70,7 +73,7 @@ impl Engine {
                         self.move_dead_letter(state, id, target, message, &head)?;
                         dead += 1;
                     }
-                    None => deliveries.push(self.grant(state, id, message, &head, wanted)?),
+                    None => deliveries.push(self.grant(state, id, message, &head, wanted, HeldPermits::new())?),
                 }
             }
             // A visibility of zero releases at once: taking more would be the same messages again.
@@ -90,6 +93,7 @@ impl Engine {
         message: u64,
         before: &Head,
         wanted: Wanted,
+        permits: HeldPermits,
     ) -> Result<Delivery, Stop> {
         let spec = if wanted.worker { self.spec_of(state, id, message, before)? } else { None };
         let queue = self.queues.get(&id).expect("a message was picked from this queue");
@@ -107,6 +111,8 @@ impl Engine {
             head.timeout_at = timeout_ms.map(|timeout_ms| self.lease_end(timeout_ms));
             head.due = head.timeout_at.map_or(head.due, |timeout_at| timeout_at.min(head.due));
         }
+        self.expect_release(message, head.grants, head.priority, &permits);
+        head.permits = permits;
         self.restand(state, id, message, before, &head)?;
         self.happened(id, message, || JobEventKind::Started);
         let queue = self.queues.get(&id).expect("a message was picked from this queue");
@@ -162,7 +168,13 @@ impl Engine {
         Ok(needs)
     }
 
-    fn pick_lane<S: View>(&self, state: &S, queue: &QueueState, lane: Lane, room: &mut Room) -> Result<Picked, Stop> {
+    pub(super) fn pick_lane<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        lane: Lane,
+        room: &mut Room,
+    ) -> Result<Picked, Stop> {
         // One more than may be taken: it becomes the lane's head if those before it move away as dead letters.
         let (_, front) = lanes::prepare(state, queue.space, lane, room.messages + 1)?;
         let mut left = *room;
@@ -310,7 +322,7 @@ impl Room {
 type Lanes = SmallVec<[(Place, Lane); 2]>;
 
 /// The first lanes that may run, up to `max`; and what is missing to tell more.
-fn first_lanes<S: View>(state: &S, queue: &QueueState, max: usize) -> (Lanes, Result<(), Need>) {
+pub(super) fn first_lanes<S: View>(state: &S, queue: &QueueState, max: usize) -> (Lanes, Result<(), Need>) {
     let mut lanes = Lanes::new();
     let walked = walk(state, queue, &queue.head_gaps, keys::LANE_HEAD, &mut |key, at| {
         let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());

@@ -10,7 +10,7 @@ use super::extras::Rows;
 use super::{Engine, Stop, fair, lanes};
 use crate::api::job::JobEventKind;
 use crate::api::{Counters, Kind, Lane, QueueId};
-use crate::head::{Head, State as Standing};
+use crate::head::{Head, HeldPermits, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::place::Place;
@@ -30,6 +30,7 @@ impl Engine {
     ) -> Result<Option<Head>, Stop> {
         let Some(bytes) = state.get(&space.message(id), ahead)? else { return Ok(None) };
         let head = Head::read(bytes)?;
+        self.prepare_permits(state, &head)?;
         if let Some(lane) = head.lane
             && let Some(owner) = self.spaces.get(&space.id).and_then(|queue| self.queues.get(queue))
         {
@@ -70,16 +71,23 @@ impl Engine {
         (target.id() != queue.id() && target.public.kind == queue.public.kind).then(|| target.id())
     }
 
-    /// Brings a message, ready or delayed, into a queue.
-    pub(super) fn enter<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
-        if let Some(queue) = self.queues.get_mut(&queue) {
-            state.insert(&queue.space.message(id), head.write().finish());
-            queue.message_gaps.occupy((id, 0));
-            prepared(stand(state, queue, &mut self.due, id, head))?;
+    /// Brings a message into a queue. It holds nothing of limiters.
+    pub(super) fn enter<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        message: u64,
+        head: &Head,
+    ) -> Result<(), Stop> {
+        let head = &*without_permits(head);
+        if let Some(queue) = self.queues.get_mut(&id) {
+            state.insert(&queue.space.message(message), head.write().finish());
+            queue.message_gaps.occupy((message, 0));
+            prepared(stand(state, queue, &mut self.due, message, head))?;
         }
-        self.touched(queue);
-        if let Some(retention_ms) = self.queues.get(&queue).map(|queue| queue.config().retention_ms) {
-            self.look_by(queue, Time(head.sent_at.0.saturating_add(retention_ms)));
+        self.stood(state, id, message, None, Some(head))?;
+        if let Some(retention_ms) = self.queues.get(&id).map(|queue| queue.config().retention_ms) {
+            self.look_by(id, Time(head.sent_at.0.saturating_add(retention_ms)));
         }
         Ok(())
     }
@@ -88,22 +96,20 @@ impl Engine {
     pub(super) fn leave<S: State>(
         &mut self,
         state: &mut S,
-        queue: QueueId,
-        id: u64,
+        id: QueueId,
+        message: u64,
         head: &Head,
     ) -> Result<Option<Spec>, Stop> {
-        let spec = self.spec_of(state, queue, id, head)?;
-        if let Some(queue) = self.queues.get_mut(&queue) {
-            state.delete(&queue.space.message(id));
-            prepared(unstand(state, queue, id, head))?;
+        let spec = self.spec_of(state, id, message, head)?;
+        self.lease_ended(state, message, head)?;
+        if let Some(queue) = self.queues.get_mut(&id) {
+            state.delete(&queue.space.message(message));
+            prepared(unstand(state, queue, message, head))?;
         }
         if let Some(spec) = &spec {
-            self.remove_spec(state, queue, id, spec);
+            self.remove_spec(state, id, message, spec);
         }
-        if head.state == Standing::Leased {
-            self.lease_ended(state, head);
-        }
-        self.touched(queue);
+        self.stood(state, id, message, Some(head), None)?;
         Ok(spec)
     }
 
@@ -142,28 +148,72 @@ impl Engine {
     pub(super) fn restand<S: State>(
         &mut self,
         state: &mut S,
-        queue: QueueId,
-        id: u64,
+        id: QueueId,
+        message: u64,
         before: &Head,
         after: &Head,
     ) -> Result<(), Stop> {
         let mut after = Cow::Borrowed(after);
         if before.state == Standing::Leased && after.state != Standing::Leased {
-            self.lease_ended(state, before);
+            self.lease_ended(state, message, before)?;
             after = Cow::Owned(after.into_owned().without_lease());
         }
-        if let Some(queue) = self.queues.get_mut(&queue) {
-            state.put(&queue.space.message(id), after.write().finish());
-            prepared(unstand(state, queue, id, before))?;
-            prepared(stand(state, queue, &mut self.due, id, &after))?;
+        if let Some(queue) = self.queues.get_mut(&id) {
+            state.put(&queue.space.message(message), after.write().finish());
+            prepared(unstand(state, queue, message, before))?;
+            prepared(stand(state, queue, &mut self.due, message, &after))?;
         }
-        self.touched(queue);
+        self.stood(state, id, message, Some(before), Some(&after))?;
         if matches!(before.state, Standing::Completed | Standing::Failed) {
             // Retention may take it again.
-            self.look_soon(queue);
+            self.look_soon(id);
         }
         Ok(())
     }
+
+    /// A message came to stand, or stands no more: what follows for its queue.
+    fn stood<S: State>(
+        &mut self,
+        state: &S,
+        id: QueueId,
+        message: u64,
+        before: Option<&Head>,
+        after: Option<&Head>,
+    ) -> Result<(), Stop> {
+        prepared(self.lanes_left(state, id))?;
+        let is_held = |queue: &QueueState| queue.blocked.is_some() || queue.alone_blocked.is_some();
+        if self.queues.get(&id).is_some_and(|queue| is_held(queue) && changes_front(queue, message, before, after)) {
+            self.unblock(id);
+        }
+        self.touched(id);
+        Ok(())
+    }
+}
+
+/// A message that is not leased holds nothing.
+fn without_permits(head: &Head) -> Cow<'_, Head> {
+    if head.permits.is_empty() || head.state == Standing::Leased {
+        return Cow::Borrowed(head);
+    }
+    Cow::Owned(Head { permits: HeldPermits::new(), ..head.clone() })
+}
+
+/// Whether something else may stand first now in a queue that is held back by a limiter: that may be let through.
+fn changes_front(queue: &QueueState, message: u64, before: Option<&Head>, after: Option<&Head>) -> bool {
+    let held = [queue.blocked, queue.alone_blocked].into_iter().flatten();
+    let mut places = held.map(|(_, (place, _))| place);
+    let left = before.is_some_and(|head| match head.state {
+        Standing::Ready => places.clone().any(|place| place.id() == message),
+        // The lane of a lease that ended may run.
+        Standing::Leased => queue.public.kind == Kind::Fifo,
+        _ => false,
+    });
+    // Among lanes the order of places is not all that counts.
+    let by_lanes = queue.laned > 0 || queue.public.kind == Kind::Fifo;
+    let came = after.is_some_and(|head| {
+        head.state == Standing::Ready && (by_lanes || places.any(|place| head.place(message) < place))
+    });
+    left || came
 }
 
 /// Reads a lane's record and its first `count` waiting messages: what transitions of these may read of it.
@@ -211,7 +261,10 @@ fn stand<S: State>(
         queue.laned += 1;
         return match head.state {
             Standing::Leased => fair::lease(state, queue, lane),
-            Standing::Ready => fair::wait(state, queue, lane, head.place(id)),
+            Standing::Ready => {
+                let ungrouped = head.limits.as_ref().is_some_and(|limits| limits.ungrouped);
+                fair::wait(state, queue, lane, head.place(id), ungrouped)
+            }
             _ => Ok(()),
         };
     }

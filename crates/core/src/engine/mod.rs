@@ -32,6 +32,7 @@ mod keeping;
 mod lanes;
 mod lease;
 mod lease_end;
+mod limits;
 mod list;
 mod list_jobs;
 mod message;
@@ -39,6 +40,7 @@ mod move_tasks;
 mod moving;
 mod oldest;
 mod open;
+mod parking;
 mod pause;
 mod queues;
 mod receive;
@@ -71,7 +73,8 @@ use crate::time::Time;
 use due::DueIndex;
 pub(crate) use oldest::Which;
 
-const META_VERSION: u8 = 1;
+/// Version 2 counts openings.
+const META_VERSION: u8 = 2;
 const META_WHAT: &str = "the shard's counters";
 
 /// The most rows that one slice of background work touches.
@@ -153,6 +156,7 @@ pub struct Engine {
     events: Vec<Event>,
     /// Queues with more finished jobs than they keep.
     crowded: Vec<(QueueId, Finished)>,
+    limits: limits::Limiters,
     /// When pauses of queues end by themselves.
     pauses: BTreeSet<(Time, QueueId)>,
     /// Whether background work waits for rows to be loaded.
@@ -229,6 +233,9 @@ impl Engine {
             Command::MoveTasks { queue } => self.move_tasks(*queue),
             Command::Cancel { receive } => {
                 self.end_await(state, *receive, out)?;
+                if self.cancel_acquire(*receive, out) {
+                    return self.serve(state, out);
+                }
                 self.cancel(*receive, out);
                 return Ok(());
             }
@@ -239,6 +246,29 @@ impl Engine {
             Command::ChangeJobs { queue, jobs, change } => self.change_jobs(state, *queue, jobs, change)?,
             Command::JobChildren { queue, job, after, max } => self.job_children(state, *queue, *job, *after, *max)?,
             Command::Explain { queue, job } => self.explain(state, *queue, *job)?,
+            Command::Released { queue, handles } => {
+                self.released(state, *queue, handles)?;
+                return self.serve(state, out);
+            }
+            Command::PermitReleased { limiter, permit } => {
+                self.permit_released(state, *limiter, *permit)?;
+                return self.serve(state, out);
+            }
+            Command::PutLimiter { namespace, name, terms, unknown } => {
+                self.put_limiter(state, *namespace, name, terms, *unknown, out)
+            }
+            Command::DeleteLimiter { limiter } => self.delete_limiter(state, *limiter, out),
+            Command::LimiterStats { limiter, key } => self.limiter_stats(state, *limiter, *key)?,
+            Command::PauseKey { limiter, key, for_ms } => self.pause_key(state, *limiter, *key, *for_ms)?,
+            Command::Acquire { limiter, key, cost, priority, lease_ms, wait_ms } => {
+                let (limiter, key, lease_ms) = (*limiter, *key, *lease_ms);
+                let wish = limits::Wish { limiter, key, cost: *cost, priority: *priority, lease_ms };
+                self.acquire(state, token, wish, *wait_ms, out)?;
+                return self.serve(state, out);
+            }
+            Command::SettlePermit { limiter, permit, cost, done } => {
+                self.settle_permit(state, *limiter, *permit, *cost, *done)?
+            }
             Command::PauseQueue { queue, for_ms } => self.pause_queue(state, *queue, *for_ms, out),
             Command::ListJobs { queue, state: standing, after, max, payload_bytes_max } => {
                 self.list_jobs(state, *queue, *standing, after.as_ref(), *max, *payload_bytes_max)?
@@ -264,6 +294,9 @@ impl Engine {
         self.reclaim(state, out)?;
         self.end_pauses(state, out);
         self.drop_answers(state);
+        self.end_acquires(out);
+        self.run_wakes(state, out)?;
+        self.run_sweeps(state, out)?;
         self.resume();
         self.serve(state, out)?;
         self.end_awaits(state, out)
@@ -281,6 +314,7 @@ impl Engine {
         self.moves.stalled = false;
         self.awaited.stalled = false;
         self.flow_tasks.stalled = false;
+        self.limits.rows_loaded();
         for id in std::mem::take(&mut self.stalled) {
             self.list_again(id);
         }
@@ -297,10 +331,13 @@ impl Engine {
             }
         }
         self.idempotency.flush(state);
-        if self.last_id > self.last_id_written {
+        self.limits.flush(state, self.now);
+        if self.last_id > self.last_id_written || !self.limits.opening_written {
             self.last_id_written = self.last_id;
+            self.limits.opening_written = true;
             let mut writer = Writer::new(META_VERSION);
             writer.number(self.last_id);
+            writer.number(self.limits.opening);
             state.put(&keys::meta(), writer.finish());
         }
     }
@@ -317,7 +354,7 @@ impl Engine {
         if let (Some(&(at, _)), false) = (self.chores.first(), self.chores_stalled) {
             next = next.min(at);
         }
-        next = next.min(self.moves.next());
+        next = next.min(self.moves.next()).min(self.limits.next(self.now));
         next = next.min(self.awaited.next());
         next = next.min(self.idempotency.next());
         next = next.min(self.pauses.first().map_or(Time::NEVER, |&(at, _)| at));
@@ -352,6 +389,9 @@ impl Engine {
 
     fn advance(&mut self, now: Time) {
         self.now = self.now.max(now);
+        if self.opening.is_done() {
+            self.limits.began(self.now);
+        }
     }
 
     fn new_id(&mut self) -> u64 {
@@ -370,13 +410,23 @@ impl Engine {
             queue.dirty = true;
             self.dirty.push(id);
         }
-        if queue.dispatch == Dispatch::Idle && !queue.waiters.is_empty() && queue.counters.ready > 0 {
-            queue.dispatch = Dispatch::Listed;
-            self.dispatch.push(id);
-        }
         if queue.chores_at.is_none() {
             let by = chores::first_look(queue, self.now);
             self.look_by(id, by);
+        }
+        self.offer(id);
+    }
+
+    /// Has the receivers of a queue looked after, if there may be something for them.
+    fn offer(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(&id)
+            && queue.dispatch == Dispatch::Idle
+            && queue.blocked.is_none()
+            && !queue.waiters.is_empty()
+            && queue.counters.ready > 0
+        {
+            queue.dispatch = Dispatch::Listed;
+            self.dispatch.push(id);
         }
     }
 }

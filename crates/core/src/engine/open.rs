@@ -28,12 +28,19 @@ enum Stage {
     Garbage,
     Moves,
     Idempotency,
+    Limiters,
     Done,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         Self { namespace: Namespace(0), stage: Stage::Meta, from: None }
+    }
+}
+
+impl Progress {
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
     }
 }
 
@@ -58,6 +65,7 @@ impl Engine {
                         // What is due first is found with the first tick.
                         self.due.add_namespace(found, Time(0));
                         self.flow_tasks.add_namespace(found);
+                        self.limits.add_namespace(found);
                         Stage::Queues
                     }
                     None => Stage::Done,
@@ -90,10 +98,19 @@ impl Engine {
                 }
                 Stage::Idempotency => {
                     self.idempotency.open(state, namespace)?;
+                    Stage::Limiters
+                }
+                Stage::Limiters => {
+                    self.each(state, keys::LIMITER, |engine, id, value| engine.add_limiter(namespace, id, value))?;
                     self.opening.namespace = Namespace(namespace.0.saturating_add(1));
                     Stage::FindNamespace
                 }
-                Stage::Done => return Ok(()),
+                Stage::Done => {
+                    for queue in self.queues().iter() {
+                        self.find_limiters(queue.id);
+                    }
+                    return Ok(());
+                }
             }
         }
     }
@@ -103,8 +120,12 @@ impl Engine {
             let mut reader = Reader::new(META_WHAT, bytes, META_VERSION)?;
             self.last_id = reader.number()?;
             self.last_id_written = self.last_id;
+            if reader.version() >= 2 {
+                self.limits.opening = reader.number()?;
+            }
             reader.end()?;
         }
+        self.limits.opening += 1;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::limits::check_uses;
 use super::oldest::{self, First};
 use super::send::within;
 use super::{Answer, Engine, Stop, Which};
@@ -38,6 +39,7 @@ impl Engine {
         within("bytes of a queue's name", NAME_BYTES_MAX as u64, name.len() as u64)?;
         within("queues of a shard", QUEUES_MAX, self.queues.len() as u64 + 1)?;
         check_window(config)?;
+        check_uses(config)?;
         self.allowed(namespace, name, None, config)?;
         let id = QueueId(self.new_id());
         let space = Space { namespace, id: self.new_id() };
@@ -56,6 +58,7 @@ impl Engine {
         let queue = QueueState::new(Arc::clone(&public), space, seed);
         state.insert(&keys::queue(namespace, id.0), queue.write().finish());
         self.add_queue(queue);
+        self.find_limiters(id);
         self.dirty.push(id);
         out.events.push(Event::QueueChanged(Arc::clone(&public)));
         Ok(Reply::Queue { queue: public, created: true })
@@ -67,6 +70,7 @@ impl Engine {
         self.names.entry(space.namespace).or_default().insert(queue.public.name.clone(), id);
         self.spaces.insert(space.id, id);
         self.sources.add(&queue.public);
+        self.limits.add_user(space.namespace, id, queue.config());
         self.end_pause_at(id, queue.public.paused_until);
         self.queues.insert(id, queue);
     }
@@ -85,15 +89,21 @@ impl Engine {
             return Err(Error::Stale { version: queue.public.version });
         }
         check_window(config)?;
+        check_uses(config)?;
         self.allowed(queue.space.namespace, &queue.public.name, queue.config().redrive.as_ref(), config)?;
         let queue = self.queues.get_mut(&id).ok_or(Error::QueueNotFound)?;
         self.sources.remove(&queue.public);
+        self.limits.remove_user(queue.space.namespace, id, queue.config());
+        let before = std::mem::take(&mut queue.uses);
         let public =
             Queue { config: config.clone(), version: version + 1, modified_at: now, ..(*queue.public).clone() };
         queue.public = Arc::new(public);
         self.sources.add(&queue.public);
         state.put(&keys::queue(queue.space.namespace, id.0), queue.write().finish());
+        self.limits.add_user(queue.space.namespace, id, queue.config());
         let public = Arc::clone(&queue.public);
+        self.find_limiters(id);
+        self.left_limiters(state, id, &before);
         // A shorter retention applies to the messages that are there already.
         self.look_soon(id);
         for finished in Finished::BOTH {
@@ -112,8 +122,10 @@ impl Engine {
         state.put(&keys::queue(space.namespace, id.0), queue.write().finish());
         self.dirty.push(id);
         self.spaces.insert(space.id, id);
+        let uses = queue.uses.clone();
         self.all_ended(id);
         self.leave_behind(state, left);
+        self.left_behind(state, &uses);
         Ok(Reply::Done)
     }
 
@@ -124,6 +136,8 @@ impl Engine {
             names.remove(&queue.public.name);
         }
         self.sources.remove(&queue.public);
+        self.limits.remove_user(space.namespace, id, queue.config());
+        self.left_behind(state, &queue.uses);
         self.forget_moves(state, id, space.namespace);
         state.delete(&keys::queue(space.namespace, id.0));
         state.delete(&keys::counters(space.namespace, id.0));

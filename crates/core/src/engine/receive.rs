@@ -98,6 +98,7 @@ impl Engine {
             self.cancel(token, out);
         }
         self.end_all_awaits(out);
+        self.end_all_acquires(out);
     }
 
     /// Answers the receives of a queue whose time ended while rows were being loaded.

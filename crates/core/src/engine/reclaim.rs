@@ -9,7 +9,7 @@ use super::message::due_times;
 use super::spec_row;
 use super::{Engine, SLICE_ROWS, Stop, due, prepare_each};
 use crate::api::Output;
-use crate::head::{Head, State as Standing};
+use crate::head::Head;
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 
@@ -28,7 +28,10 @@ impl Engine {
         });
         let full = messages.len() >= SLICE_ROWS;
         let prepared = prepare_each(messages.iter(), |(id, head)| match head {
-            Ok(head) => prepare_left(state, space, *id, head),
+            Ok(head) => {
+                let permits = self.prepare_permits(state, head);
+                prepare_each([permits, prepare_left(state, space, *id, head)].into_iter(), |prepared| prepared)
+            }
             Err(_) => Ok(()),
         });
         if let Err(Stop::Need(needs)) = prepared {
@@ -43,9 +46,7 @@ impl Engine {
             state.delete(&space.message(id));
             state.delete(&keys::body(space.namespace, id));
             Rows { namespace: space.namespace, job: id }.remove(state, &head.extras);
-            if head.state == Standing::Leased {
-                self.lease_ended(state, &head);
-            }
+            self.lease_ended(state, id, &head)?;
             for at in due_times(&head) {
                 due::remove(state, at, space, id);
             }

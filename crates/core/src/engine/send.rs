@@ -33,7 +33,8 @@ impl Engine {
         if let Err(error) = within("messages of a command", BATCH_MAX as u64, messages.len() as u64) {
             return Ok(Err(error));
         }
-        let reads = |message: &NewMessage| message.lane.is_some() || message.options.is_some();
+        let reads =
+            |message: &NewMessage| message.lane.is_some() || message.options.is_some() || message.limits.is_some();
         if queue.public.kind == Kind::Fifo || messages.iter().any(reads) {
             prepare_each(messages.iter(), |message| self.prepare_new(state, queue, message))?;
         }
@@ -82,6 +83,7 @@ impl Engine {
             }
             Verdict::Original(original) => original,
         };
+        let (lane, limits) = queue.limits_of(message);
         let mut spec = options.map(|options| Spec::new(options, membership.parent)).unwrap_or_default();
         let state_first = if due == now { Standing::Ready } else { Standing::Delayed };
         let state_first = if membership.is_parent { Standing::Waiting } else { state_first };
@@ -91,13 +93,13 @@ impl Engine {
             priority: message.priority,
             bytes: message.payload.len() as u64,
             due,
-            lane: message.lane,
-            in_lane: message.lane.is_some(),
+            lane,
+            in_lane: lane.is_some(),
             lifo: options.is_some_and(|options| options.lifo),
             has_spec: spec.is_some(),
             has_children: membership.is_parent,
             expires_at: options.and_then(|options| options.expires_at),
-            limits: message.limits.clone(),
+            limits,
             ..Head::new(state_first, now)
         };
         let dedup = options.and_then(|options| options.dedup);
@@ -133,7 +135,8 @@ impl Engine {
     ) -> Result<(), Stop> {
         let duplicate = self.deduplicate(state, queue, message).map(|_| ());
         // A message that joins a lane at its end reads the lane's record only.
-        let lane = message.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 0));
+        let (lane, _) = queue.limits_of(message);
+        let lane = lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 0));
         prepare_each([duplicate, lane].into_iter(), |prepared| prepared)
     }
 }

@@ -28,6 +28,8 @@ pub enum What {
     ReservedConcurrency,
     /// The start costs more than the window, or what of it is not kept for others, ever has.
     TooCostly(usize),
+    /// Others wait for the key already, and come first. A key alone never says so: who waits is known to the engine.
+    Behind,
 }
 
 /// Why a start is not granted.

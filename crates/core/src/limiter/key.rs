@@ -175,6 +175,11 @@ impl KeyState {
         self.paused_until = self.paused_until.min(now);
     }
 
+    /// When the pause ends that is under way at `now`.
+    pub fn paused_until(&self, now: Time) -> Option<Time> {
+        Some(self.paused_until).filter(|&until| until > now)
+    }
+
     /// Starts that are not finished.
     pub fn in_flight(&self) -> u64 {
         self.in_flight

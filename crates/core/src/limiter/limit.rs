@@ -104,6 +104,12 @@ impl Limit {
         self.past.revision
     }
 
+    /// So long after its last start, and the end of its last pause, a key that nothing runs under has nothing to say.
+    pub(crate) fn longest_ms(&self) -> u64 {
+        let longest = self.rules.iter().map(|rule| rule.hold_ms).max().unwrap_or(0);
+        longest.saturating_add(self.terms.slow_start_ms)
+    }
+
     fn ready(terms: Terms, past: Past) -> Self {
         let rules = terms.windows.iter().map(|window| Rule::new(*window, &terms)).collect();
         let mut thresholds = [None; RESERVES_MAX];

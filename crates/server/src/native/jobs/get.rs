@@ -374,5 +374,6 @@ pub(in crate::native) fn told(what: What) -> String {
         What::Concurrency => "as many run as may".to_owned(),
         What::ReservedConcurrency => "as many run as may of this priority".to_owned(),
         What::TooCostly(at) => format!("a start costs more than window {at} ever has"),
+        What::Behind => "others wait for it already, and come first".to_owned(),
     }
 }

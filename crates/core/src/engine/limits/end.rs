@@ -1,0 +1,143 @@
+//! The end of a lease, for the limiters: what it held is given back. And what happens in between: the grant has left, or
+//! never did; a worker asks for a key to be left alone.
+
+use crate::api::job::PauseKeys;
+use crate::api::{BATCH_MAX, Handle, QueueId};
+use crate::engine::lease::proof;
+use crate::engine::{Engine, Stop, prepare_each};
+use crate::head::{Head, HeldPermit, HeldPermits};
+use crate::keys::OneKey;
+use crate::kv::{State, View};
+use crate::limiter::Permit;
+use crate::queue::QueueState;
+
+use super::start::keys_of;
+
+fn permit_of(held: &HeldPermit, priority: u32) -> (OneKey, Permit) {
+    ((held.limiter, held.key), Permit { seq: held.seq, cost: held.cost, priority })
+}
+
+impl Engine {
+    /// Reads what the end of a lease reads of the limiters.
+    pub(in crate::engine) fn prepare_permits<S: View>(&self, state: &S, head: &Head) -> Result<(), Stop> {
+        prepare_each(head.permits.iter(), |held| self.limits.prepare(state, (held.limiter, held.key)))
+    }
+
+    /// A lease, or a permit of a program outside, has ended, however it did. Where nobody said that its grant had left,
+    /// it did so now.
+    pub(in crate::engine) fn end_permits<S: State>(
+        &mut self,
+        state: &mut S,
+        id: u64,
+        priority: u32,
+        permits: &HeldPermits,
+    ) -> Result<(), Stop> {
+        let now = self.now;
+        prepare_each(permits.iter(), |held| self.limits.load(state, (held.limiter, held.key), now).map(|_| ()))?;
+        let unreleased = self.limits.unreleased.remove(&id).is_some();
+        for held in permits {
+            let (key, permit) = permit_of(held, priority);
+            let Some((entry, limit)) = self.limits.change(key) else { continue };
+            if unreleased {
+                entry.state.released(limit, &permit, now);
+            }
+            entry.state.finished(limit, &permit);
+            self.limits.arm(state, key, now);
+            self.limits.wake_if_waited_for(key);
+        }
+        Ok(())
+    }
+
+    /// A lease is taken back whose grant never left: as if it had not been granted.
+    pub(in crate::engine) fn withdraw_permits<S: State>(
+        &mut self,
+        state: &mut S,
+        message: u64,
+        head: &Head,
+    ) -> Result<(), Stop> {
+        let now = self.now;
+        let permits = &head.permits;
+        prepare_each(permits.iter(), |held| self.limits.load(state, (held.limiter, held.key), now).map(|_| ()))?;
+        let unreleased = self.limits.unreleased.remove(&message).is_some();
+        for held in permits {
+            let (key, permit) = permit_of(held, head.priority);
+            let Some((entry, limit)) = self.limits.change(key) else { continue };
+            if unreleased {
+                entry.state.withdrawn(limit, &permit, now);
+            } else {
+                // It is said to have left before, or that was before a crash.
+                entry.state.finished(limit, &permit);
+            }
+            self.limits.wake_if_waited_for(key);
+        }
+        Ok(())
+    }
+
+    /// What was granted under these handles has left.
+    pub(in crate::engine) fn released<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        handles: &[Handle],
+    ) -> Result<(), Stop> {
+        let Ok(queue) = self.queue(id) else { return Ok(()) };
+        let ours = handles.iter().take(BATCH_MAX).filter(|handle| {
+            handle.proof == proof(queue, handle.space, handle.message, handle.grant)
+                && self.limits.unreleased.get(&handle.message).is_some_and(|kept| kept.grant == handle.grant)
+        });
+        let messages: Vec<u64> = ours.map(|handle| handle.message).collect();
+        self.have_left(state, &messages)
+    }
+
+    /// These grants, or permits, have left.
+    pub(super) fn have_left<S: State>(&mut self, state: &mut S, ids: &[u64]) -> Result<(), Stop> {
+        let now = self.now;
+        let permits: Vec<(OneKey, Permit)> = ids
+            .iter()
+            .filter_map(|id| self.limits.unreleased.get(id))
+            .flat_map(|kept| kept.permits.iter().map(|held| permit_of(held, kept.priority)))
+            .collect();
+        prepare_each(permits.iter(), |(key, _)| self.limits.load(state, *key, now).map(|_| ()))?;
+        for id in ids {
+            self.limits.unreleased.remove(id);
+        }
+        for (key, permit) in permits {
+            let Some((entry, limit)) = self.limits.change(key) else { continue };
+            entry.state.released(limit, &permit, now);
+            // Only now is it known when the first in line may have room.
+            self.limits.wake_if_waited_for(key);
+        }
+        Ok(())
+    }
+
+    /// The keys that a worker asks to be left alone on behalf of a message. None of them: it is the queue that is meant.
+    pub(in crate::engine) fn keys_to_pause(&self, queue: &QueueState, head: &Head, pause: &PauseKeys) -> Vec<OneKey> {
+        let all = keys_of(queue, head);
+        let namespace = queue.space.namespace;
+        if let Some(name) = &pause.limiter {
+            let named = self.limits.named(namespace, name);
+            return all.into_iter().map(|(key, _)| key).filter(|key| Some(key.0) == named).collect();
+        }
+        let some_own = all.iter().any(|(_, own)| *own);
+        all.into_iter().filter(|(_, own)| *own || !some_own).map(|(key, _)| key).collect()
+    }
+
+    /// Sees to it that [`Self::pause_keys`] does not stop.
+    pub(in crate::engine) fn prepare_pause<S: View>(&self, state: &S, keys: &[OneKey]) -> Result<(), Stop> {
+        prepare_each(keys.iter(), |key| self.limits.prepare(state, *key))
+    }
+
+    /// Holds keys back.
+    pub(in crate::engine) fn pause_keys<S: State>(
+        &mut self,
+        state: &mut S,
+        keys: &[OneKey],
+        for_ms: u64,
+    ) -> Result<(), Stop> {
+        prepare_each(keys.iter(), |key| self.limits.load(state, *key, self.now).map(|_| ()))?;
+        for &key in keys {
+            self.pause_one(state, key, for_ms);
+        }
+        Ok(())
+    }
+}
