@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use weir_core::api::Error;
+use weir_core::api::job::{JobState, Settled, Settlement};
+
 macro_rules! coverage {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// How often each path was taken.
@@ -116,6 +119,45 @@ coverage! {
     copies,
     /// Copies given up because the disk failed.
     copies_failed,
+    /// Jobs added.
+    jobs_added,
+    /// Jobs kept away by another one of their id.
+    jobs_duplicate,
+    /// Jobs leased.
+    jobs_leased,
+    /// Jobs completed.
+    jobs_completed,
+    /// Attempts that failed and are followed by another one.
+    jobs_tried_again,
+    /// Jobs that their workers gave up.
+    jobs_failed,
+    /// Jobs leased after a worker was lost.
+    jobs_stalled,
+    /// Jobs leased after an attempt took too long, or failed.
+    jobs_failed_before,
+    /// Work given back.
+    jobs_released,
+    /// Heartbeats.
+    jobs_extended,
+    /// Settlements of leases that were lost.
+    stale_settlements,
+    /// Queues paused.
+    pauses,
     /// Full comparisons with the model.
     comparisons,
+}
+
+impl Coverage {
+    /// A lease was settled, or not.
+    pub(crate) fn settled(&mut self, settlement: &Settlement, settled: &Result<Settled, Error>) {
+        let path = match (settlement, settled.as_ref().map(|settled| settled.state)) {
+            (_, Err(_)) => &mut self.stale_settlements,
+            (Settlement::Complete { .. }, _) => &mut self.jobs_completed,
+            (Settlement::Fail { .. }, Ok(JobState::Failed)) => &mut self.jobs_failed,
+            (Settlement::Fail { .. }, _) => &mut self.jobs_tried_again,
+            (Settlement::Release { .. }, _) => &mut self.jobs_released,
+            (Settlement::Extend { .. } | Settlement::WaitForChildren, _) => &mut self.jobs_extended,
+        };
+        *path += 1;
+    }
 }

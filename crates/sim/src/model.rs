@@ -6,12 +6,14 @@
 
 mod attempt;
 mod certainty;
+pub mod jobs;
 mod order;
 mod queues;
 mod receive;
 mod send;
 mod settle;
 
+pub use jobs::{Job, Jobs, Standing, Starts, Use, is_job_queue};
 pub use send::{DEDUP_MS, number_of, payload_of};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,8 +135,12 @@ pub struct Model {
     pub by_id: BTreeMap<u64, usize>,
     /// All queues ever seen.
     pub queues: BTreeMap<QueueId, QueueModel>,
+    /// Jobs and their queues.
+    pub jobs: Jobs,
     /// Handles that were given out.
     pub handles: BTreeSet<(u64, u64, u32, u64)>,
+    /// When the shard was opened.
+    pub opened_at: u64,
     /// How many receives repeated an attempt.
     pub repeats: u64,
     /// Everything due until then has certainly been dealt with.
@@ -147,20 +153,28 @@ impl Model {
     /// Takes in a command that took effect, and checks its answer.
     pub fn take(&mut self, effect: &Effect) -> Checked {
         let at = effect.at;
+        self.pass(at);
         let Some(reply) = &effect.reply else {
             match &effect.command {
                 // It was parked: when it takes effect, if ever, is not known.
-                Command::Return { handles, .. } if effect.canceled => self.maybe_returned(handles),
-                Command::Return { queue, handles } => self.returned(*queue, handles, at),
+                Command::Return { handles, .. } if effect.canceled => {
+                    self.maybe_returned(handles);
+                    self.jobs_returned(handles, at, false)?;
+                }
+                Command::Return { queue, handles } => {
+                    self.returned(*queue, handles, at);
+                    self.jobs_returned(handles, at, true)?;
+                }
                 _ => {}
             }
             return Ok(());
         };
         let checked = match (&effect.command, reply) {
-            (Command::CreateQueue { name, kind, config, .. }, reply) => self.created(name, *kind, config, reply),
+            (Command::CreateQueue { name, kind, config, .. }, reply) => self.created(name, *kind, config, reply, at),
             (Command::ConfigureQueue { queue, version, config }, reply) => {
-                self.configured(*queue, *version, config, reply)
+                self.configured(*queue, *version, config, reply, at)
             }
+            (Command::AddJobs { jobs, .. }, reply) => self.jobs_added(jobs, reply, at),
             (_, Err(Error::QueueNotFound)) => self.queue_not_found(effect),
             (Command::DeleteQueue { queue }, Ok(Reply::Done)) => self.queue_deleted(*queue),
             (Command::PurgeQueue { queue }, Ok(Reply::Done)) => self.purged(*queue),
@@ -177,6 +191,26 @@ impl Model {
             (Command::ChangeVisibility { queue, changes }, Ok(Reply::Settled(settled))) => {
                 self.visibility_changed(*queue, changes, settled, at)
             }
+            (Command::Lease { queue, .. }, Ok(Reply::Received(deliveries))) => {
+                self.jobs_leased(effect, *queue, deliveries)
+            }
+            (Command::Settle { queue, entries, .. }, Ok(Reply::JobsSettled(settled))) => {
+                self.jobs_settled(*queue, entries, settled, at)
+            }
+            (Command::DescribeJob { queue, job, wait_ms }, reply) => self.described(*queue, *job, reply, *wait_ms > 0),
+            (Command::PutLimiter { name, terms, .. }, reply) => self.limiter_put(name, terms, reply, at),
+            (_, Err(Error::LimiterNotFound)) => self.limiter_not_found(effect),
+            (Command::DeleteLimiter { limiter }, Ok(Reply::Done)) => self.limiter_deleted(*limiter),
+            (Command::LimiterStats { limiter, key }, Ok(Reply::KeyStats(stats))) => {
+                self.key_told((*limiter, *key), stats, at)
+            }
+            (Command::PauseKey { limiter, key, for_ms }, Ok(Reply::Done)) => {
+                self.key_paused((*limiter, *key), *for_ms, at);
+                Ok(())
+            }
+            (Command::Acquire { .. }, Ok(Reply::Acquired(acquired))) => self.acquired(effect, *acquired),
+            (Command::SettlePermit { permit, done, .. }, reply) => self.permit_settled(*permit, *done, reply, at),
+            (Command::PauseQueue { queue, for_ms }, Ok(Reply::Queue { .. })) => self.paused(*queue, *for_ms, at),
             (_, reply) => Err(format!("an answer of another kind: {reply:?}")),
         };
         checked.map_err(|wrong| format!("{wrong} (answer to {:?} at {at})", effect.command))

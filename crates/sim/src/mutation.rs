@@ -1,6 +1,8 @@
 //! Deliberate faults, one at a time, to show that the checker finds such. They sit between the shard and the checker, or
 //! in the disk: the shipped code has no place for them.
 
+mod jobs;
+
 use bytes::Bytes;
 use weir_core::api::{Command, Config, Counters, Error, Lane, Reply};
 use weir_shard::{Answer, Answered, Refused};
@@ -58,11 +60,39 @@ pub enum Mutation {
     CopyOfTheLastCheckpoint,
     /// A copy lacks the messages of a queue.
     CopyWithoutAQueuesMessages,
+    /// A job's own id keeps no other away.
+    CustomIdIgnored,
+    /// A job that is to be first waits its turn.
+    LifoIgnored,
+    /// A job that is too late is run all the same.
+    JobThatNeverExpires,
+    /// A job is run before its time.
+    JobThatStartsEarly,
+    /// A failed job comes back too early.
+    BackoffTooShort,
+    /// A failure is not counted.
+    FailureThatIsNotCounted,
+    /// A completed job is run again.
+    CompletedJobThatRunsAgain,
+    /// A result is lost.
+    ResultThatIsLost,
+    /// A job is tried once too often.
+    AttemptsBeyondTheMaximum,
+    /// A job may lose one worker more than it should.
+    StallsBeyondTheMaximum,
+    /// A lost worker is not counted.
+    StallThatIsNotCounted,
+    /// Who lost a lease is told that it settled the job.
+    StaleSettlementThatSucceeds,
+    /// Finished jobs are kept for longer than they should.
+    FinishedJobsThatStay,
+    /// A pause is over at half its time.
+    PauseThatEndsEarly,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 24] = [
+    pub const ALL: [Mutation; 38] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -87,10 +117,25 @@ impl Mutation {
         Mutation::RefusalThatLooksEmpty,
         Mutation::CopyOfTheLastCheckpoint,
         Mutation::CopyWithoutAQueuesMessages,
+        Mutation::CustomIdIgnored,
+        Mutation::LifoIgnored,
+        Mutation::JobThatNeverExpires,
+        Mutation::JobThatStartsEarly,
+        Mutation::BackoffTooShort,
+        Mutation::FailureThatIsNotCounted,
+        Mutation::CompletedJobThatRunsAgain,
+        Mutation::ResultThatIsLost,
+        Mutation::AttemptsBeyondTheMaximum,
+        Mutation::StallsBeyondTheMaximum,
+        Mutation::StallThatIsNotCounted,
+        Mutation::StaleSettlementThatSucceeds,
+        Mutation::FinishedJobsThatStay,
+        Mutation::PauseThatEndsEarly,
     ];
 
     /// Changes a command on its way to the shard.
     pub(crate) fn alter_command(self, command: &mut Command, coverage: &Coverage) {
+        self.alter_job_command(command);
         match (self, command) {
             (Mutation::DeleteThatIsLost, Command::Delete { handles, .. }) => {
                 for handle in handles {
@@ -156,6 +201,7 @@ impl Mutation {
 
     /// Makes an answer look as if the command had been carried out as it was sent.
     pub(crate) fn alter_reply(self, command: &Command, reply: &mut Result<Reply, Error>) {
+        self.alter_job_reply(command, reply);
         match (self, command, reply) {
             (Mutation::DeleteThatIsLost, _, Ok(Reply::Settled(settled))) => {
                 for result in settled.iter_mut().filter(|result| **result == Err(Error::HandleInvalid)) {
@@ -173,10 +219,10 @@ impl Mutation {
             }
             (Mutation::PurgeThatSparesAll, Command::PurgeQueue { .. }, Ok(reply)) => *reply = Reply::Done,
             (
-                Mutation::DeadLetterTooLate | Mutation::RetentionTooShort,
+                mutation,
                 Command::CreateQueue { config, .. } | Command::ConfigureQueue { config, .. },
                 Ok(Reply::Queue { queue, .. }),
-            ) => {
+            ) if mutation.alters_config() => {
                 let mut public = (**queue).clone();
                 public.config = config.clone();
                 *queue = public.into();
@@ -193,6 +239,10 @@ impl Mutation {
             }
             _ => {}
         }
+    }
+
+    fn alters_config(self) -> bool {
+        matches!(self, Mutation::DeadLetterTooLate | Mutation::RetentionTooShort) || self.alters_job_config()
     }
 
     /// Changes what a client is answered.

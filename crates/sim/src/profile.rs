@@ -22,6 +22,10 @@ pub(crate) struct Profile {
     pub(crate) eagerness: u64,
     /// Weights of the commands, in the order of `workload::draw`.
     pub(crate) weights: [u64; 12],
+    /// Out of ten commands, how many are about jobs: none in every other run.
+    pub(crate) jobs: u64,
+    /// Weights of these, in the order of `workload::jobs::draw_job`.
+    pub(crate) job_weights: [u64; 10],
     /// Whether retention is short enough to matter.
     pub(crate) short_retention: bool,
     /// Most messages or handles of a command.
@@ -80,12 +84,22 @@ impl Profile {
             payload_max: *rng.pick(&[16, 200, 900, 3_000]).unwrap_or(&200),
             eagerness: rng.between(1, 9),
             weights,
+            jobs: 0,
+            job_weights: [30, 26, 30, 0, 3, 2, 3, 6, 4, 0],
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
             set_clock_every: *machine.pick(&[0, 0, 40, 150]).unwrap_or(&40),
             copy_every: *machine.pick(&[0, 0, 0, 100]).unwrap_or(&100),
         };
+        if salt % 2 == 1 {
+            let mut rng = Rng::new(salt, "settings of jobs");
+            profile.jobs = rng.between(5, 9);
+            for weight in &mut profile.job_weights {
+                *weight *= rng.between(1, 5);
+            }
+            profile.steps = rng.between(100, 500);
+        }
         profile.options.blob_bytes_min = *machine.pick(&[100, 200, 1_000, 64 << 10]).unwrap_or(&200);
         profile.options.blob_segment_bytes = machine.between(1, 12) << 10;
         profile

@@ -1,5 +1,7 @@
 //! What is checked of the whole: after each step, when the shard has come to rest, and at the end.
 
+mod jobs;
+
 use weir_core::api::{Command, Counters};
 use weir_core::kv::View;
 
@@ -10,11 +12,12 @@ use crate::run::Run;
 impl Run {
     /// The counters of every queue, after each step.
     pub(crate) fn check_state(&mut self) -> Checked {
-        let Some(life) = &self.life else { return Ok(()) };
-        if life.driver.poisoned().is_some() {
+        if self.is_stopped() {
             return Ok(());
         }
+        self.model.pass(self.now);
         for id in self.queue_ids() {
+            let Some(life) = &self.life else { return Ok(()) };
             let counters = life.driver.engine().counters(id).ok_or_else(|| format!("queue {} is gone", id.0))?;
             let counters = self.altered(counters);
             self.model.check_counters(id, counters, self.now)?;
@@ -33,6 +36,15 @@ impl Run {
                 && let Some(number) = self.model.certainly_ready(*queue, self.now).first()
             {
                 return Err(format!("receive {} waits although message {number} is ready", token.0));
+            }
+            if let (Command::Lease { queue, linger_ms: 0, .. }, None, false) =
+                (&pending.command, &pending.made, pending.canceled)
+                && let Some((_, job)) = self
+                    .model
+                    .jobs_certainly_ready(*queue)
+                    .find(|(_, job)| self.model.is_unlimited(*queue, job, self.now))
+            {
+                return Err(format!("lease {} waits although job {} is ready", token.0, job.number));
             }
         }
         Ok(())
@@ -97,6 +109,7 @@ impl Run {
         // Leases and delays end; what is shorter kept than that may go.
         self.pass(700_000)?;
         self.settle()?;
+        self.finish_jobs()?;
         for _ in 0..20_000 {
             if !self.drain()? {
                 break;

@@ -14,7 +14,7 @@ use crate::clocks::{Clocks, START};
 use crate::coverage::Coverage;
 use crate::disk::SimDisk;
 use crate::inbox::Inbox;
-use crate::model::{Checked, Effect, Model};
+use crate::model::{Checked, Effect, Model, Starts, Use};
 use crate::mutation::Mutation;
 use crate::profile::Profile;
 use crate::rng::Rng;
@@ -59,6 +59,10 @@ pub(crate) struct Made {
     reply: Result<Reply, Error>,
     /// Numbers of the messages delivered.
     numbers: Vec<usize>,
+    /// What comes along with a job that is told of.
+    along: Vec<Vec<u8>>,
+    /// What starts under limiters once the client has it.
+    starts: Vec<Use>,
 }
 
 pub(crate) struct Run {
@@ -94,6 +98,8 @@ pub(crate) struct Run {
     reads_failed_before: u64,
     closed: bool,
     copying: Copying,
+    /// What left under limiters, whatever became of it.
+    starts: Starts,
     pub(crate) coverage: Coverage,
     digest: u64,
     pub(crate) mutation: Option<Mutation>,
@@ -167,6 +173,7 @@ impl Run {
             reads_failed_before: 0,
             closed: false,
             copying: Copying::default(),
+            starts: Starts::default(),
             coverage: Coverage::default(),
             digest: 0,
             mutation,

@@ -1,11 +1,17 @@
 //! What clients do.
 
+mod jobs;
+mod limits;
+
 use smallvec::SmallVec;
 use weir_core::api::{Command, Config, DedupScope, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Redrive, Tags};
 
-use crate::model::payload_of;
+use crate::model::{is_job_queue, payload_of};
 use crate::profile::Profile;
 use crate::rng::Rng;
+
+pub(crate) use jobs::JobClients;
+pub(crate) use limits::LimitClients;
 
 /// A queue as a client knows it.
 #[derive(Clone, Debug)]
@@ -13,6 +19,9 @@ pub(crate) struct KnownQueue {
     pub(crate) id: QueueId,
     pub(crate) kind: Kind,
     pub(crate) version: u64,
+    pub(crate) name: String,
+    /// Whether each of its limiters has keys.
+    pub(crate) keyed: Vec<bool>,
 }
 
 /// What the clients know.
@@ -26,6 +35,12 @@ pub(crate) struct Clients {
     pub(crate) receives: Vec<weir_core::api::Token>,
     /// Number of the next message.
     pub(crate) next_number: usize,
+    /// What those know who work with jobs.
+    pub(crate) jobs: JobClients,
+    /// What those know who set limits.
+    pub(crate) limits: LimitClients,
+    /// What they take the time for.
+    pub(crate) now: u64,
 }
 
 const NAMES: [(&str, Kind); 7] = [
@@ -117,51 +132,71 @@ impl Clients {
 
     /// Handles of one queue: mostly recent ones, some old ones, some that nobody was given.
     fn handles(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> (QueueId, SmallVec<[Handle; 1]>) {
-        let mut handles = SmallVec::new();
-        let recent = self.handles.len().saturating_sub(12);
-        let mut of = queue;
-        for _ in 0..(*rng.pick(&[1, 1, 2, 8]).unwrap_or(&1)).min(profile.batch_max) {
-            let at = if rng.chance(4, 5) {
-                rng.between(recent as u64, self.handles.len().max(1) as u64 - 1) as usize
-            } else {
-                rng.index(self.handles.len().max(1))
-            };
-            match self.handles.get(at) {
-                Some(&(queue, handle)) if handles.is_empty() || queue == of => {
-                    of = queue;
-                    handles.push(handle);
-                }
-                _ => {}
-            }
-        }
-        if rng.chance(1, 40) || handles.is_empty() {
-            handles.push(Handle {
-                space: rng.between(1, 9),
-                message: rng.between(1, 99),
-                grant: rng.between(1, 3) as u32,
-                proof: rng.next(),
-            });
-        }
-        (of, handles)
+        pick_handles(&self.handles, rng, profile, queue)
     }
 
     /// The same request once more, as a client sends it whose answer was lost. Its messages get numbers of their own,
     /// so that they can be told apart if they are stored twice.
     pub(crate) fn repeat(&mut self, command: &Command) -> Command {
         let mut again = command.clone();
-        if let Command::Send { messages, .. } = &mut again {
-            for message in messages {
-                self.next_number += 1;
-                message.payload = payload_of(self.next_number, message.payload.len());
-            }
+        let mut renumber = |message: &mut NewMessage| {
+            self.next_number += 1;
+            message.payload = payload_of(self.next_number, message.payload.len());
+        };
+        match &mut again {
+            Command::Send { messages, .. } => messages.iter_mut().for_each(renumber),
+            Command::AddJobs { jobs, .. } => jobs.iter_mut().for_each(|job| renumber(&mut job.message)),
+            _ => {}
         }
         again
     }
 
     pub(crate) fn learn(&mut self, queue: &weir_core::api::Queue) {
-        self.queues.retain(|known| known.id != queue.id);
-        self.queues.push(KnownQueue { id: queue.id, kind: queue.kind, version: queue.version });
+        let queues = if is_job_queue(&queue.name) { &mut self.jobs.queues } else { &mut self.queues };
+        queues.retain(|known| known.id != queue.id);
+        queues.push(KnownQueue {
+            id: queue.id,
+            kind: queue.kind,
+            version: queue.version,
+            name: queue.name.clone(),
+            keyed: queue.config.limiters.iter().map(|limited| limited.key.is_some()).collect(),
+        });
     }
+}
+
+/// Some of the handles known, all of one queue.
+fn pick_handles(
+    known: &[(QueueId, Handle)],
+    rng: &mut Rng,
+    profile: &Profile,
+    queue: QueueId,
+) -> (QueueId, SmallVec<[Handle; 1]>) {
+    let mut handles = SmallVec::new();
+    let recent = known.len().saturating_sub(12);
+    let mut of = queue;
+    for _ in 0..(*rng.pick(&[1, 1, 2, 8]).unwrap_or(&1)).min(profile.batch_max) {
+        let at = if rng.chance(4, 5) {
+            rng.between(recent as u64, known.len().max(1) as u64 - 1) as usize
+        } else {
+            rng.index(known.len().max(1))
+        };
+        match known.get(at) {
+            Some(&(queue, handle)) if handles.is_empty() || queue == of => {
+                of = queue;
+                handles.push(handle);
+            }
+            _ => {}
+        }
+    }
+    if rng.chance(1, 40) || handles.is_empty() {
+        handles.push(Handle {
+            space: rng.between(1, 9),
+            message: rng.between(1, 99),
+            grant: rng.between(1, 3) as u32,
+            proof: rng.next(),
+        });
+    }
+    (of, handles)
 }
 
 fn receive(rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> Command {

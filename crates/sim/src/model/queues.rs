@@ -4,10 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::api::{Command, Config, Counters, Error, Kind, QueueId, Reply};
 
-use super::{Checked, Effect, Hold, Model, QueueModel};
+use super::{Checked, Effect, Hold, Model, QueueModel, is_job_queue};
 
 impl Model {
-    pub(super) fn created(&mut self, name: &str, kind: Kind, config: &Config, reply: &Result<Reply, Error>) -> Checked {
+    pub(super) fn created(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        config: &Config,
+        reply: &Result<Reply, Error>,
+        at: u64,
+    ) -> Checked {
         let existing = self.queue_named(name).map(|(id, queue)| (id, queue.kind == kind && queue.config == *config));
         match (reply, existing) {
             (Ok(Reply::Queue { queue, created: false }), Some((id, true))) if queue.id == id => Ok(()),
@@ -31,6 +38,7 @@ impl Model {
                         attempts: BTreeMap::new(),
                     },
                 );
+                self.job_queue_configured(queue.id, config, at);
                 Ok(())
             }
             (reply, _) => Err(format!("creating queue {name} was answered with {reply:?}")),
@@ -43,6 +51,7 @@ impl Model {
         version: u64,
         config: &Config,
         reply: &Result<Reply, Error>,
+        at: u64,
     ) -> Checked {
         let queue = match (self.queue_mut(id), reply) {
             (Err(_), Err(Error::QueueNotFound)) => return Ok(()),
@@ -58,6 +67,7 @@ impl Model {
                 queue.config = config.clone();
                 queue.retention_min = queue.retention_min.min(config.retention_ms);
                 queue.redrives.extend(config.redrive.iter().map(|rule| (rule.target.clone(), rule.receives_max)));
+                self.job_queue_configured(id, config, at);
                 Ok(())
             }
             reply => Err(format!("configuring queue {} was answered with {reply:?}", id.0)),
@@ -76,6 +86,10 @@ impl Model {
             | Command::QueueStats { queue }
             | Command::Send { queue, .. }
             | Command::Receive { queue, .. }
+            | Command::Lease { queue, .. }
+            | Command::Settle { queue, .. }
+            | Command::DescribeJob { queue, .. }
+            | Command::PauseQueue { queue, .. }
             | Command::Delete { queue, .. }
             | Command::ChangeVisibility { queue, .. } => *queue,
             _ => return Err("a command without a queue did not find it".to_owned()),
@@ -100,6 +114,7 @@ impl Model {
     /// All messages of a queue go. Those that may have moved, here or from here, may have escaped.
     fn empty(&mut self, id: QueueId) -> Checked {
         self.queue(id)?;
+        self.jobs_emptied(id);
         let here = |message: &super::Message| message.queue == id && !self.may_have_moved(message);
         let gone: Vec<usize> = self.messages.iter().filter(|(_, message)| here(message)).map(|(n, _)| *n).collect();
         let open: Vec<usize> = self
@@ -134,7 +149,9 @@ impl Model {
     /// Compares counters with what they can be. Says when the oldest message that is certainly there was sent, and when
     /// all that may be there.
     fn count(&self, id: QueueId, counters: Counters, at: u64) -> Result<(u64, BTreeSet<u64>), String> {
-        self.queue(id)?;
+        if is_job_queue(&self.queue(id)?.name) {
+            return self.count_jobs(id, counters);
+        }
         let mut least = Counters::default();
         let mut most = Counters::default();
         let mut sent = BTreeSet::new();

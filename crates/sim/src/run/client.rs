@@ -1,5 +1,6 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
+use weir_core::api::limit::Acquired;
 use weir_core::api::{Command, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
 
@@ -21,7 +22,11 @@ impl Run {
             mutation.alter_reply(&command, &mut reply);
         }
         let mut canceled = pending.canceled;
-        if let (Command::Receive { queue, .. }, Err(Error::QueueNotFound)) = (&command, &reply) {
+        if let (
+            Command::Receive { queue, .. } | Command::Lease { queue, .. } | Command::DescribeJob { queue, .. },
+            Err(Error::QueueNotFound),
+        ) = (&command, &reply)
+        {
             // The receivers of a queue that is being deleted learn of it before the one who deletes it.
             let deletes =
                 |command: &Command| matches!(command, Command::DeleteQueue { queue: deleted } if deleted == queue);
@@ -36,14 +41,14 @@ impl Run {
         self.model.take(&effect)?;
         let repeated = self.model.repeats - repeats;
         self.coverage.attempts_repeated += repeated;
-        if let (Command::Receive { queue, .. }, Ok(Reply::Received(deliveries))) = (&effect.command, &reply)
+        if let (Command::Receive { queue, .. } | Command::Lease { queue, .. }, Ok(Reply::Received(deliveries))) =
+            (&effect.command, &reply)
             && !deliveries.is_empty()
             // Who asks for what it has already does not stand in the line.
             && repeated == 0
         {
             self.check_arrival(token, *queue)?;
         }
-        self.effects.push(effect);
         let numbers = match &reply {
             Ok(Reply::Received(deliveries)) => deliveries
                 .iter()
@@ -51,8 +56,14 @@ impl Run {
                 .collect(),
             _ => Vec::new(),
         };
+        let along = match &reply {
+            Ok(Reply::Job(job)) => self.model.job_payloads(job),
+            _ => Vec::new(),
+        };
+        let starts = self.model.starts_of(&effect);
+        self.effects.push(effect);
         if let Some(pending) = self.pending.get_mut(&token) {
-            pending.made = Some(Made { sequence, reply, numbers });
+            pending.made = Some(Made { sequence, reply, numbers, along, starts });
         }
         if self.mutation == Some(Mutation::ReplyBeforeDurable) {
             self.acknowledged = self.acknowledged.max(sequence);
@@ -70,7 +81,10 @@ impl Run {
         self.say(|| line);
         let producer = matches!(
             pending.command,
-            Command::Send { .. } | Command::CreateQueue { .. } | Command::ConfigureQueue { .. }
+            Command::Send { .. }
+                | Command::AddJobs { .. }
+                | Command::CreateQueue { .. }
+                | Command::ConfigureQueue { .. }
         );
         if let Some(mutation) = self.mutation {
             mutation.alter_answer(&pending.command, &mut answer);
@@ -100,7 +114,7 @@ impl Run {
                 if let Some(mutation) = self.mutation {
                     mutation.alter_payloads(&mut payloads);
                 }
-                if payloads.len() != made.numbers.len() {
+                if payloads.len() != made.numbers.len() + made.along.len() {
                     return Err(format!("command {} brought {} payloads", token.0, payloads.len()));
                 }
                 for (payload, number) in payloads.iter().zip(&made.numbers) {
@@ -108,6 +122,15 @@ impl Run {
                         return Err(format!("the payload of message {number} is not what was sent"));
                     }
                 }
+                if let Some((payload, other)) =
+                    payloads.iter().zip(&made.along).find(|(payload, other)| payload != other)
+                {
+                    return Err(format!("with a job came {payload:?} in place of {other:?}"));
+                }
+                for started in &made.starts {
+                    self.starts.leave(started, self.now)?;
+                }
+                self.release(&pending.command, made.reply.as_ref().ok())?;
                 self.learn(&pending.command, made.reply.as_ref().ok());
             }
             Err(refused) => return Err(format!("command {} was refused: {refused}", token.0)),
@@ -116,6 +139,21 @@ impl Run {
         self.pending.remove(&token);
         self.clients.receives.retain(|receive| *receive != token);
         Ok(())
+    }
+
+    /// The door says when what was granted left.
+    fn release(&mut self, command: &Command, reply: Option<&Reply>) -> Checked {
+        let (Command::Lease { queue, .. } | Command::Receive { queue, .. }, Some(Reply::Received(deliveries))) =
+            (command, reply)
+        else {
+            return Ok(());
+        };
+        let limited = self.clients.jobs.queues.iter().any(|known| known.id == *queue && !known.keyed.is_empty());
+        if deliveries.is_empty() || !limited {
+            return Ok(());
+        }
+        let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
+        self.submit(Command::Released { queue: *queue, handles })
     }
 
     fn check_made(&mut self, token: Token, made: Option<&Made>) -> Result<Made, String> {
@@ -136,8 +174,28 @@ impl Run {
                 let excess = self.clients.handles.len().saturating_sub(60);
                 self.clients.handles.drain(..excess);
             }
+            (Command::Lease { queue, .. }, Some(Reply::Received(deliveries))) => {
+                self.clients.jobs.handles.extend(deliveries.iter().map(|delivery| (*queue, delivery.handle)));
+                let excess = self.clients.jobs.handles.len().saturating_sub(60);
+                self.clients.jobs.handles.drain(..excess);
+            }
+            (_, Some(Reply::Added(added))) => {
+                for added in added {
+                    self.clients.learn_job(added.queue, added.id);
+                }
+            }
+            (_, Some(Reply::Limiter { limiter, .. })) => {
+                self.clients.limits.limiters.retain(|known| *known != limiter.id);
+                self.clients.limits.limiters.push(limiter.id);
+            }
+            (Command::Acquire { limiter, .. }, Some(Reply::Acquired(Acquired::Granted { permit, .. }))) => {
+                self.clients.limits.permits.push((*limiter, *permit));
+                let excess = self.clients.limits.permits.len().saturating_sub(10);
+                self.clients.limits.permits.drain(..excess);
+            }
             (Command::DeleteQueue { queue }, Some(Reply::Done)) if self.workload.chance(4, 5) => {
                 self.clients.queues.retain(|known| known.id != *queue);
+                self.clients.jobs.queues.retain(|known| known.id != *queue);
             }
             _ => {}
         }
@@ -146,7 +204,12 @@ impl Run {
     /// Receivers are served in the order in which they came. One with an attempt's id may have to wait for rows before it
     /// joins the line.
     fn check_arrival(&self, token: Token, queue: weir_core::api::QueueId) -> Checked {
-        let waits = |command: &Command| matches!(command, Command::Receive { queue: other, attempt: None, .. } if *other == queue);
+        let waits = |command: &Command| match command {
+            Command::Receive { queue: other, attempt: None, .. }
+            // Who waits for a batch may be passed over.
+            | Command::Lease { queue: other, linger_ms: 0, one_lane: false, .. } => *other == queue,
+            _ => false,
+        };
         let passed = self
             .pending
             .range(..token)
@@ -174,6 +237,24 @@ impl Run {
                     coverage.redeliveries += u64::from(delivery.grants > 1);
                 }
             }
+            (_, Some(Ok(Reply::Added(added)))) => {
+                let duplicates = added.iter().filter(|added| added.duplicate).count() as u64;
+                coverage.jobs_duplicate += duplicates;
+                coverage.jobs_added += added.len() as u64 - duplicates;
+            }
+            (Command::Lease { .. }, Some(Ok(Reply::Received(deliveries)))) if !deliveries.is_empty() => {
+                coverage.jobs_leased += deliveries.len() as u64;
+                for delivery in deliveries {
+                    coverage.jobs_stalled += u64::from(delivery.stalls > 0);
+                    coverage.jobs_failed_before += u64::from(delivery.failures > 0);
+                }
+            }
+            (Command::Settle { entries, .. }, Some(Ok(Reply::JobsSettled(settled)))) => {
+                for ((_, settlement), settled) in entries.iter().zip(settled) {
+                    coverage.settled(settlement, settled);
+                }
+            }
+            (Command::PauseQueue { for_ms: 1.., .. }, Some(Ok(_))) => coverage.pauses += 1,
             (Command::PurgeQueue { .. }, Some(Ok(_))) => coverage.purges += 1,
             (Command::DeleteQueue { .. }, Some(Ok(_))) => coverage.queues_deleted += 1,
             (Command::ChangeVisibility { .. }, Some(Ok(Reply::Settled(settled)))) => {

@@ -103,6 +103,7 @@ impl Run {
         self.acknowledged = 0;
         let mut model = std::mem::take(&mut self.base);
         model.settled_until = 0;
+        model.opened_at = self.now;
         for effect in std::mem::take(&mut self.effects) {
             if effect.sequence <= sequence {
                 model.take(&effect).map_err(|wrong| format!("after recovery: {wrong}"))?;
@@ -139,6 +140,7 @@ impl Run {
             }
         }
         self.clients.queues.clear();
+        self.clients.jobs.queues.clear();
         for queue in found {
             self.clients.learn(&queue);
         }

@@ -15,7 +15,12 @@ impl Run {
         }
         self.draw_faults();
         for _ in 0..self.workload.below(3) {
-            let command = self.clients.draw(&mut self.workload, &self.profile);
+            self.clients.now = self.now;
+            let command = if self.workload.chance(self.profile.jobs, 10) {
+                self.clients.draw_job(&mut self.workload, &self.profile)
+            } else {
+                self.clients.draw(&mut self.workload, &self.profile)
+            };
             if self.workload.chance(1, 12) {
                 self.network.push(self.clients.repeat(&command));
             }
@@ -68,11 +73,14 @@ impl Run {
         {
             pending.canceled = true;
         }
-        let answered = !matches!(command, Command::Cancel { .. } | Command::Return { .. });
+        let answered = !matches!(command, Command::Cancel { .. } | Command::Return { .. } | Command::Released { .. });
         if answered {
             let pending = Pending { command: command.clone(), submitted: self.now, made: None, canceled: false };
             self.pending.insert(token, pending);
-            if matches!(command, Command::Receive { .. }) {
+            if matches!(
+                command,
+                Command::Receive { .. } | Command::Lease { .. } | Command::DescribeJob { .. } | Command::Acquire { .. }
+            ) {
                 self.clients.receives.push(token);
             }
         }
@@ -87,6 +95,9 @@ impl Run {
         life.driver.submit(Time(self.now), token, command, responder);
         if life.driver.figures().parked > parked && life.driver.store().unsealed_bytes() != written {
             return Err(format!("command {} wrote something and then had to wait for rows", token.0));
+        }
+        if let Command::Released { .. } = &original {
+            self.model.released(life.driver.figures().parked > parked, self.now);
         }
         if let (Command::Return { .. }, false) = (&original, poisoned) {
             let effect = Effect {
@@ -141,6 +152,7 @@ impl Run {
         self.listen()?;
         if settled {
             self.model.settled_until = self.now;
+            self.model.releases_settled(self.now);
             self.check_waiting()?;
         }
         Ok(())

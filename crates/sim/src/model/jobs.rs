@@ -1,0 +1,115 @@
+//! What must hold of jobs: everything that each of them may be, narrowed by every answer.
+//!
+//! A job's transitions that a command causes are followed exactly. Those that time causes (the end of a lease, of a delay,
+//! of a job's life) happen at a moment that only the engine knows, so each job is a set of possible standings: time adds
+//! to it, what is seen takes away, and a job that has none left is what was wrong. Job queues are apart from those of the
+//! messages; their messages come and go by the commands of workers.
+
+mod added;
+mod counted;
+mod described;
+mod leased;
+mod limits;
+mod pass;
+mod queue;
+mod settled;
+mod standing;
+
+use std::collections::BTreeMap;
+
+use weir_core::api::job::JobOptions;
+use weir_core::api::limit::LimitKey;
+use weir_core::api::{Handle, Lane, QueueId};
+
+use super::{Checked, Model};
+
+pub use limits::{Key, Limits, Starts, Use};
+pub use queue::{JobQueue, is_job_queue};
+pub use standing::{Place, Span, Standing, State};
+
+/// All jobs and their queues.
+#[derive(Clone, Debug, Default)]
+pub struct Jobs {
+    /// The jobs that may be there, by id.
+    pub all: BTreeMap<u64, Job>,
+    /// Their queues.
+    pub queues: BTreeMap<QueueId, JobQueue>,
+    /// What holds them back.
+    pub limits: Limits,
+}
+
+/// A job as far as it is known.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its queue.
+    pub queue: QueueId,
+    /// Its number, which its payload follows from.
+    pub number: usize,
+    /// Its public place: the smallest comes first.
+    pub place: Place,
+    /// Its group.
+    pub lane: Option<Lane>,
+    /// When it was sent.
+    pub sent: u64,
+    /// Length of its payload.
+    pub bytes: u64,
+    /// What its sender said of it.
+    pub options: JobOptions,
+    /// Its key and its cost for each limiter of its queue.
+    pub limits: Vec<(Option<LimitKey>, u32)>,
+    /// When it was first granted.
+    pub first_received: Option<u64>,
+    /// Its progress.
+    pub progress: Option<Vec<u8>>,
+    /// Its log.
+    pub logs: Vec<Vec<u8>>,
+    /// What its holders said of its failures, by grant.
+    pub failures: BTreeMap<u32, Vec<u8>>,
+    /// What came of it.
+    pub result: Option<Vec<u8>>,
+    /// The grant that is to be given back at a moment that is not known.
+    pub returning: Option<u32>,
+    /// Everything that it may be. Never empty.
+    pub may: Vec<Standing>,
+}
+
+impl Job {
+    /// Whether `test` holds beyond doubt.
+    pub fn certainly(&self, test: impl Fn(&Standing) -> bool) -> bool {
+        self.may.iter().all(test)
+    }
+
+    /// Whether `test` can hold.
+    pub fn possibly(&self, test: impl Fn(&Standing) -> bool) -> bool {
+        self.may.iter().any(test)
+    }
+
+    /// It was seen that `test` holds.
+    fn see(&mut self, what: &str, test: impl Fn(&Standing) -> bool) -> Checked {
+        if !self.possibly(&test) {
+            return Err(format!("job {} {what}, and can only be {:?}", self.number, self.may));
+        }
+        self.may.retain(test);
+        Ok(())
+    }
+
+    /// What it is now.
+    fn becomes(&mut self, standing: Standing) {
+        self.may = vec![standing];
+    }
+}
+
+impl Model {
+    /// The job that a handle was given out for, if it may be there.
+    fn job_of(&self, handle: &Handle) -> Option<u64> {
+        (self.is_genuine(handle) && self.jobs.all.contains_key(&handle.message)).then_some(handle.message)
+    }
+
+    fn job(&mut self, id: u64) -> Result<&mut Job, String> {
+        self.jobs.all.get_mut(&id).ok_or_else(|| format!("there is no job {id}"))
+    }
+
+    fn job_queue(&self, id: QueueId) -> Result<&JobQueue, String> {
+        self.jobs.queues.get(&id).ok_or_else(|| format!("queue {} is none of jobs", id.0))
+    }
+}

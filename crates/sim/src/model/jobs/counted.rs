@@ -1,0 +1,63 @@
+//! Counters of queues of jobs.
+
+use std::collections::BTreeSet;
+
+use weir_core::api::{Counters, QueueId};
+
+use super::super::Model;
+use super::{Standing, State};
+
+fn fields(counters: Counters) -> [u64; 6] {
+    let Counters { ready, delayed, leased, waiting, completed, failed } = counters;
+    [ready, delayed, leased, waiting, completed, failed]
+}
+
+fn field(standing: &Standing) -> Option<usize> {
+    match standing.state {
+        State::Ready => Some(0),
+        State::Delayed => Some(1),
+        State::Leased => Some(2),
+        State::Waiting => Some(3),
+        State::Completed => Some(4),
+        State::Failed(_) => Some(5),
+        State::Removed => None,
+    }
+}
+
+impl Model {
+    /// Compares counters with what they can be. Says when the oldest job that is certainly there was sent, and when all
+    /// that may be there.
+    pub(in crate::model) fn count_jobs(&self, id: QueueId, counters: Counters) -> Result<(u64, BTreeSet<u64>), String> {
+        let (mut least, mut most) = ([0; 6], [0; 6]);
+        let (mut there, mut perhaps) = (0, 0);
+        let (mut oldest, mut sent) = (u64::MAX, BTreeSet::new());
+        for job in self.jobs.all.values().filter(|job| job.queue == id) {
+            let fields: BTreeSet<Option<usize>> = job.may.iter().map(field).collect();
+            for at in fields.iter().flatten() {
+                if let (Some(least), Some(most)) = (least.get_mut(*at), most.get_mut(*at)) {
+                    *least += u64::from(fields.len() == 1);
+                    *most += 1;
+                }
+            }
+            perhaps += 1;
+            there += u64::from(!fields.contains(&None));
+            // Those that have finished are not waited for.
+            if job.possibly(|standing| !standing.is_finished()) {
+                sent.insert(job.sent);
+            }
+            if job.certainly(|standing| !standing.is_finished()) {
+                oldest = oldest.min(job.sent);
+            }
+        }
+        let found = fields(counters);
+        let total: u64 = found.iter().sum();
+        let fits = found.iter().zip(least).zip(most).all(|((found, least), most)| (least..=most).contains(found));
+        if !fits || !(there..=perhaps).contains(&total) {
+            return Err(format!(
+                "queue {} says {counters:?}, which is not between {least:?} and {most:?}, and {there} to {perhaps} in all",
+                id.0
+            ));
+        }
+        Ok((oldest, sent))
+    }
+}

@@ -1,0 +1,98 @@
+//! Jobs as they are told.
+
+use weir_core::api::job::{self, Extra, JobRef, JobState};
+use weir_core::api::{Error, QueueId, Reply};
+
+use super::super::{Checked, Model, payload_of};
+use super::{Job, JobQueue, Standing, State};
+
+impl Model {
+    pub(in crate::model) fn described(
+        &mut self,
+        id: QueueId,
+        reference: JobRef,
+        reply: &Result<Reply, Error>,
+        waited: bool,
+    ) -> Checked {
+        let found = self.find_job(id, reference);
+        let told = match reply {
+            Err(Error::JobNotFound) => {
+                let Some(found) = found else { return Ok(()) };
+                return self.job(found)?.see("was not found", |standing| standing.state == State::Removed);
+            }
+            Ok(Reply::Job(told)) if told.state == JobState::Removed && waited => {
+                let Some(found) = found else { return Ok(()) };
+                return self.job(found)?.see("was removed", |standing| standing.state == State::Removed);
+            }
+            Ok(Reply::Job(told)) => told,
+            reply => return Err(format!("asking for a job was answered with {reply:?}")),
+        };
+        let config = self.job_queue(id)?.config();
+        let found = found.ok_or_else(|| format!("job {} is there and was not to be", told.id))?;
+        let job = self.job(found)?;
+        if (told.queue, told.id) != (id, found) {
+            return Err(format!("job {} was told of in place of job {found}", told.id));
+        }
+        job.see(&format!("is told as {told:?}"), |standing| told_as(standing, told))?;
+        let certain = (told.priority, told.lifo, told.lane, told.sent_at.0, &told.retry, told.logs);
+        let expected = (
+            job.place.priority(),
+            job.place.is_lifo(),
+            job.lane,
+            job.sent,
+            JobQueue::retry(&config, job),
+            job.logs.len() as u64,
+        );
+        if certain != expected {
+            return Err(format!("job {} is told as {told:?}, not {expected:?}", job.number));
+        }
+        Ok(())
+    }
+
+    /// The job that is meant, if it may be there.
+    pub fn find_job(&self, queue: QueueId, reference: JobRef) -> Option<u64> {
+        match reference {
+            JobRef::Id(id) => self.jobs.all.get(&id).filter(|job| job.queue == queue).map(|_| id),
+            JobRef::Custom(hash) => {
+                let named = |job: &Job| job.queue == queue && job.options.custom_id == Some(hash);
+                self.jobs.all.iter().rev().find(|(_, job)| named(job)).map(|(id, _)| *id)
+            }
+        }
+    }
+
+    /// What comes along with a job: its payload, progress, result and failures.
+    pub fn job_payloads(&self, told: &job::Job) -> Vec<Vec<u8>> {
+        let Some(job) = self.jobs.all.get(&told.id) else { return Vec::new() };
+        let mut payloads = vec![payload_of(job.number, job.bytes as usize)];
+        payloads.extend(job.progress.clone().filter(|_| told.progress.is_some()));
+        let stored = |extra: &Option<Extra>| matches!(extra, Some(Extra::Stored(_)));
+        if stored(&told.result) {
+            payloads.push(job.result.clone().unwrap_or_default());
+        }
+        for attempt in told.history.iter().filter(|attempt| stored(&attempt.failure)) {
+            payloads.push(job.failures.get(&attempt.grant).cloned().unwrap_or_default());
+        }
+        payloads
+    }
+}
+
+/// Whether a job that stands so is told so.
+fn told_as(standing: &Standing, told: &job::Job) -> bool {
+    let state = match standing.state {
+        State::Ready => told.state == JobState::Ready,
+        State::Delayed => told.state == JobState::Delayed && told.due.is_some_and(|due| standing.due.includes(due.0)),
+        State::Leased => told.state == JobState::Leased && told.due.is_some_and(|due| standing.due.includes(due.0)),
+        State::Waiting => told.state == JobState::Waiting,
+        State::Completed => told.state == JobState::Completed && told.failed.is_none(),
+        State::Failed(kind) => told.state == JobState::Failed && told.failed == Some(kind),
+        State::Removed => false,
+    };
+    let finished = !standing.is_finished() || told.finished_at.is_some_and(|at| standing.due.includes(at.0));
+    let history = told.history.len() == standing.history.len()
+        && told.history.iter().zip(&standing.history).all(|(told, kept)| (told.grant, told.kind) == *kept);
+    state
+        && finished
+        && history
+        && (told.grants, told.failures, told.stalls, told.cancel_requested)
+            == (standing.receives, standing.failures, standing.stalls, standing.cancel)
+}

@@ -1,0 +1,155 @@
+//! Jobs leased to workers.
+
+use std::collections::BTreeSet;
+
+use weir_core::api::{Command, Delivery, QueueId};
+
+use super::super::{Checked, Effect, Model};
+use super::{Job, Span, Standing, State};
+
+/// So many leases make a group come after the others, less what one lease can bring.
+const QUIET_LEASES: usize = 30 - 10;
+
+impl Model {
+    pub(in crate::model) fn jobs_leased(&mut self, effect: &Effect, id: QueueId, deliveries: &[Delivery]) -> Checked {
+        let Command::Lease { max, bytes_max, lease_ms, wait_ms, linger_ms, one_lane, .. } = effect.command else {
+            return Err("jobs for another command".to_owned());
+        };
+        let at = effect.at;
+        if deliveries.is_empty() {
+            return self.no_jobs(effect, id, wait_ms);
+        }
+        if self.job_queue(id)?.paused_until > at {
+            return Err(format!("jobs came out of queue {}, which is paused", id.0));
+        }
+        if deliveries.len() > max as usize {
+            return Err(format!("{} jobs came where {max} were asked for", deliveries.len()));
+        }
+        let distinct: BTreeSet<u64> = deliveries.iter().map(|delivery| delivery.handle.message).collect();
+        if distinct.len() != deliveries.len() {
+            return Err("one lease brought a job twice".to_owned());
+        }
+        self.check_jobs_order(id, deliveries, &distinct)?;
+        let config = self.job_queue(id)?.config();
+        self.written_until = self.written_until.max(at);
+        let (mut bytes, mut lanes) = (0, BTreeSet::new());
+        for delivery in deliveries {
+            let handle = delivery.handle;
+            self.started(id, handle.message, handle.grant, at)?;
+            let job = self.job(handle.message)?;
+            if job.queue != id {
+                return Err(format!("job {} came out of queue {}", job.number, id.0));
+            }
+            bytes += job.bytes;
+            lanes.insert(job.lane);
+            job.check_grant(delivery, at)?;
+            let timeout = job.options.timeout_ms.or(config.timeout_ms).map(|ms| at.saturating_add(ms));
+            if delivery.timeout_at.map(|time| time.0) != timeout {
+                return Err(format!("the attempt of job {} has to end at {:?}", job.number, delivery.timeout_at));
+            }
+            let end = at.saturating_add(lease_ms.unwrap_or(config.visibility_ms)).min(timeout.unwrap_or(u64::MAX));
+            if delivery.deadline.0 != end {
+                return Err(format!("the lease of job {} ends at {}, not {end}", job.number, delivery.deadline));
+            }
+            let before = job.may.first().cloned().ok_or("a job that can be nothing")?;
+            job.becomes(Standing {
+                grants: before.grants + 1,
+                receives: before.receives + 1,
+                timeout,
+                ..before.moved(State::Leased, Span::at(end))
+            });
+            self.handles.insert((handle.space, handle.message, handle.grant, handle.proof));
+        }
+        if deliveries.len() > 1 && bytes_max < bytes {
+            return Err(format!("{bytes} bytes came where {bytes_max} were asked for"));
+        }
+        if one_lane && lanes.len() > 1 {
+            return Err("a batch of one group came from several".to_owned());
+        }
+        if linger_ms > 0 && at < effect.submitted + linger_ms && deliveries.len() < max as usize && bytes < bytes_max {
+            self.check_filled(bytes, bytes_max)?;
+        }
+        Ok(())
+    }
+
+    /// A batch that is not full by number, and came before its time was over, is full by bytes.
+    fn check_filled(&self, bytes: u64, bytes_max: u64) -> Checked {
+        let largest = self.jobs.all.values().map(|job| job.bytes).max().unwrap_or(0);
+        if bytes + largest > bytes_max { Ok(()) } else { Err("a batch came neither full nor late".to_owned()) }
+    }
+
+    fn no_jobs(&self, effect: &Effect, id: QueueId, wait_ms: u64) -> Checked {
+        if effect.canceled {
+            return Ok(());
+        }
+        if effect.at < effect.submitted + wait_ms {
+            return Err("a lease was answered as empty before its wait was over".to_owned());
+        }
+        let at = effect.at;
+        match self.jobs_certainly_ready(id).find(|(_, job)| self.is_unlimited(id, job, at)) {
+            Some((_, job)) => Err(format!("a lease came back empty although job {} was ready", job.number)),
+            None => Ok(()),
+        }
+    }
+
+    /// The jobs of a queue that a lease can certainly have.
+    pub fn jobs_certainly_ready(&self, id: QueueId) -> impl Iterator<Item = (u64, &Job)> {
+        let runs = self
+            .jobs
+            .queues
+            .get(&id)
+            .is_some_and(|queue| queue.paused_until == 0 || queue.paused_until < self.settled_until)
+            && self.queues.get(&id).is_some_and(|queue| !queue.deleted);
+        let free = |job: &Job| job.certainly(|standing| standing.state == State::Ready);
+        self.jobs.all.iter().filter(move |(_, job)| runs && job.queue == id && free(job)).map(|(id, job)| (*id, job))
+    }
+
+    fn check_jobs_order(&self, id: QueueId, deliveries: &[Delivery], batch: &BTreeSet<u64>) -> Checked {
+        let quiet = |job: &Job| {
+            let leased =
+                |other: &&Job| other.lane == job.lane && other.possibly(|standing| standing.state == State::Leased);
+            job.lane.is_none() || self.jobs.all.values().filter(leased).count() < QUIET_LEASES
+        };
+        let waiting: Vec<&Job> = self
+            .jobs_certainly_ready(id)
+            .filter(|(id, job)| !batch.contains(id) && quiet(job))
+            .map(|(_, job)| job)
+            .collect();
+        // Limits hold one key back and not another; whoever has the same ones comes in order.
+        let limited = !self.job_queue(id)?.config().limiters.is_empty();
+        let alike = |job: &Job, other: &Job| !limited || job.limits == other.limits && job.lane == other.lane;
+        let mut last: Option<&Job> = None;
+        for delivery in deliveries {
+            let id = delivery.handle.message;
+            let job = self.jobs.all.get(&id).ok_or_else(|| format!("job {id} came, which is not there"))?;
+            if quiet(job) {
+                if let Some(last) = last.filter(|last| last.place > job.place && alike(last, job)) {
+                    return Err(format!("job {} came after job {}", job.number, last.number));
+                }
+                last = Some(job);
+            }
+            if let Some(passed) = waiting.iter().find(|other| other.place < job.place && alike(other, job)) {
+                return Err(format!("job {} came before job {}, which was ready", job.number, passed.number));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    fn check_grant(&mut self, delivery: &Delivery, at: u64) -> Checked {
+        let told = (delivery.handle.grant, delivery.grants, delivery.failures, delivery.stalls);
+        self.see(&format!("was granted as {told:?}"), |standing| {
+            standing.state == State::Ready
+                && (standing.grants + 1, standing.receives + 1, standing.failures, standing.stalls) == told
+        })?;
+        if (delivery.priority, delivery.sent_at.0) != (self.place.priority(), self.sent) {
+            return Err(format!("job {} came with another priority or time of sending", self.number));
+        }
+        let first = *self.first_received.get_or_insert(at);
+        if delivery.first_received_at.0 != first {
+            return Err(format!("job {} was first received at {first} and says otherwise", self.number));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! What time does to jobs by itself.
+
+use std::collections::BTreeMap;
+
+use weir_core::api::job::{Backoff, FailureKind, Retry};
+use weir_core::api::{Config, QueueId};
+
+use super::super::Model;
+use super::{Job, JobQueue, Jobs, Span, Standing, State};
+
+/// The jobs of a queue that may have finished so: when at the latest, in order, and how many each of them leaves at most.
+type Finished = BTreeMap<(QueueId, bool), Vec<(u64, u64)>>;
+
+impl Model {
+    /// Time has come to `at`: whatever may have happened since, may be.
+    pub fn pass(&mut self, at: u64) {
+        let settled = self.settled_until;
+        // Who has finished by now drives out others.
+        for retention in [false, true] {
+            let finished = if retention { self.jobs.finished() } else { Finished::new() };
+            let Jobs { all, queues, .. } = &mut self.jobs;
+            for job in all.values_mut() {
+                let Some(queue) = queues.get(&job.queue) else { continue };
+                job.pass(queue, &finished, at);
+                job.notice(settled);
+            }
+        }
+        self.jobs.all.retain(|_, job| job.possibly(|standing| standing.state != State::Removed));
+        self.jobs.limits.uses.retain(|(id, grant), _| {
+            let held = |standing: &Standing| standing.state == State::Leased && standing.grants == *grant;
+            self.jobs.all.get(id).is_some_and(|job| job.possibly(held))
+        });
+    }
+}
+
+impl Jobs {
+    fn finished(&self) -> Finished {
+        let mut finished = Finished::new();
+        for job in self.all.values() {
+            let Some(queue) = self.queues.get(&job.queue) else { continue };
+            for standing in &job.may {
+                if !matches!(standing.state, State::Completed | State::Failed(_)) {
+                    continue;
+                }
+                let counts = queue.configs_since(standing.due.from);
+                let least = counts.map(|config| JobQueue::keep(config, job, standing.state).count).min();
+                let jobs = finished.entry((job.queue, standing.state == State::Completed)).or_default();
+                jobs.push((standing.due.to.unwrap_or(u64::MAX), least.unwrap_or(0)));
+            }
+        }
+        for jobs in finished.values_mut() {
+            jobs.sort_unstable();
+        }
+        finished
+    }
+}
+
+impl Job {
+    /// Adds what time may have made of it.
+    fn pass(&mut self, queue: &JobQueue, finished: &Finished, at: u64) {
+        let mut next = 0;
+        while let Some(standing) = self.may.get(next).cloned() {
+            next += 1;
+            for after in self.after(&standing, queue, finished, at) {
+                if !self.may.iter().any(|standing| standing.is_same(&after)) {
+                    self.may.push(after);
+                }
+            }
+        }
+    }
+
+    /// What time may have made of a job in this standing.
+    fn after(&self, standing: &Standing, queue: &JobQueue, finished: &Finished, at: u64) -> Vec<Standing> {
+        let from = standing.due.from;
+        let mut after = Vec::new();
+        if standing.state == State::Leased && self.returning == Some(standing.grants) {
+            after.push(standing.given_back(from.min(at)));
+        }
+        match standing.state {
+            State::Delayed if from <= at => after.push(standing.moved(State::Ready, Span::after(from, 0, 0))),
+            State::Leased if from <= at => {
+                after.extend(queue.configs_since(from).flat_map(|config| self.lease_over(standing, config)));
+            }
+            State::Completed | State::Failed(_) => {
+                let old = queue
+                    .configs_since(from)
+                    .any(|config| from.saturating_add(JobQueue::keep(config, self, standing.state).age_ms) <= at);
+                let jobs = finished.get(&(self.queue, standing.state == State::Completed));
+                let later = jobs.map_or(&[][..], |jobs| jobs.split_at(jobs.partition_point(|job| job.0 < from)).1);
+                // A queue that keeps fewer than before lets the others go, too.
+                let driven_out = later.iter().map(|(_, left)| *left).chain(queue.configs_since(from).map(|config| {
+                    let Config { keep_completed, keep_failed, .. } = config;
+                    if standing.state == State::Completed { keep_completed.count } else { keep_failed.count }
+                }));
+                let driven_out = driven_out.min().is_some_and(|left| later.len() as u64 > left);
+                if old || driven_out {
+                    after.push(standing.moved(State::Removed, Span::after(from, 0, 0)));
+                }
+            }
+            _ => {}
+        }
+        if let Some(expires) = self.options.expires_at
+            && matches!(standing.state, State::Ready | State::Delayed | State::Waiting)
+            && standing.receives == 0
+            && expires.0 <= at
+        {
+            let mut expired = standing.moved(State::Failed(FailureKind::Expired), Span::after(expires.0, 0, 0));
+            expired.history.push((0, FailureKind::Expired));
+            after.push(expired);
+        }
+        after
+    }
+
+    /// What becomes of it when its lease ends by itself.
+    pub fn lease_over(&self, standing: &Standing, config: &Config) -> Vec<Standing> {
+        let from = standing.due.from;
+        let timed_out = standing.timeout.is_some_and(|timeout| timeout <= from);
+        let mut lost = standing.clone();
+        let kind = if timed_out { FailureKind::TimedOut } else { FailureKind::Stalled };
+        *(if timed_out { &mut lost.failures } else { &mut lost.stalls }) += 1;
+        if standing.cancel {
+            lost.history.push((standing.grants, FailureKind::Cancelled));
+            return vec![lost.moved(State::Failed(FailureKind::Cancelled), Span::after(from, 0, 0))];
+        }
+        lost.history.push((standing.grants, kind));
+        if timed_out {
+            let retry = JobQueue::retry(config, self);
+            if lost.failures >= retry.attempts_max {
+                return vec![lost.moved(State::Failed(FailureKind::TimedOut), Span::after(from, 0, 0))];
+            }
+            let (least, most) = backoff(retry, lost.failures);
+            let ready = lost.moved(State::Ready, Span::after(from, 0, 0));
+            let delayed = lost.moved(State::Delayed, Span::after(from, least, most));
+            return match (least, most) {
+                (0, 0) => vec![ready],
+                (0, _) => vec![delayed, ready],
+                _ => vec![delayed],
+            };
+        }
+        if lost.stalls > config.stalls_max {
+            return vec![lost.moved(State::Failed(FailureKind::Stalled), Span::after(from, 0, 0))];
+        }
+        vec![lost.moved(State::Ready, Span::after(from, 0, 0))]
+    }
+
+    /// Takes away what cannot be any more when everything due until `settled` was dealt with.
+    fn notice(&mut self, settled: u64) {
+        let over = |standing: &Standing| match standing.state {
+            State::Delayed | State::Leased => standing.due.is_over(settled),
+            _ => false,
+        };
+        let expired = |standing: &Standing| {
+            let waits = matches!(standing.state, State::Ready | State::Delayed | State::Waiting);
+            waits
+                && standing.receives == 0
+                && self.options.expires_at.is_some_and(|expires| expires.0.max(self.sent) < settled)
+        };
+        self.may.retain(|standing| !over(standing) && !expired(standing));
+        // What followed from what is gone has happened.
+        let first = self.may.iter().map(|standing| standing.state.rank()).min();
+        for standing in &mut self.may {
+            if standing.due.to.is_none() && Some(standing.state.rank()) == first {
+                standing.due.to = Some(settled.max(standing.due.from).saturating_add(standing.due.slack));
+            }
+        }
+    }
+}
+
+/// How long a job waits after so many failures: at least and at most, in milliseconds.
+pub(super) fn backoff(retry: &Retry, failures: u32) -> (u64, u64) {
+    let whole = match &retry.backoff {
+        Backoff::Fixed { delay_ms } => *delay_ms,
+        Backoff::Exponential { delay_ms } => {
+            delay_ms.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX))
+        }
+        Backoff::List { delays_ms } => {
+            let at = (failures.saturating_sub(1) as usize).min(delays_ms.len().saturating_sub(1));
+            delays_ms.get(at).copied().unwrap_or(0)
+        }
+    };
+    let most = whole.min(retry.cap_ms);
+    (most - most * u64::from(retry.jitter_permille) / 1000, most)
+}

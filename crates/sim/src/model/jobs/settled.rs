@@ -1,0 +1,149 @@
+//! Leases of workers settled.
+
+use weir_core::api::job::{Again, FailureKind, JobState, Keep, Settled, Settlement};
+use weir_core::api::{Config, Error, Handle, QueueId};
+
+use super::super::{Checked, Model};
+use super::pass::backoff;
+use super::{Job, JobQueue, Span, Standing, State};
+
+impl Model {
+    pub(in crate::model) fn jobs_settled(
+        &mut self,
+        id: QueueId,
+        entries: &[(Handle, Settlement)],
+        settled: &[Result<Settled, Error>],
+        at: u64,
+    ) -> Checked {
+        if entries.len() != settled.len() {
+            return Err("not one answer for each settlement".to_owned());
+        }
+        let config = self.job_queue(id)?.config();
+        for ((handle, settlement), result) in entries.iter().zip(settled) {
+            let Some(found) = self.job_of(handle) else {
+                if result.is_ok() {
+                    return Err("a job that is gone was settled".to_owned());
+                }
+                continue;
+            };
+            let job = self.job(found)?;
+            let live = |standing: &Standing| standing.state == State::Leased && standing.grants == handle.grant;
+            match result {
+                Ok(_) if job.queue != id => return Err(format!("job {} was settled in another queue", job.number)),
+                Ok(settled) => {
+                    job.see("was settled by its holder", |standing| live(standing) && at < standing.due.from)?;
+                    job.settle(&config, settlement, settled, at)?;
+                    self.written_until = self.written_until.max(at);
+                }
+                Err(Error::HandleInvalid) if job.queue != id => {}
+                Err(Error::LeaseLost) => {
+                    job.see("was taken from its holder", |standing| !standing.is_held(handle.grant, at))?;
+                }
+                Err(error) => return Err(format!("job {} could not be settled: {error}", job.number)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::model) fn jobs_returned(&mut self, handles: &[Handle], at: u64, certain: bool) -> Checked {
+        for handle in handles {
+            let Some(found) = self.job_of(handle) else { continue };
+            let job = self.job(found)?;
+            if certain && job.certainly(|standing| standing.is_held(handle.grant, at)) {
+                let back = job.may.first().map(|standing| standing.given_back(at));
+                job.may = back.into_iter().map(|back| Standing { due: Span::at(at), ..back }).collect();
+            } else if job.possibly(|standing| standing.state == State::Leased && standing.grants == handle.grant) {
+                job.returning = Some(handle.grant);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    fn settle(&mut self, config: &Config, settlement: &Settlement, settled: &Settled, at: u64) -> Checked {
+        let before = self.may.first().cloned().ok_or("a job that can be nothing")?;
+        let now = Span::at(at);
+        let after = match settlement {
+            Settlement::Complete { result } => {
+                self.result.clone_from(result);
+                before.moved(State::Completed, now)
+            }
+            Settlement::Fail { again, failure } => {
+                self.failures.insert(before.grants, failure.clone());
+                self.fail(&before, config, *again, settled, at)?
+            }
+            Settlement::Release { .. } if before.cancel => {
+                let mut failed = before.clone();
+                failed.history.push((before.grants, FailureKind::Cancelled));
+                failed.moved(State::Failed(FailureKind::Cancelled), now)
+            }
+            Settlement::Release { delay_ms: 0, .. } => Standing { due: now, ..before.given_back(at) },
+            Settlement::Release { delay_ms, .. } => {
+                let due = Span::at(at.saturating_add(*delay_ms));
+                Standing { state: State::Delayed, due, ..before.given_back(at) }
+            }
+            Settlement::Extend { lease_ms, progress, logs } => {
+                if progress.is_some() {
+                    self.progress.clone_from(progress);
+                }
+                self.logs.extend(logs.iter().cloned());
+                let end = at.saturating_add(lease_ms.unwrap_or(config.visibility_ms));
+                Standing { due: Span::at(end.min(before.timeout.unwrap_or(u64::MAX))), ..before.clone() }
+            }
+            Settlement::WaitForChildren => before.moved(State::Ready, now),
+        };
+        if settled.cancel_requested != before.cancel {
+            return Err(format!("the holder of job {} is told of a cancel: {settled:?}", self.number));
+        }
+        let due = settled.due.map(|due| due.0);
+        let (state, due_expected) = match after.state {
+            State::Ready => (JobState::Ready, None),
+            State::Delayed => (JobState::Delayed, after.due.to),
+            State::Leased => (JobState::Leased, after.due.to),
+            State::Waiting => (JobState::Waiting, None),
+            State::Completed => (JobState::Completed, None),
+            State::Failed(_) | State::Removed => (JobState::Failed, None),
+        };
+        if settled.state != state || due_expected.is_some() && due != due_expected {
+            return Err(format!("job {} was settled as {settled:?}, not {after:?}", self.number));
+        }
+        self.finish(config, after);
+        Ok(())
+    }
+
+    /// What it is from now on. Where nothing of it is kept it is gone at once.
+    fn finish(&mut self, config: &Config, after: Standing) {
+        let keep = if after.is_finished() { JobQueue::keep(config, self, after.state) } else { Keep::ALL };
+        let gone = keep.count == 0 || keep.age_ms == 0;
+        self.becomes(if gone { after.moved(State::Removed, after.due) } else { after });
+    }
+
+    fn fail(
+        &self,
+        before: &Standing,
+        config: &Config,
+        again: Again,
+        settled: &Settled,
+        at: u64,
+    ) -> Result<Standing, String> {
+        let mut failed = before.clone();
+        let kind = if before.cancel { FailureKind::Cancelled } else { FailureKind::Reported };
+        failed.failures += 1;
+        failed.history.push((before.grants, kind));
+        let retry = JobQueue::retry(config, self);
+        if again == Again::Never || before.cancel || failed.failures >= retry.attempts_max {
+            return Ok(failed.moved(State::Failed(kind), Span::at(at)));
+        }
+        let (least, most) = match again {
+            Again::After(delay_ms) => (delay_ms, delay_ms),
+            _ => backoff(retry, failed.failures),
+        };
+        let due = settled.due.map_or(at, |due| due.0);
+        if !Span::between(at.saturating_add(least), at.saturating_add(most)).includes(due) {
+            return Err(format!("job {} is tried again at {due}, not {least} to {most} ms later", self.number));
+        }
+        let state = if due > at { State::Delayed } else { State::Ready };
+        Ok(failed.moved(state, Span::at(due)))
+    }
+}

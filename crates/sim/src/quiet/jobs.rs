@@ -1,0 +1,75 @@
+//! The end of all jobs.
+
+use weir_core::api::job::Settlement;
+use weir_core::api::{Command, Counters, QueueId};
+
+use crate::model::{Checked, Standing, is_job_queue};
+use crate::run::Run;
+
+impl Run {
+    /// Job queues that are there.
+    pub(super) fn job_queue_ids(&self) -> Vec<QueueId> {
+        self.model.queues_alive().filter(|(_, queue)| is_job_queue(&queue.name)).map(|(id, _)| id).collect()
+    }
+
+    /// Everything that may run runs and is completed, until nothing does any more; and nothing is missing.
+    pub(super) fn finish_jobs(&mut self) -> Checked {
+        for queue in self.job_queue_ids() {
+            self.submit(Command::PauseQueue { queue, for_ms: 0 })?;
+        }
+        // The backoff of an attempt that was found to have taken too long.
+        self.pass(30_000)?;
+        self.settle()?;
+        for _ in 0..20_000 {
+            if !self.drain_jobs()? {
+                break;
+            }
+        }
+        self.settle()?;
+        self.model.pass(self.now);
+        if let Some(job) = self.model.jobs.all.values().find(|job| !job.possibly(Standing::is_finished)) {
+            return Err(format!("job {} never came to an end, and can only be {:?}", job.number, job.may));
+        }
+        for id in self.job_queue_ids() {
+            let counters = self.life.as_ref().and_then(|life| life.driver.engine().counters(id)).unwrap_or_default();
+            let Counters { completed, failed, .. } = counters;
+            if counters != (Counters { completed, failed, ..Counters::default() }) {
+                return Err(format!("queue {} was worked off and says {counters:?}", id.0));
+            }
+            // What is left of its rows is reclaimed, or found at the end.
+            self.submit(Command::DeleteQueue { queue: id })?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Leases from every queue and completes what comes. Says whether anything came.
+    fn drain_jobs(&mut self) -> Result<bool, String> {
+        let mut more = false;
+        for queue in self.job_queue_ids() {
+            self.clients.jobs.handles.clear();
+            self.submit(Command::Lease {
+                queue,
+                max: 10,
+                bytes_max: u64::MAX,
+                lease_ms: Some(600_000),
+                wait_ms: 0,
+                linger_ms: 0,
+                one_lane: false,
+            })?;
+            self.work_off()?;
+            let handles: Vec<_> = self.clients.jobs.handles.iter().map(|(_, handle)| *handle).collect();
+            if handles.is_empty() {
+                continue;
+            }
+            more = true;
+            let complete = |handle| (handle, Settlement::Complete { result: None });
+            self.submit(Command::Settle { queue, entries: handles.into_iter().map(complete).collect(), seed: 0 })?;
+            self.work_off()?;
+            if self.is_stopped() {
+                return Err("the shard stopped while its jobs were worked off".to_owned());
+            }
+        }
+        Ok(more)
+    }
+}

@@ -1,0 +1,216 @@
+//! What workers do, and those who give them work.
+
+use smallvec::SmallVec;
+use weir_core::Time;
+use weir_core::api::job::{Again, Backoff, JobOptions, JobRef, Keep, NewJob, Retry, Settlement};
+use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Tags};
+
+use super::{Clients, KnownQueue, limits, uuid};
+use crate::clocks::START;
+use crate::model::payload_of;
+use crate::profile::Profile;
+use crate::rng::Rng;
+
+const NAMES: [&str; 4] = ["jobs", "jobs after jobs", "jobs under limits", "jobs under two limits"];
+
+/// What workers and their clients know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JobClients {
+    /// Queues, some of them deleted since.
+    pub(crate) queues: Vec<KnownQueue>,
+    /// Handles that they were given.
+    pub(crate) handles: Vec<(QueueId, Handle)>,
+    /// Ids of jobs that were added.
+    pub(crate) ids: Vec<(QueueId, u64)>,
+}
+
+impl Clients {
+    /// The next command of those who work with jobs.
+    pub(crate) fn draw_job(&mut self, rng: &mut Rng, profile: &Profile) -> Command {
+        let Some(queue) = rng.pick(&self.jobs.queues).cloned() else { return create(rng, profile) };
+        let id = queue.id;
+        match rng.weighted(&profile.job_weights) {
+            0 => self.add(rng, profile, &queue),
+            1 => lease(rng, profile, id),
+            2 => self.settle(rng, profile, id),
+            3 => Command::DescribeJob {
+                queue: id,
+                job: self.job(rng, id),
+                wait_ms: *rng.pick(&[0, 0, 500, 20_000]).unwrap_or(&0),
+            },
+            4 => create(rng, profile),
+            5 => {
+                Command::ConfigureQueue { queue: id, version: queue.version, config: config(rng, profile, &queue.name) }
+            }
+            6 => Command::PauseQueue { queue: id, for_ms: *rng.pick(&[0, 0, 300, 5_000, u64::MAX]).unwrap_or(&0) },
+            7 => match rng.below(6) {
+                0 => Command::PurgeQueue { queue: id },
+                1 => Command::DeleteQueue { queue: id },
+                _ => Command::QueueStats { queue: id },
+            },
+            8 => self.give_back(rng, id),
+            _ => self.draw_limit(rng),
+        }
+    }
+
+    fn add(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> Command {
+        let count = *rng.pick(&[1, 1, 2, 5, 12]).unwrap_or(&1);
+        let mut jobs = Vec::new();
+        for _ in 0..count {
+            let other = if rng.chance(1, 4) { rng.pick(&self.jobs.queues).cloned() } else { None };
+            let queue = other.as_ref().unwrap_or(queue);
+            let stale = rng.chance(1, 60);
+            let version = if stale { queue.version.saturating_sub(1) } else { queue.version };
+            jobs.push(NewJob { queue: queue.id, version, message: self.job_message(rng, profile, queue) });
+        }
+        Command::AddJobs { jobs, idempotency: None }
+    }
+
+    fn job_message(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> NewMessage {
+        self.next_number += 1;
+        let len = rng.between(8, profile.payload_max) as usize;
+        let options = rng.chance(2, 3).then(|| Box::new(options(rng, self.now)));
+        NewMessage {
+            uuid: uuid(rng),
+            payload: payload_of(self.next_number, len),
+            delay_ms: *rng.pick(&[None, None, Some(0), Some(600), Some(15_000)]).unwrap_or(&None),
+            priority: *rng.pick(&[0, 0, 0, 1, 2, 7]).unwrap_or(&0),
+            lane: rng.chance(1, 4).then(|| Lane([rng.below(profile.lanes) as u8; 16])),
+            limits: limits::limits_of(rng, queue),
+            options,
+            ..NewMessage::default()
+        }
+    }
+
+    fn settle(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
+        let (queue, handles) = super::pick_handles(&self.jobs.handles, rng, profile, queue);
+        let entries = handles.into_iter().map(|handle| (handle, settlement(rng))).collect();
+        Command::Settle { queue, entries, seed: rng.next() }
+    }
+
+    fn give_back(&self, rng: &mut Rng, queue: QueueId) -> Command {
+        let recent = self.jobs.handles.len().saturating_sub(12);
+        let at = rng.between(recent as u64, self.jobs.handles.len().max(1) as u64 - 1) as usize;
+        match self.jobs.handles.get(at) {
+            Some(&(queue, handle)) => Command::Return { queue, handles: SmallVec::from_elem(handle, 1) },
+            None => Command::QueueStats { queue },
+        }
+    }
+
+    /// A job that was added, or nobody.
+    fn job(&self, rng: &mut Rng, queue: QueueId) -> JobRef {
+        let of: Vec<u64> = self.jobs.ids.iter().filter(|(of, _)| *of == queue).map(|(_, id)| *id).collect();
+        match rng.pick(&of) {
+            Some(&id) if !rng.chance(1, 5) => JobRef::Id(id),
+            _ => JobRef::Custom(custom_id(rng)),
+        }
+    }
+
+    pub(crate) fn learn_job(&mut self, queue: QueueId, id: u64) {
+        self.jobs.ids.push((queue, id));
+        let excess = self.jobs.ids.len().saturating_sub(80);
+        self.jobs.ids.drain(..excess);
+    }
+}
+
+fn custom_id(rng: &mut Rng) -> [u8; 16] {
+    [rng.below(12) as u8; 16]
+}
+
+fn options(rng: &mut Rng, now: u64) -> JobOptions {
+    JobOptions {
+        custom_id: rng.chance(1, 4).then(|| custom_id(rng)),
+        lifo: rng.chance(1, 6),
+        run_at: rng.chance(1, 8).then(|| Time(now.saturating_add(rng.below(20_000)).saturating_sub(2_000).max(START))),
+        retry: rng.chance(1, 3).then(|| retry(rng)),
+        timeout_ms: rng.chance(1, 5).then(|| rng.between(200, 20_000)),
+        expires_at: rng.chance(1, 8).then(|| Time(now.saturating_add(rng.between(1, 30_000)))),
+        keep_completed: rng.chance(1, 6).then(|| keep(rng)),
+        keep_failed: rng.chance(1, 6).then(|| keep(rng)),
+        ..JobOptions::default()
+    }
+}
+
+fn retry(rng: &mut Rng) -> Retry {
+    let delay_ms = *rng.pick(&[0, 100, 3_000]).unwrap_or(&0);
+    let backoff = match rng.below(3) {
+        0 => Backoff::Fixed { delay_ms },
+        1 => Backoff::Exponential { delay_ms },
+        _ => Backoff::List { delays_ms: vec![delay_ms, 500, 4_000] },
+    };
+    Retry {
+        attempts_max: rng.between(1, 4) as u32,
+        backoff,
+        jitter_permille: *rng.pick(&[0, 200, 1_000]).unwrap_or(&0),
+        cap_ms: *rng.pick(&[3_600_000, 5_000]).unwrap_or(&5_000),
+    }
+}
+
+fn keep(rng: &mut Rng) -> Keep {
+    match rng.below(4) {
+        0 => Keep::NONE,
+        1 => Keep::ALL,
+        2 => Keep { age_ms: u64::MAX, count: rng.between(0, 5) },
+        _ => Keep { age_ms: rng.between(1_000, 60_000), count: u64::MAX },
+    }
+}
+
+pub(super) fn create(rng: &mut Rng, profile: &Profile) -> Command {
+    let name = *rng.pick(&NAMES).unwrap_or(&"jobs");
+    Command::CreateQueue {
+        namespace: Namespace(0),
+        name: name.to_owned(),
+        kind: Kind::Standard,
+        config: config(rng, profile, name),
+        tags: Tags::new(),
+        seed: uuid(rng),
+    }
+}
+
+fn config(rng: &mut Rng, profile: &Profile, name: &str) -> Config {
+    Config {
+        delay_ms: *rng.pick(&[0, 0, 0, 2_000]).unwrap_or(&0),
+        retention_ms: 10_000 * 86_400_000,
+        visibility_ms: *rng.pick(&[1_000, 30_000, 30_000, 600_000]).unwrap_or(&30_000),
+        retry: retry(rng),
+        stalls_max: rng.below(4) as u32,
+        timeout_ms: *rng.pick(&[None, None, Some(3_000), Some(90_000)]).unwrap_or(&None),
+        keep_completed: keep(rng),
+        keep_failed: keep(rng),
+        limiters: if profile.job_weights[9] > 0 { limits::limiters_of(name) } else { Vec::new() },
+        ..Config::default()
+    }
+}
+
+fn lease(rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
+    Command::Lease {
+        queue,
+        max: (*rng.pick(&[1, 1, 2, 5, 10]).unwrap_or(&1)).min(profile.batch_max as u32),
+        bytes_max: *rng.pick(&[u64::MAX, u64::MAX, 2_000, 100, 0]).unwrap_or(&u64::MAX),
+        lease_ms: *rng.pick(&[None, Some(500), Some(5_000), Some(60_000)]).unwrap_or(&None),
+        wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
+        linger_ms: 0,
+        one_lane: false,
+    }
+}
+
+fn settlement(rng: &mut Rng) -> Settlement {
+    let bytes = |rng: &mut Rng| payload_of(rng.below(1_000) as usize, rng.below(60) as usize + 8);
+    match rng.below(12) {
+        0..=3 => Settlement::Complete { result: rng.chance(1, 2).then(|| bytes(rng)) },
+        4..=6 => Settlement::Fail {
+            failure: bytes(rng),
+            again: match rng.below(6) {
+                0 => Again::Never,
+                1 => Again::After(rng.below(4_000)),
+                _ => Again::ByPolicy,
+            },
+        },
+        7..=8 => Settlement::Release { delay_ms: *rng.pick(&[0, 0, 700]).unwrap_or(&0), pause: None },
+        _ => Settlement::Extend {
+            lease_ms: *rng.pick(&[None, Some(300), Some(40_000)]).unwrap_or(&None),
+            progress: rng.chance(1, 3).then(|| bytes(rng)),
+            logs: (0..rng.below(3)).map(|_| bytes(rng)).collect(),
+        },
+    }
+}
