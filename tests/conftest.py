@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from native_words import JobQueue, Native
 from weir_process import Weir
 
 _numbers = itertools.count(1)
@@ -59,3 +60,26 @@ def queue(make_queue):
 @pytest.fixture
 def fifo(make_queue):
     return make_queue(fifo=True)
+
+
+@pytest.fixture(scope="session")
+def native(weir):
+    """The native API of the shared server."""
+    return Native(weir)
+
+
+@pytest.fixture
+def make_jobs(native):
+    """Makes queues for jobs that no other test knows."""
+
+    def make(name="jobs", native=native, **settings):
+        queue = JobQueue(native, f"{name}-{next(_numbers)}" + (".fifo" if settings.pop("fifo", False) else ""))
+        native.put(queue.path, settings)
+        return queue
+
+    return make
+
+
+@pytest.fixture
+def jobs(make_jobs):
+    return make_jobs()

@@ -136,7 +136,7 @@ impl Respond for Responder {
 }
 
 /// Returns the deliveries of a reply that reached nobody.
-fn give_back(undelivered: &Undelivered, queue: QueueId, answered: &Answered) {
+pub(crate) fn give_back(undelivered: &Undelivered, queue: QueueId, answered: &Answered) {
     if let Reply::Received(deliveries) = &answered.reply
         && !deliveries.is_empty()
     {

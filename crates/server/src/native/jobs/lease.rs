@@ -1,5 +1,7 @@
 //! `POST /v1/queues/{queue}/lease`: settles many and leases more in one round trip.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,7 +118,7 @@ impl Endpoint for Lease {
     .about(
         "Waits up to `wait_ms` for the first job. A job is leased only when it may run: throttling never costs an attempt. \
          Leases that cannot be handed over, because the connection ended, return at once. With `settle` a worker settles \
-         what it has done and gets more in one round trip; with `max` 0 it only settles.",
+         what it has done and gets more in one round trip, both answered together; with `max` 0 it only settles.",
     )
     .errors(&["queue.not_found", "limit.exceeded"]);
     type Query = Nothing;
@@ -130,7 +132,8 @@ impl Endpoint for Lease {
         let linger_ms = within("linger_ms", request.linger_ms.unwrap_or_default(), 0, WAIT_MS_MAX)?;
         let bytes_max = within("bytes_max", request.bytes_max.unwrap_or(RECEIVE_BYTES_MAX), 1, RECEIVE_BYTES_MAX)?;
         let lease_ms = request.lease_ms.map(|ms| within("lease_ms", ms, 1, LONGEST_MS)).transpose()?;
-        let settling = Prepared::new(&queue, &request.settle)?;
+        let mut settling = Prepared::new(&queue, &request.settle)?;
+        let settlements = settling.command(&queue);
         let leasing = Command::Lease {
             queue: queue.id,
             max: max as u32,
@@ -142,7 +145,7 @@ impl Endpoint for Lease {
         };
         // Both are on their way before either is answered, and so go to the disk together.
         let settled = async {
-            match settling.command(&queue) {
+            match settlements {
                 Some(command) => engine::call(&call.app.engine, command).await.map(Some),
                 None => Ok(None),
             }
@@ -153,9 +156,26 @@ impl Endpoint for Lease {
             }
             call.app.receive(queue.id, leasing, wait_ms > 0 || linger_ms > 0).await.map(Some)
         };
-        let (settled, leased) = tokio::join!(biased; settled, leased);
-        // A refused settlement must not cost the leases: they go out, and it is told in place of the outcomes.
-        let settled = settled.map_err(Problem::of)?.map(|answered| answered.reply);
+        let (mut settled, mut leased) = (pin!(settled), pin!(leased));
+        let (settled, early) = tokio::select! {
+            biased;
+            settled = &mut settled => (settled, None),
+            leased = &mut leased => (settled.await, Some(leased)),
+        };
+        let settled = match settled {
+            Ok(settled) => settled.map(|answered| answered.reply),
+            // The request is refused as a whole: what was leased returns, and what still waits withdraws.
+            Err(refused) => {
+                if let Some(Ok(Some(answered))) = early {
+                    engine::give_back(&call.app.undelivered, queue.id, &answered);
+                }
+                return Err(Problem::of(refused));
+            }
+        };
+        let leased = match early {
+            Some(leased) => leased,
+            None => leased.await,
+        };
         let leased = leased.map_err(Problem::of)?;
         let (deliveries, payloads) = match leased.map(|answered| (answered.reply, answered.payloads)) {
             Some((EngineReply::Received(deliveries), payloads)) => (deliveries, payloads),

@@ -194,7 +194,7 @@ impl Endpoint for Settle {
 
     async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: Request<'a>) -> Outcome<SettledJobs> {
         let queue = call.queue()?;
-        let prepared = Prepared::new(&queue, &request.settle)?;
+        let mut prepared = Prepared::new(&queue, &request.settle)?;
         let reply = match prepared.command(&queue) {
             Some(command) => Some(call.command(command).await?),
             None => None,
@@ -233,9 +233,9 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// What is to be carried out, if there is anything.
-    pub(super) fn command(&self, queue: &Queue) -> Option<Command> {
-        let entries = self.entries.clone();
+    /// What is to be carried out, if there is anything. Asked once: results are not copied.
+    pub(super) fn command(&mut self, queue: &Queue) -> Option<Command> {
+        let entries = std::mem::take(&mut self.entries);
         (!entries.is_empty()).then(|| Command::Settle { queue: queue.id, entries, seed: random() })
     }
 

@@ -1,0 +1,165 @@
+"""Looking at jobs and changing them over the native API, one and many."""
+
+import urllib.parse
+
+import pytest
+
+from native_words import Problem
+
+
+def page_through(jobs, **query):
+    """All jobs of a listing, page by page."""
+    found, cursor = [], {}
+    while True:
+        page = jobs.list(**query, **cursor)
+        found += page["jobs"]
+        if "cursor" not in page:
+            return found
+        cursor = {"cursor": page["cursor"]}
+
+
+def test_a_queue_is_put_changed_and_deleted(native):
+    path = "/v1/queues/" + urllib.parse.quote("über / alles", safe="")
+    put = native.put(path, {"lease_ms": 5_000, "retry": {"attempts_max": 9}, "limiters": [{"limiter": "l", "key": "data.to"}]})
+    assert put["created"] is True
+    queue = native.patch(path, {"retry": {"backoff": {"list_ms": [1, 2]}}, "timeout_ms": 7_000})
+    assert (queue["name"], queue["lease_ms"], queue["timeout_ms"]) == ("über / alles", 5_000, 7_000)
+    assert queue["retry"]["attempts_max"] == 9
+    assert queue["retry"]["backoff"] == {"list_ms": [1, 2]}
+    assert queue["limiters"] == [{"limiter": "l", "key": "data.to"}]
+    assert native.patch(path, {"timeout_ms": None}).get("timeout_ms") is None
+    assert "über / alles" in [queue["name"] for queue in native.get("/v1/queues", prefix="über")["queues"]]
+    native.delete(path)
+    with pytest.raises(Problem):
+        native.get(path)
+
+
+def test_jobs_are_listed_by_state_page_by_page(jobs):
+    ready = jobs.add(*({"data": n, "name": "even" if n % 2 == 0 else "odd"} for n in range(7)))
+    delayed = jobs.add({"delay_ms": 3_600_000}, {"delay_ms": 3_500_000})
+    [done] = jobs.lease()
+    jobs.complete(done)
+    assert [job["id"] for job in page_through(jobs, states="ready", limit=2)] == ready[1:]
+    assert [job["id"] for job in page_through(jobs, states="delayed")] == delayed[::-1]
+    assert [job["id"] for job in page_through(jobs, states="completed")] == ready[:1]
+    everything = page_through(jobs, limit=3)
+    assert sorted(job["id"] for job in everything) == sorted(ready + delayed)
+    assert {job["state"] for job in everything} == {"ready", "delayed", "completed"}
+
+
+def test_listings_are_filtered(jobs):
+    jobs.add(*({"name": "even" if n % 2 == 0 else "odd", "data": {"n": n}, "attributes": {"k": n}} for n in range(20)))
+    assert [job["data"]["n"] for job in page_through(jobs, name="odd", limit=3)] == list(range(1, 20, 2))
+    found = page_through(jobs, filter="body.json.n >= 5 and attributes.k < 8")
+    assert [job["data"]["n"] for job in found] == [5, 6, 7]
+    with pytest.raises(Problem) as refused:
+        jobs.list(filter="receives > many")
+    assert refused.value.field == "filter"
+
+
+def test_a_cursor_of_somebody_else_is_refused(jobs):
+    with pytest.raises(Problem) as refused:
+        jobs.list(cursor="x")
+    assert refused.value.field == "cursor"
+
+
+def test_a_waiting_job_is_changed(make_jobs, native):
+    jobs, other = make_jobs(), make_jobs()
+    first, second = jobs.add({"data": 1, "name": "n", "priority": 3}, {"data": 2, "priority": 2})
+    native.patch(f"{jobs.path}/jobs/{first}", {"priority": 1})
+    native.patch(f"{jobs.path}/jobs/{first}", {"data": {"new": True}})
+    seen = jobs.job(first)
+    assert (seen["priority"], seen["data"], seen["name"]) == (1, {"new": True}, "n")
+    native.patch(f"{jobs.path}/jobs/{first}", {"delay_ms": 3_600_000})
+    assert jobs.job(first)["state"] == "delayed"
+    native.patch(f"{jobs.path}/jobs/{first}", {"run_at_ms": 0})
+    assert [job["id"] for job in page_through(jobs, states="ready")] == [first, second]
+    native.patch(f"{jobs.path}/jobs/{second}", {"queue": other.name})
+    assert [job["data"] for job in other.lease()] == [2]
+    for wrong in ({}, {"priority": 1, "delay_ms": 1}):
+        with pytest.raises(Problem):
+            native.patch(f"{jobs.path}/jobs/{first}", wrong)
+
+
+def test_a_job_is_removed_unless_a_worker_has_it(jobs, native):
+    leased, waiting = jobs.add({}, {})
+    jobs.lease()
+    native.delete(f"{jobs.path}/jobs/{waiting}")
+    with pytest.raises(Problem) as refused:
+        jobs.job(waiting)
+    assert refused.value.code == "job.not_found"
+    with pytest.raises(Problem) as refused:
+        native.delete(f"{jobs.path}/jobs/{leased}")
+    assert refused.value.code == "job.state"
+
+
+def test_a_failed_job_is_retried_with_all_its_attempts(jobs, native):
+    [id] = jobs.add({"retry": {"attempts_max": 1}})
+    [job] = jobs.lease()
+    jobs.fail(job)
+    assert jobs.job(id)["state"] == "failed"
+    native.post(f"{jobs.path}/jobs/{id}/retry")
+    [again] = jobs.lease()
+    assert (again["id"], again["attempt"]) == (id, 1)
+
+
+def test_many_failed_jobs_are_retried_by_filter(make_jobs, native):
+    jobs = make_jobs(retry={"attempts_max": 1})
+    jobs.add(*({"name": "a" if n % 2 else "b", "data": {"n": n}} for n in range(600)))
+    leased = jobs.lease(max=1_000)
+    jobs.settle(*({"lease": job["lease"], "action": "fail"} for job in leased))
+    assert jobs.counters()["failed"] == 600
+    dry = native.post(f"{jobs.path}/jobs/retry", {"name": "a", "dry_run": True})
+    assert (dry["matched"], dry["changed"], dry["done"]) == (300, 0, True)
+    some = native.post(f"{jobs.path}/jobs/retry", {"filter": "body.json.n < 100", "max": 10})
+    assert some["changed"] == 10
+    done = native.post(f"{jobs.path}/jobs/retry", {"name": "a"})
+    assert done["done"] is True
+    counters = jobs.counters()
+    assert counters["ready"] + counters["failed"] == 600
+    assert counters["ready"] >= 300
+
+
+def test_queues_are_drained_and_cleaned(jobs, native):
+    jobs.add({}, {}, {"delay_ms": 3_600_000})
+    [job] = jobs.lease()
+    jobs.complete(job)
+    assert native.post(f"{jobs.path}/drain")["changed"] == 1
+    assert native.post(f"{jobs.path}/drain", {"states": ["delayed"]})["changed"] == 1
+    assert native.post(f"{jobs.path}/clean", {"older_than_ms": 3_600_000})["changed"] == 0
+    assert native.post(f"{jobs.path}/clean")["changed"] == 1
+    assert set(jobs.counters().values()) == {0}
+    with pytest.raises(Problem) as refused:
+        native.post(f"{jobs.path}/drain", {"states": ["leased"]})
+    assert refused.value.field == "states"
+
+
+def test_a_paused_queue_gives_nothing_out_and_says_so(jobs, native):
+    assert native.post(f"{jobs.path}/pause")["paused"] is True
+    [id] = jobs.add({})
+    assert jobs.lease() == []
+    assert "queue_paused" in [hold["by"] for hold in native.get(f"{jobs.path}/jobs/{id}/explain")["holds"]]
+    assert native.post(f"{jobs.path}/resume")["paused"] is False
+    assert len(jobs.lease()) == 1
+
+
+def test_obliterating_a_queue_needs_force_while_it_is_worked_on(jobs, native):
+    jobs.add({})
+    jobs.lease()
+    with pytest.raises(Problem) as refused:
+        native.post(f"{jobs.path}/obliterate")
+    assert refused.value.code == "queue.active"
+    native.post(f"{jobs.path}/obliterate", {"force": True})
+    with pytest.raises(Problem):
+        jobs.counters()
+
+
+def test_explain_says_what_a_delayed_job_waits_for(jobs, native):
+    [id] = jobs.add({"delay_ms": 3_600_000})
+    explained = native.get(f"{jobs.path}/jobs/{id}/explain")
+    assert explained["state"] == "delayed"
+    assert explained["holds"][0]["by"] == "delay"
+    assert explained["not_before_ms"] == explained["holds"][0]["until_ms"]
+    [id] = jobs.add({})
+    explained = native.get(f"{jobs.path}/jobs/{id}/explain")
+    assert "not_before_ms" in explained or explained["unknown"]
