@@ -1,15 +1,18 @@
 //! Speaking to a running server by its URL: the JSON protocol of SQS, and the native API for what SQS cannot say.
 
+mod address;
 mod arguments;
 mod credentials;
 mod failure;
 mod queue_name;
+mod request;
 mod signature;
 mod transport;
 
 pub(crate) use arguments::ServerArguments;
 pub(crate) use failure::Failure;
 pub(crate) use queue_name::{Queue, is_fifo};
+pub(crate) use request::Request;
 
 use std::time::Duration;
 
@@ -33,21 +36,23 @@ impl Client {
 
     /// Carries out an operation of SQS that the server may take `wait` to answer.
     pub(crate) fn sqs_waiting(&self, operation: &str, request: &Value, wait: Duration) -> Result<Value, Failure> {
-        let target = format!("AmazonSQS.{operation}");
-        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
-        let (status, body) = self.transport.post("/", &headers, request.to_string().as_bytes(), wait + PATIENCE)?;
-        let answer = self.parse(&body)?;
-        if status == 200 { Ok(answer) } else { Err(Failure::of_sqs(status, &answer)) }
+        let asked = Request::new("POST", "/".to_owned())
+            .header("x-amz-target", Some(format!("AmazonSQS.{operation}")))
+            .header("content-type", Some("application/x-amz-json-1.0".to_owned()))
+            .body(request.to_string().into_bytes())
+            .waiting(wait);
+        let response = self.transport.send(&asked)?;
+        let answer = self.parse(&response.body)?;
+        if response.status == 200 { Ok(answer) } else { Err(Failure::of_sqs(response.status, &answer)) }
     }
 
-    /// Posts to the native API.
-    pub(crate) fn native(&self, path: &str, request: &Value, patience: Duration) -> Result<Value, Failure> {
-        let headers = [("content-type", "application/json")];
-        let (status, body) = self.transport.post(path, &headers, request.to_string().as_bytes(), patience)?;
-        if !(200..300).contains(&status) {
-            return Err(Failure::of_native(status, path, &body));
+    /// Carries out an operation of the native API.
+    pub(crate) fn native(&self, request: &Request) -> Result<Value, Failure> {
+        let response = self.transport.send(request)?;
+        if !(200..300).contains(&response.status) {
+            return Err(Failure::of_native(&response, &request.path));
         }
-        self.parse(&body)
+        self.parse(&response.body)
     }
 
     /// Attributes of a queue.

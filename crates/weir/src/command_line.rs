@@ -51,6 +51,24 @@ weir redrive mail-dead --rate 50/s --filter 'body.json.customer.plan = \"paid\" 
 ```
 ";
 
+const JOB: &str = "
+Jobs are named by the ids that the server gave or by those that their senders chose (`--id`). `retry`, `cancel`, `promote`
+and `remove` take ids, or `--all` with `--state`, `--name`, `--filter` (see [weir redrive](#weir-redrive)),
+`--older-than` and `--max`; then they say how many jobs it would be and ask, unless there is `--yes`. `--json` prints what
+the native API answers (see `/v1/docs` of a running server).
+
+`weir job add --lines` sends a thousand lines at a time, each batch under a key of its own: one that got no answer, or that
+came while the server was busy or being started anew, is sent again for up to a minute, and nothing is added twice.
+
+```sh
+weir job add mail --name welcome --data '{\"to\": \"ada@example.com\"}' --priority 1 --attempts 5 --backoff exponential:2s
+weir job add report --data @order.json --wait 30s               # prints the result
+weir job list mail --state failed --filter 'body.json.to contains \"example.com\"'
+weir job retry mail --all --state failed --older-than 1h --dry-run
+weir job explain mail 17                                        # what holds it, and until when
+```
+";
+
 /// The page, as Markdown.
 pub(crate) fn page() -> String {
     let mut page = OPENING.to_owned();
@@ -58,14 +76,16 @@ pub(crate) fn page() -> String {
     root.build();
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
         describe(&mut page, "weir", command, 2);
-        if command.get_name() == "redrive" {
-            page.push_str(REDRIVE);
-        }
+        page.push_str(match command.get_name() {
+            "redrive" => REDRIVE,
+            "job" => JOB,
+            _ => "",
+        });
     }
     page.push_str("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
     for line in exit::HELP.lines().skip(1) {
-        let (code, meaning) = line.trim().split_once("  ").unwrap_or((line, ""));
-        let _ = writeln!(page, "| {code} | {meaning} |");
+        let (code, meaning) = line.trim().split_once(' ').unwrap_or((line, ""));
+        let _ = writeln!(page, "| {code} | {} |", meaning.trim_start());
     }
     page
 }

@@ -18,10 +18,11 @@ Exit codes:
   3  the data directory is damaged (`weir store check DIR` says where)
   4  the data directory is in use by another process
   5  the data directory was written by a newer version
-  6  what was named does not exist: a queue, a task
+  6  what was named does not exist: a queue, a job, a task
   7  the server refuses this caller: no access key, a wrong one, or one that may not do this
   8  the server cannot be reached, or its answer did not come
-  9  the server cannot do it now; try again";
+  9  the server cannot do it now; try again
+  10 what was waited for did not come in time";
 
 pub(crate) const DAMAGED: u8 = 3;
 const USAGE: u8 = 2;
@@ -31,11 +32,17 @@ const NOT_FOUND: u8 = 6;
 const DENIED: u8 = 7;
 const UNREACHABLE: u8 = 8;
 const BUSY: u8 = 9;
+const LATE: u8 = 10;
 
 /// What is wrong with the arguments, where the parser of the command line could not tell.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+/// What was waited for did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotInTime(pub(crate) String);
 
 /// Says what went wrong, on standard error.
 pub(crate) fn say(error: &anyhow::Error) {
@@ -58,6 +65,9 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
 fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<Problems>() || cause.is::<Usage>() || cause.is::<weir_server::Unsafe>() {
         return Some(USAGE);
+    }
+    if cause.is::<NotInTime>() {
+        return Some(LATE);
     }
     if let Some(failure) = cause.downcast_ref::<Failure>() {
         return match failure {

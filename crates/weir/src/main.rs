@@ -10,6 +10,7 @@ mod config;
 mod exit;
 #[cfg(test)]
 mod generated;
+mod job;
 mod log;
 mod output;
 mod queue;
@@ -42,6 +43,9 @@ enum Command {
     Send(Box<send::Arguments>),
     /// Receives messages.
     Receive(receive::Arguments),
+    /// Adds jobs, looks at them, waits for them and changes them.
+    #[command(subcommand)]
+    Job(job::Command),
     /// Moves messages of a dead-letter queue back to where they came from, or elsewhere.
     Redrive(redrive::Arguments),
     /// Looks after a data directory.
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Queue(command) => queue::run(command),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Job(command) => job::run(command),
         Command::Receive(arguments) => receive::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -1,6 +1,8 @@
 //! `weir queue`.
 
 mod create;
+mod hold;
+mod job_settings;
 mod list;
 mod settings;
 mod show;
@@ -21,11 +23,19 @@ pub(crate) enum Command {
     /// Lists queues and how many messages they hold.
     List(list::Arguments),
     /// Creates a queue. One whose name ends in .fifo keeps the order of its messages.
-    Create(create::Arguments),
+    Create(Box<create::Arguments>),
     /// Shows everything about a queue.
     Show(show::Arguments),
     /// Changes settings of a queue.
-    Set(create::SetArguments),
+    Set(Box<create::SetArguments>),
+    /// Lets nothing of queues be leased; what is leased already goes on.
+    Pause(hold::PauseArguments),
+    /// Lets paused queues go on.
+    Resume(hold::ResumeArguments),
+    /// Removes jobs that wait to run: the ready ones, or those of --state. What is being worked on goes on.
+    Drain(hold::BulkArguments),
+    /// Removes finished jobs: completed and failed ones, or those of --state.
+    Clean(hold::BulkArguments),
     /// Removes all messages of queues.
     Purge(Removal),
     /// Deletes queues with everything in them.
@@ -52,6 +62,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Create(arguments) => create::run(&arguments)?,
         Command::Show(arguments) => show::run(&arguments)?,
         Command::Set(arguments) => create::set(&arguments)?,
+        Command::Pause(arguments) => hold::pause(&arguments)?,
+        Command::Resume(arguments) => hold::resume(&arguments)?,
+        Command::Drain(arguments) => return hold::drain(&arguments),
+        Command::Clean(arguments) => return hold::clean(&arguments),
         Command::Purge(removal) => remove(&removal, "purge", "purged", "PurgeQueue")?,
         Command::Delete(removal) => remove(&removal, "delete", "deleted", "DeleteQueue")?,
     }

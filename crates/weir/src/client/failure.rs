@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::text;
+use super::transport::Response;
 
 /// Why a server did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +47,9 @@ pub(crate) enum Failure {
         missing: String,
     },
     /// What was named does not exist.
-    #[error("{message} ({code}); `weir queue list` shows the queues")]
+    #[error("{message} ({code}){}", lists(code))]
     NotFound {
-        /// AWS's code.
+        /// The server's code.
         code: String,
         /// The server's sentence.
         message: String,
@@ -58,7 +59,7 @@ pub(crate) enum Failure {
         "{message} ({code}); requests are signed with WEIR_ACCESS_KEY_ID and WEIR_SECRET_ACCESS_KEY, which must be a key that the server knows and that may do this"
     )]
     Denied {
-        /// AWS's code.
+        /// The server's code.
         code: String,
         /// The server's sentence.
         message: String,
@@ -66,15 +67,17 @@ pub(crate) enum Failure {
     /// The server cannot do it now.
     #[error("{message} ({code}); try again in a moment")]
     Busy {
-        /// AWS's code.
+        /// The server's code.
         code: String,
         /// The server's sentence.
         message: String,
+        /// After how long, if it says so.
+        retry_after_s: Option<u64>,
     },
     /// The server refuses the request as it is.
     #[error("{message} ({code})")]
     Refused {
-        /// AWS's code.
+        /// The server's code.
         code: String,
         /// The server's sentence.
         message: String,
@@ -107,18 +110,23 @@ impl Failure {
     }
 
     /// What a refusal of the native API says.
-    pub(super) fn of_native(status: u16, path: &str, body: &[u8]) -> Self {
+    pub(super) fn of_native(response: &Response, path: &str) -> Self {
+        let Response { status, retry_after_s, body } = response;
+        let status = *status;
         let problem: Option<Value> = serde_json::from_slice(body).ok();
         let said = |name: &str| problem.as_ref().and_then(|problem| text(problem, name)).map(str::to_owned);
         let code = said("code").or_else(|| said("__type")).unwrap_or_else(|| format!("status {status}"));
-        match said("detail").or_else(|| said("title")).or_else(|| said("message")) {
-            Some(detail) => Self::classify(status, code, detail),
-            // An older server takes what it does not know for a request of SQS, and says nothing that is ours.
-            None if matches!(status, 400 | 404 | 405) => Self::Refused {
-                code,
-                message: format!("this server does not serve {path}: it may be an older version"),
-            },
-            None => Self::classify(status, code, format!("the server answers with status {status}")),
+        let detail = said("detail").or_else(|| said("title")).or_else(|| said("message"));
+        // An older server takes what it does not know for a request of SQS, and says nothing that is ours.
+        let unknown = detail.is_none() && matches!(status, 400 | 404 | 405);
+        if unknown || matches!(code.as_str(), "request.not_found" | "request.method") {
+            let message = format!("this server does not serve {path}: it may be an older version");
+            return Self::Refused { code, message };
+        }
+        let detail = detail.unwrap_or_else(|| format!("the server answers with status {status}"));
+        match Self::classify(status, code, detail) {
+            Self::Busy { code, message, .. } => Self::Busy { code, message, retry_after_s: *retry_after_s },
+            failure => failure,
         }
     }
 
@@ -132,13 +140,13 @@ impl Failure {
         } else if missing || status == 404 {
             Self::NotFound { code, message }
         } else if matches!(status, 429 | 503) {
-            Self::Busy { code, message }
+            Self::Busy { code, message, retry_after_s: None }
         } else {
             Self::Refused { code, message }
         }
     }
 
-    /// AWS's code, of refusals.
+    /// The server's code, of refusals.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             Self::NotFound { code, .. }
@@ -147,6 +155,15 @@ impl Failure {
             | Self::Refused { code, .. } => Some(code),
             _ => None,
         }
+    }
+}
+
+/// Which command lists what could have been named in place of what does not exist.
+fn lists(code: &str) -> &'static str {
+    match code.split('.').next() {
+        Some("job" | "message") => "; `weir job list QUEUE` shows the jobs of a queue",
+        Some("limiter" | "permit") => "; `weir limiter list` shows the limiters",
+        _ => "; `weir queue list` shows the queues",
     }
 }
 
@@ -178,12 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_a_server_lacks_is_named() {
-        let failure = Failure::of_native(404, "/v1/queues/x/redrive", b"no such page\n");
-        assert!(failure.to_string().starts_with("this server does not serve /v1/queues/x/redrive"), "{failure}");
-        let failure = Failure::of_native(400, "/v1/queues/x/redrive", b"<ErrorResponse/>");
-        assert!(failure.to_string().starts_with("this server does not serve /v1/queues/x/redrive"), "{failure}");
-        let failure = Failure::of_native(404, "/", br#"{"status":404,"code":"queue.not_found","detail":"no queue x"}"#);
-        assert!(failure.to_string().starts_with("no queue x (queue.not_found)"), "{failure}");
+    fn refusals_of_the_native_api_are_told_apart_by_their_codes() {
+        let of = |status, body: &[u8]| {
+            let response = Response { status, retry_after_s: Some(3), body: body.to_vec() };
+            Failure::of_native(&response, "/v1/queues/x/redrive")
+        };
+        let problem = br#"{"status":404,"code":"request.not_found","detail":"there is nothing"}"#;
+        for (status, body) in [(404, &b"no such page\n"[..]), (400, b"<ErrorResponse/>"), (404, problem)] {
+            let failure = of(status, body);
+            assert!(failure.to_string().starts_with("this server does not serve /v1/queues/x/redrive"), "{failure}");
+        }
+        let missing = of(404, br#"{"status":404,"code":"queue.not_found","detail":"no queue x"}"#);
+        assert_eq!(missing.to_string(), "no queue x (queue.not_found); `weir queue list` shows the queues");
+        let busy = of(503, br#"{"status":503,"code":"server.overloaded","detail":"too much"}"#);
+        assert!(matches!(busy, Failure::Busy { retry_after_s: Some(3), .. }), "{busy:?}");
     }
 }

@@ -13,9 +13,16 @@ impl Queue {
         if self.0.starts_with("arn:") { self.name() } else { &self.0 }
     }
 
-    /// Its name.
+    /// Its name. Only the parts of a URL and of an ARN are told apart: a name may itself have slashes and colons.
     pub(crate) fn name(&self) -> &str {
-        self.0.rsplit(['/', ':']).next().unwrap_or(&self.0)
+        let end = if self.0.starts_with("arn:") {
+            self.0.rsplit(':').next()
+        } else if self.0.starts_with("http://") || self.0.starts_with("https://") {
+            self.0.rsplit('/').next()
+        } else {
+            None
+        };
+        end.unwrap_or(&self.0)
     }
 
     /// Whether it keeps an order: the name says so.
@@ -50,5 +57,6 @@ mod tests {
         assert_eq!((named(url).url(), named(url).name(), named(url).is_fifo()), (url, "mail.fifo", true));
         let arn = "arn:aws:sqs:us-east-1:000000000000:mail";
         assert_eq!((named(arn).url(), named(arn).name()), ("mail", "mail"));
+        assert_eq!(named("eu:mail/bulk").name(), "eu:mail/bulk");
     }
 }

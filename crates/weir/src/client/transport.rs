@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, AsSendBody, Body, http};
 
+use super::address;
 use super::credentials::Credentials;
 use super::failure::Failure;
+use super::request::Request;
 use super::signature::{self, Signed};
 use crate::output;
 
@@ -30,10 +32,19 @@ pub(super) struct Transport {
     credentials: Option<Credentials>,
 }
 
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    /// What it says of when to try again.
+    pub(super) retry_after_s: Option<u64>,
+    pub(super) body: Vec<u8>,
+}
+
 impl Transport {
     pub(super) fn new(url: &str, ca_file: Option<&Path>, credentials: Option<Credentials>) -> anyhow::Result<Self> {
         let bad = || Failure::BadUrl { url: url.to_owned() };
-        let uri: ureq::http::Uri = url.parse().map_err(|_| bad())?;
+        let uri: http::Uri = url.parse().map_err(|_| bad())?;
         let host = uri.authority().filter(|_| matches!(uri.scheme_str(), Some("http" | "https"))).ok_or_else(bad)?;
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() || host.as_str().contains('@') {
             return Err(bad().into());
@@ -69,38 +80,63 @@ impl Transport {
         &self.url
     }
 
-    /// Sends a request and reads its whole answer: the status and the body.
-    pub(super) fn post(
-        &self,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-        patience: Duration,
-    ) -> Result<(u16, Vec<u8>), Failure> {
-        let mut request = self.agent.post(format!("{}{path}", self.url)).header("host", &self.host);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        for (name, value) in self.signed(path, headers, body) {
-            request = request.header(name, value);
-        }
-        let request = request.config().timeout_global(Some(patience)).build();
-        let mut response = request.send(body).map_err(|error| self.failure(&error))?;
+    /// Sends a request and reads its whole answer.
+    pub(super) fn send(&self, request: &Request) -> Result<Response, Failure> {
+        let mut response = self.begin(request)?;
+        let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after_s = header.and_then(|value| value.parse().ok());
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        Ok((status, body.map_err(|error| self.failure(&error))?))
+        Ok(Response { status, retry_after_s, body: body.map_err(|error| self.failure(&error))? })
+    }
+
+    /// Sends a request and reads the head of its answer.
+    fn begin(&self, request: &Request) -> Result<http::Response<Body>, Failure> {
+        let query = request.query();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let mut head = http::Request::builder()
+            .method(request.method)
+            .uri(format!("{}{}{mark}{query}", self.url, request.path))
+            .header("host", &self.host);
+        for (name, value) in &request.headers {
+            head = head.header(*name, value);
+        }
+        for (name, value) in self.signed(request, &query) {
+            head = head.header(name, value);
+        }
+        let begun = match &request.body {
+            Some(body) => self.run(head.body(body.as_slice()), request.patience),
+            None => self.run(head.body(()), request.patience),
+        };
+        begun.map_err(|error| self.failure(&error))
+    }
+
+    fn run<B: AsSendBody>(
+        &self,
+        request: http::Result<http::Request<B>>,
+        patience: Duration,
+    ) -> Result<http::Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request?).timeout_global(Some(patience)).build();
+        self.agent.run(request)
     }
 
     /// The headers that sign a request.
-    fn signed(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<(&'static str, String)> {
+    fn signed(&self, request: &Request, query: &str) -> Vec<(&'static str, String)> {
         let Some(credentials) = &self.credentials else { return Vec::new() };
         let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let moment = output::stamp(ms).replace(['-', ':'], "");
-        let mut all = headers.to_vec();
+        let mut all: Vec<(&str, &str)> = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend([("host", self.host.as_str()), ("x-amz-date", moment.as_str())]);
         all.extend(credentials.session_token.as_deref().map(|token| ("x-amz-security-token", token)));
-        let request = Signed { method: "POST", path, query: "", body, service: "sqs", moment: &moment };
-        let authorization = signature::authorization(credentials, &request, &all);
+        let signed = Signed {
+            method: request.method,
+            path: &address::signed(&request.path),
+            query,
+            body: request.body.as_deref().unwrap_or_default(),
+            service: "sqs",
+            moment: &moment,
+        };
+        let authorization = signature::authorization(credentials, &signed, &all);
         let mut added = vec![("authorization", authorization), ("x-amz-date", moment)];
         added.extend(credentials.session_token.clone().map(|token| ("x-amz-security-token", token)));
         added

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::job_settings::JobSettings;
 use super::settings::Settings;
 use crate::arguments::pair;
-use crate::client::{Queue, ServerArguments, is_fifo, text};
+use crate::client::{Client, Failure, Queue, Request, ServerArguments, is_fifo, text};
 use crate::exit::Usage;
 use crate::output;
 
@@ -21,6 +22,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
+    jobs: JobSettings,
+    #[command(flatten)]
     server: ServerArguments,
 }
 
@@ -34,12 +37,42 @@ pub(crate) struct SetArguments {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
+    jobs: JobSettings,
+    #[command(flatten)]
     server: ServerArguments,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let mut attributes = arguments.settings.attributes(&client)?;
+    let url = match arguments.jobs.members() {
+        jobs if jobs.is_empty() => create_by_sqs(&client, arguments)?,
+        jobs => create(&client, arguments, jobs)?,
+    };
+    output::say(&if arguments.json {
+        format!("{:#}\n", json!({ "name": arguments.name, "url": url }))
+    } else {
+        format!("{}\n", output::clean(&url))
+    })
+}
+
+/// Creates a queue with settings that SQS does not have. Its URL, or its name where SQS could not have it.
+fn create(client: &Client, arguments: &Arguments, jobs: Map<String, Value>) -> anyhow::Result<String> {
+    let mut settings = arguments.settings.members()?;
+    settings.extend(jobs);
+    if !arguments.tags.is_empty() {
+        let tags = arguments.tags.iter().map(|(name, value)| (name.clone(), Value::from(value.clone())));
+        settings.insert("tags".to_owned(), tags.collect::<Map<_, _>>().into());
+    }
+    client.native(&Request::post(&["queues"]).json(&json!({ "name": arguments.name, "settings": settings })))?;
+    Ok(match client.sqs("GetQueueUrl", &json!({ "QueueName": arguments.name })) {
+        Ok(answer) => text(&answer, "QueueUrl").unwrap_or(&arguments.name).to_owned(),
+        Err(Failure::Refused { .. } | Failure::NotFound { .. }) => arguments.name.clone(),
+        Err(failure) => return Err(failure.into()),
+    })
+}
+
+fn create_by_sqs(client: &Client, arguments: &Arguments) -> anyhow::Result<String> {
+    let mut attributes = arguments.settings.attributes(client)?;
     if is_fifo(&arguments.name) {
         attributes.insert("FifoQueue".to_owned(), "true".into());
     }
@@ -50,17 +83,25 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         request.insert("tags".to_owned(), tags.into());
     }
     let answer = client.sqs("CreateQueue", &request)?;
-    let url = text(&answer, "QueueUrl").unwrap_or_default();
-    output::say(&if arguments.json {
-        format!("{:#}\n", json!({ "name": arguments.name, "url": url }))
-    } else {
-        format!("{}\n", output::clean(url))
-    })
+    Ok(text(&answer, "QueueUrl").unwrap_or_default().to_owned())
 }
 
 pub(super) fn set(arguments: &SetArguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let mut attributes = arguments.settings.attributes(&client)?;
+    let jobs = arguments.jobs.members();
+    if jobs.is_empty() {
+        set_by_sqs(&client, arguments)?;
+    } else {
+        let mut settings = arguments.settings.members()?;
+        settings.extend(arguments.no_dead_letter.then(|| ("dead_letters".to_owned(), Value::Null)));
+        settings.extend(jobs);
+        client.native(&Request::patch(&["queues", arguments.queue.name()]).json(&settings.into()))?;
+    }
+    output::say(&format!("changed {}\n", output::clean(arguments.queue.name())))
+}
+
+fn set_by_sqs(client: &Client, arguments: &SetArguments) -> anyhow::Result<()> {
+    let mut attributes = arguments.settings.attributes(client)?;
     if arguments.no_dead_letter {
         attributes.insert("RedrivePolicy".to_owned(), "".into());
     }
@@ -68,5 +109,5 @@ pub(super) fn set(arguments: &SetArguments) -> anyhow::Result<()> {
         return Err(Usage("nothing to set: `weir queue set --help` lists the settings".to_owned()).into());
     }
     client.sqs("SetQueueAttributes", &json!({ "QueueUrl": arguments.queue.url(), "Attributes": attributes }))?;
-    output::say(&format!("changed {}\n", output::clean(arguments.queue.name())))
+    Ok(())
 }

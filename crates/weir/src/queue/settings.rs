@@ -39,6 +39,26 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The same as members of the native API's settings.
+    pub(super) fn members(&self) -> anyhow::Result<Map<String, Value>> {
+        if let Some((name, _)) = self.attributes.first() {
+            let text = format!("--attribute {name}: it cannot stand beside settings for jobs, which SQS does not have");
+            return Err(Usage(text).into());
+        }
+        let ms = |seconds: Option<u64>| seconds.map(|seconds| Value::from(seconds.saturating_mul(1_000)));
+        let dead_letters = self.dead_letter.as_ref().zip(self.receives_max);
+        let members = [
+            ("lease_ms", ms(self.visibility)),
+            ("delay_ms", ms(self.delay)),
+            ("retention_ms", ms(self.retention)),
+            ("receive_wait_ms", ms(self.wait)),
+            ("message_bytes_max", self.message_bytes_max.map(Value::from)),
+            ("dead_letters", dead_letters.map(|(to, most)| json!({ "queue": to.name(), "leases_max": most }))),
+            ("deduplication", self.content_deduplication.map(|on| json!({ "by_content": on }))),
+        ];
+        Ok(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+    }
+
     /// The attributes of SQS that are set.
     pub(super) fn attributes(&self, client: &Client) -> anyhow::Result<Map<String, Value>> {
         let mut attributes = Map::new();

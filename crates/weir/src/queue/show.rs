@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::list::Counts;
-use crate::arguments::spoken;
-use crate::client::{Queue, ServerArguments, number, text};
+use crate::arguments::{spoken, spoken_ms};
+use crate::client::{Failure, Queue, Request, ServerArguments, list, number, text};
+use crate::job::view::backoff;
 use crate::output::{self, Table};
 
 #[derive(clap::Args, Debug)]
@@ -28,21 +29,27 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Err(failure) if failure.code() == Some("UnsupportedOperation") => json!({}),
         Err(failure) => return Err(failure.into()),
     };
+    let native = match client.native(&Request::get(&["queues", queue.name()])) {
+        Ok(native) => native,
+        // An older server has no such operation.
+        Err(Failure::Refused { .. }) => json!({}),
+        Err(failure) => return Err(failure.into()),
+    };
     if arguments.json {
-        return output::say(&format!("{:#}\n", object(queue, &attributes, &tags)));
+        return output::say(&format!("{:#}\n", object(queue, &attributes, &tags, &native)));
     }
     let mut table = Table::new(&["SETTING", "VALUE"]);
-    for (name, value) in rows(queue, &attributes, &tags) {
+    for (name, value) in rows(queue, &attributes, &tags).into_iter().chain(job_rows(&native)) {
         table.row([name, value]);
     }
     output::say(&table.render())
 }
 
 /// For programs: the stable part by our names, and all attributes by those of SQS.
-fn object(queue: &Queue, attributes: &Value, tags: &Value) -> Value {
+fn object(queue: &Queue, attributes: &Value, tags: &Value, native: &Value) -> Value {
     let Counts { ready, leased, delayed } = Counts::of(attributes);
     let (dead_letter, receives_max) = redrive(attributes);
-    json!({
+    let mut object = json!({
         "name": queue.name(),
         "arn": text(attributes, "QueueArn"),
         "fifo": queue.is_fifo(),
@@ -58,7 +65,65 @@ fn object(queue: &Queue, attributes: &Value, tags: &Value) -> Value {
         "receives_max": receives_max,
         "tags": tags,
         "attributes": attributes,
-    })
+    });
+    // What only the native API knows has the names that it has there.
+    for name in JOB_MEMBERS {
+        if let (Some(object), Some(value)) = (object.as_object_mut(), native.get(name)) {
+            object.insert(name.to_owned(), value.clone());
+        }
+    }
+    for name in JOB_COUNTERS {
+        let count = native.get("counters").and_then(|counters| counters.get(name));
+        if let (Some(object), Some(count)) = (object.as_object_mut(), count) {
+            object.insert(name.to_owned(), count.clone());
+        }
+    }
+    object
+}
+
+/// What the native API says of a queue and SQS does not.
+const JOB_MEMBERS: [&str; 8] =
+    ["paused", "paused_until_ms", "retry", "stalls_max", "timeout_ms", "keep_completed", "keep_failed", "limiters"];
+/// The same of its counters.
+const JOB_COUNTERS: [&str; 3] = ["waiting", "completed", "failed"];
+
+/// What concerns jobs.
+fn job_rows(native: &Value) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: Option<String>| rows.extend(value.map(|value| (name.to_owned(), value)));
+    let counters = native.get("counters");
+    for name in JOB_COUNTERS {
+        row(name, counters.and_then(|counters| number(counters, name)).map(|count| count.to_string()));
+    }
+    if native.get("paused").is_some_and(|paused| paused == true) {
+        let until = number(native, "paused_until_ms").map(output::stamp);
+        row("paused", Some(until.map_or_else(|| "until it is resumed".to_owned(), |at| format!("until {at}"))));
+    }
+    let retry = native.get("retry");
+    let attempts = retry.and_then(|retry| number(retry, "attempts_max"));
+    row("attempts", attempts.map(|attempts| attempts.to_string()));
+    row("tried again", retry.and_then(backoff));
+    row("lost workers max", number(native, "stalls_max").map(|count| count.to_string()));
+    row("timeout", number(native, "timeout_ms").map(spoken_ms));
+    row("completed kept", native.get("keep_completed").map(kept));
+    row("failed kept", native.get("keep_failed").map(kept));
+    for used in list(native, "limiters") {
+        let place = |name: &str| text(used, name).map(|place| format!(", {name} {place}")).unwrap_or_default();
+        let name = text(used, "limiter").unwrap_or_default();
+        row("limiter", Some(format!("{name}{}{}", place("key"), place("cost"))));
+    }
+    rows
+}
+
+/// What remains of finished jobs.
+fn kept(keep: &Value) -> String {
+    match (number(keep, "age_ms"), number(keep, "count")) {
+        (_, Some(0)) => "none".to_owned(),
+        (None, None) => "all".to_owned(),
+        (Some(ms), None) => format!("for {}", spoken_ms(ms)),
+        (None, Some(count)) => format!("the last {count}"),
+        (Some(ms), Some(count)) => format!("for {}, the last {count}", spoken_ms(ms)),
+    }
 }
 
 fn rows(queue: &Queue, attributes: &Value, tags: &Value) -> Vec<(String, String)> {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Arguments;
-use crate::client::{Client, list, number, text};
+use crate::client::{Client, Request, list, number, text};
 use crate::output::{self, Table};
 
-/// How long one slice may take, its rate included.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long the server may work on one slice, its rate included.
+const WORK: Duration = Duration::from_mins(1);
 /// How many messages are shown.
 const SHOWN: usize = 10;
 
@@ -29,9 +29,8 @@ struct Total {
 
 /// Moves, slice by slice, until the server is done.
 pub(super) fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<()> {
-    let path = format!("/v1/queues/{}/redrive", encoded(arguments.queue.name()));
     let mut total = Total::default();
-    let outcome = slices(client, arguments, &path, &mut total);
+    let outcome = slices(client, arguments, &mut total);
     // What was moved before a failure is told in any case.
     if outcome.is_ok() || total.examined > 0 {
         tell(arguments, &total)?;
@@ -39,14 +38,18 @@ pub(super) fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
     outcome
 }
 
-fn slices(client: &Client, arguments: &Arguments, path: &str, total: &mut Total) -> anyhow::Result<()> {
+fn slices(client: &Client, arguments: &Arguments, total: &mut Total) -> anyhow::Result<()> {
     let mut cursor: Option<Value> = None;
     loop {
         let left = arguments.max.map(|max| max.saturating_sub(total.done(arguments)));
         if left == Some(0) {
             return Ok(());
         }
-        let answer = client.native(path, &request(arguments, left, cursor.as_ref()), PATIENCE)?;
+        let answer = client.native(
+            &Request::post(&["queues", arguments.queue.name(), "redrive"])
+                .json(&request(arguments, left, cursor.as_ref()))
+                .waiting(WORK),
+        )?;
         total.add(&answer);
         let next = answer.get("cursor").filter(|cursor| !cursor.is_null()).cloned();
         if answer.get("done").and_then(Value::as_bool).unwrap_or(next.is_none()) {
@@ -121,32 +124,4 @@ fn table(sample: &[Value]) -> Table {
         ]);
     }
     table
-}
-
-/// A name as a segment of a path.
-fn encoded(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
-            _ => {
-                text.push('%');
-                for nibble in [byte >> 4, byte & 15] {
-                    text.extend(char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()));
-                }
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_cannot_leave_its_place_in_the_path() {
-        assert_eq!(encoded("mail.fifo"), "mail.fifo");
-        assert_eq!(encoded("../x?y#ß"), "..%2Fx%3Fy%23%C3%9F");
-    }
 }

@@ -1,10 +1,11 @@
 //! A server that answers by a script, and the command that speaks to it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -12,7 +13,9 @@ use serde_json::Value;
 /// A request that came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// Its path.
+    /// Its method.
+    pub(crate) method: String,
+    /// Its path, with its query.
     pub(crate) path: String,
     /// Its headers in lower case, with their values.
     pub(crate) headers: Vec<(String, String)>,
@@ -65,6 +68,15 @@ impl Scripted {
         weir(arguments, &key)
     }
 
+    /// Runs `weir` against it, with something on standard input.
+    pub(crate) fn weir_fed(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = prepared(arguments, &[("WEIR_URL", &self.url)]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
     /// What came so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
@@ -73,14 +85,18 @@ impl Scripted {
 
 /// Runs `weir` with nothing of the test's own environment that it would read.
 pub(crate) fn weir(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    prepared(arguments, environment).stdin(Stdio::null()).output().unwrap()
+}
+
+fn prepared(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("WEIR_") || name.starts_with("AWS_")) {
             command.env_remove(name);
         }
     }
-    command.args(arguments).envs(environment.iter().copied()).stdin(std::process::Stdio::null());
-    command.output().unwrap()
+    command.args(arguments).envs(environment.iter().copied());
+    command
 }
 
 /// What a command wrote to standard output.
@@ -100,7 +116,8 @@ fn serve(stream: &TcpStream, script: &mut VecDeque<(u16, Value)>, seen: &Mutex<V
         seen.lock().unwrap().push(request);
         let (status, body) = script.pop_front().expect("the script has an answer for every request");
         let body = body.to_string();
-        let answer = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer =
+            format!("HTTP/1.1 {status} Scripted\r\nretry-after: 0\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let mut stream = stream;
         stream.write_all(answer.as_bytes()).unwrap();
     }
@@ -109,7 +126,8 @@ fn serve(stream: &TcpStream, script: &mut VecDeque<(u16, Value)>, seen: &Mutex<V
 fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&length| length > 0)?;
-    let path = line.split(' ').nth(1).unwrap().to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -117,8 +135,10 @@ fn read(reader: &mut impl BufRead) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.push((name.to_lowercase(), value.to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse().unwrap();
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, length)| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    Some(Request { path, headers, body: serde_json::from_slice(&body).unwrap() })
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    Some(Request { method, path, headers, body })
 }
