@@ -3,6 +3,7 @@
 mod address;
 mod arguments;
 mod credentials;
+mod events;
 mod failure;
 mod queue_name;
 mod request;
@@ -10,6 +11,7 @@ mod signature;
 mod transport;
 
 pub(crate) use arguments::ServerArguments;
+pub(crate) use events::Event;
 pub(crate) use failure::Failure;
 pub(crate) use queue_name::{Queue, is_fifo};
 pub(crate) use request::Request;

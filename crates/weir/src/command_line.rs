@@ -69,6 +69,16 @@ weir job explain mail 17                                        # what holds it,
 ```
 ";
 
+const LIMITER: &str = "
+A limiter holds for every queue that names it (`weir queue set mail --limiter mail:key=data.customer`) and for every permit
+that a program takes; each key has all of it for itself.
+
+```sh
+weir limiter put mail --max 50 --per 10s --max 300 --per 1m --concurrency 4 --reserve 20%:0
+permit=$(weir limiter acquire mail --wait 1m) && ./send-newsletter; weir limiter settle mail \"$permit\"
+```
+";
+
 /// The page, as Markdown.
 pub(crate) fn page() -> String {
     let mut page = OPENING.to_owned();
@@ -79,6 +89,7 @@ pub(crate) fn page() -> String {
         page.push_str(match command.get_name() {
             "redrive" => REDRIVE,
             "job" => JOB,
+            "limiter" => LIMITER,
             _ => "",
         });
     }

@@ -12,6 +12,7 @@ pub(crate) mod retry_arguments;
 mod set;
 pub(crate) mod view;
 mod wait;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Prints the log of a job.
     Logs(logs::Arguments),
+    /// Prints what happens to the jobs of a queue, or of all, until it is interrupted.
+    Watch(watch::Arguments),
 }
 
 /// Carries out a subcommand.
@@ -55,5 +58,6 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Remove(arguments) => change::run(&arguments, change::REMOVE, true),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Logs(arguments) => logs::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
     }
 }

@@ -11,6 +11,7 @@ mod exit;
 #[cfg(test)]
 mod generated;
 mod job;
+mod limiter;
 mod log;
 mod output;
 mod queue;
@@ -46,6 +47,9 @@ enum Command {
     /// Adds jobs, looks at them, waits for them and changes them.
     #[command(subcommand)]
     Job(job::Command),
+    /// Looks after limiters, which bound how much starts and runs, and takes permits of them.
+    #[command(subcommand)]
+    Limiter(limiter::Command),
     /// Moves messages of a dead-letter queue back to where they came from, or elsewhere.
     Redrive(redrive::Arguments),
     /// Looks after a data directory.
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Queue(command) => queue::run(command),
         Command::Send(arguments) => send::run(&arguments),
         Command::Job(command) => job::run(command),
+        Command::Limiter(command) => limiter::run(&command),
         Command::Receive(arguments) => receive::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

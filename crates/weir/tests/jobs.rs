@@ -350,3 +350,35 @@ fn a_job_that_is_not_there_is_told_with_what_to_do() {
         "error: there is no job 17 in mail (job.not_found); `weir job list QUEUE` shows the jobs of a queue\n"
     );
 }
+
+#[test]
+fn watching_goes_on_behind_the_last_event_when_the_connection_ends() {
+    let event = |id: &str, kind: &str| {
+        let data = json!({ "type": kind, "queue": "mail", "id": "17", "at_ms": 1_735_689_599_000_u64 });
+        format!("id: {id}\nevent: {kind}\ndata: {data}\n\n")
+    };
+    let server = Scripted::start_with([
+        (200, format!("retry: 1000\n\n{}{}id: 7-9\ndata: cut off", event("7-1", "added"), event("7-2", "started"))),
+        (200, format!("event: gap\ndata: {{}}\n\n{}", event("7-5", "completed"))),
+    ]);
+    let output = server.weir(&["job", "watch", "mail", "--type", "added,started,completed", "-n", "3"]);
+    assert_eq!(
+        out(&output),
+        "2024-12-31T23:59:59Z  added                 17\n\
+         2024-12-31T23:59:59Z  started               17\n\
+         2024-12-31T23:59:59Z  completed             17\n"
+    );
+    assert_eq!(err(&output), "events were missed: look at the jobs anew\n");
+    let requests = server.requests();
+    assert_eq!(requests[0].path, "/v1/queues/mail/events?types=added%2Cstarted%2Ccompleted");
+    assert_eq!((requests[0].header("last-event-id"), requests[1].header("last-event-id")), (None, Some("7-2")));
+}
+
+#[test]
+fn watching_a_queue_that_is_not_there_fails_at_once() {
+    let server = Scripted::start([problem(404, "queue.not_found", "there is no queue called mail")]);
+    let output = server.weir(&["job", "watch", "mail"]);
+    assert_eq!(output.status.code(), Some(6), "{}", err(&output));
+    let away = support::weir(&["job", "watch", "mail", "--url", "http://127.0.0.1:1"], &[]);
+    assert_eq!(away.status.code(), Some(8), "{}", err(&away));
+}

@@ -38,6 +38,11 @@ impl Request {
         Self::native("POST", segments)
     }
 
+    /// Puts what is to be at `/v1/…`.
+    pub(crate) fn put(segments: &[&str]) -> Self {
+        Self::native("PUT", segments)
+    }
+
     /// Changes what is at `/v1/…`.
     pub(crate) fn patch(segments: &[&str]) -> Self {
         Self::native("PATCH", segments)

@@ -1,6 +1,6 @@
 //! Requests over HTTP.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +18,8 @@ use crate::output;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long nothing may come of a stream: servers send something every 15 seconds.
+const QUIET: Duration = Duration::from_mins(1);
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
 
@@ -82,7 +84,7 @@ impl Transport {
 
     /// Sends a request and reads its whole answer.
     pub(super) fn send(&self, request: &Request) -> Result<Response, Failure> {
-        let mut response = self.begin(request)?;
+        let mut response = self.begin(request, Some(request.patience))?;
         let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after_s = header.and_then(|value| value.parse().ok());
         let status = response.status().as_u16();
@@ -90,8 +92,21 @@ impl Transport {
         Ok(Response { status, retry_after_s, body: body.map_err(|error| self.failure(&error))? })
     }
 
-    /// Sends a request and reads the head of its answer.
-    fn begin(&self, request: &Request) -> Result<http::Response<Body>, Failure> {
+    /// Sends a request for a stream that does not end.
+    pub(super) fn stream(&self, request: &Request) -> Result<impl Read + use<>, Failure> {
+        let mut response = self.begin(request, None)?;
+        let status = response.status().as_u16();
+        if status == 200 {
+            return Ok(response.into_body().into_reader());
+        }
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let refused = Response { status, retry_after_s: None, body: body.map_err(|error| self.failure(&error))? };
+        Err(Failure::of_native(&refused, &request.path))
+    }
+
+    /// Sends a request and reads the head of its answer. Without `patience` all of it may take for ever, if only something
+    /// comes from time to time.
+    fn begin(&self, request: &Request, patience: Option<Duration>) -> Result<http::Response<Body>, Failure> {
         let query = request.query();
         let mark = if query.is_empty() { "" } else { "?" };
         let mut head = http::Request::builder()
@@ -105,8 +120,8 @@ impl Transport {
             head = head.header(name, value);
         }
         let begun = match &request.body {
-            Some(body) => self.run(head.body(body.as_slice()), request.patience),
-            None => self.run(head.body(()), request.patience),
+            Some(body) => self.run(head.body(body.as_slice()), patience),
+            None => self.run(head.body(()), patience),
         };
         begun.map_err(|error| self.failure(&error))
     }
@@ -114,10 +129,13 @@ impl Transport {
     fn run<B: AsSendBody>(
         &self,
         request: http::Result<http::Request<B>>,
-        patience: Duration,
+        patience: Option<Duration>,
     ) -> Result<http::Response<Body>, ureq::Error> {
-        let request = self.agent.configure_request(request?).timeout_global(Some(patience)).build();
-        self.agent.run(request)
+        let config = self.agent.configure_request(request?).timeout_global(patience).timeout_per_read(match patience {
+            Some(_) => None,
+            None => Some(QUIET),
+        });
+        self.agent.run(config.build())
     }
 
     /// The headers that sign a request.

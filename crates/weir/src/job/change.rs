@@ -81,8 +81,12 @@ pub(super) fn run(arguments: &Arguments, change: Change, reset: bool) -> anyhow:
                 }
                 changed.push(id);
             }
-            // Another job's answer may be another one.
-            Err(failure @ (Failure::NotFound { .. } | Failure::Refused { .. })) => refused.push((id, failure)),
+            // Another job's answer may be another one, unless there is no such queue.
+            Err(failure @ (Failure::NotFound { .. } | Failure::Refused { .. }))
+                if failure.code() != Some("queue.not_found") =>
+            {
+                refused.push((id, failure));
+            }
             Err(failure) => return Err(failure.into()),
         }
     }

@@ -44,6 +44,11 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Starts it.
     pub(crate) fn start(script: impl IntoIterator<Item = (u16, Value)>) -> Self {
+        Self::start_with(script.into_iter().map(|(status, body)| (status, body.to_string())))
+    }
+
+    /// Starts it with answers that are no JSON.
+    pub(crate) fn start_with(script: impl IntoIterator<Item = (u16, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -110,12 +115,11 @@ pub(crate) fn err(output: &Output) -> String {
 }
 
 /// Serves the requests of one connection, until it is closed or the script is at its end.
-fn serve(stream: &TcpStream, script: &mut VecDeque<(u16, Value)>, seen: &Mutex<Vec<Request>>) {
+fn serve(stream: &TcpStream, script: &mut VecDeque<(u16, String)>, seen: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         seen.lock().unwrap().push(request);
         let (status, body) = script.pop_front().expect("the script has an answer for every request");
-        let body = body.to_string();
         let answer =
             format!("HTTP/1.1 {status} Scripted\r\nretry-after: 0\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let mut stream = stream;

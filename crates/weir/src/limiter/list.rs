@@ -1,0 +1,60 @@
+//! `weir limiter list`.
+
+use serde_json::Value;
+
+use super::terms::{reserves, windows};
+use crate::client::{Request, ServerArguments, list, number, text};
+use crate::output::{self, Table};
+
+/// Limiters of one page.
+const PAGE: u64 = 1_000;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Only the names, one a line.
+    #[arg(long, conflicts_with = "json")]
+    names: bool,
+    /// Prints an array of objects.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let client = arguments.server.client()?;
+    let mut limiters: Vec<Value> = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let request = Request::get(&["limiters"]).with("limit", Some(PAGE)).with("cursor", cursor.as_ref());
+        let answer = client.native(&request)?;
+        limiters.extend(list(&answer, "limiters").iter().cloned());
+        let next = text(&answer, "cursor").map(str::to_owned);
+        anyhow::ensure!(next.is_none() || next != cursor, "the server does not go on: its answer has no new cursor");
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if arguments.json {
+        return output::say(&format!("{:#}\n", Value::Array(limiters)));
+    }
+    let name = |limiter: &Value| text(limiter, "name").unwrap_or_default().to_owned();
+    if arguments.names {
+        let names: Vec<String> =
+            limiters.iter().map(|limiter| format!("{}\n", output::clean(&name(limiter)))).collect();
+        return output::say(&names.concat());
+    }
+    let mut table = Table::new(&["NAME", "WINDOWS", "CONCURRENCY", "RESERVED", "CHANGED"]).right(&[2]);
+    for limiter in &limiters {
+        let terms = limiter.get("terms").cloned().unwrap_or_default();
+        table.row([
+            name(limiter),
+            windows(&terms),
+            number(&terms, "concurrency").map_or_else(|| "-".to_owned(), |most| most.to_string()),
+            reserves(&terms),
+            number(limiter, "modified_at_ms").map_or_else(String::new, output::stamp),
+        ]);
+    }
+    output::say(&table.render())
+}
