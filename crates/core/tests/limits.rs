@@ -1,6 +1,6 @@
 //! Limiters at work: what queues lease under them, who waits, and who is woken.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
 
 mod support;
 
@@ -41,6 +41,7 @@ fn under(uses: &[LimiterUse]) -> Config {
     Config { limiters: uses.to_vec(), ..Config::default() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "commands and messages may have none")]
 fn key(n: u32) -> Option<LimitKey> {
     let mut bytes = [7; 16];
     bytes[..4].copy_from_slice(&n.to_be_bytes());
@@ -564,4 +565,50 @@ fn what_makes_no_sense_is_refused() {
     let put = |name: &str, terms| Command::PutLimiter { namespace, name: name.into(), terms, unknown };
     assert!(matches!(world.ask(put("", at_once(1))), Err(Error::Invalid { field: "name", .. })));
     assert!(matches!(world.ask(put("a", at_once(0))), Err(Error::LimiterRefused(_))));
+}
+
+#[test]
+fn a_worker_that_is_asked_to_slow_down_holds_back_its_key_and_counts_no_attempt() {
+    use weir_core::api::job::{Hold, JobRef, PauseKeys, Settlement};
+    for world in worlds() {
+        let mut world = world();
+        put(&mut world, "host", at_once(10));
+        let queue = world.create("a", under(&[keyed("host")]));
+        for (text, n) in [("one", 1), ("again", 1), ("two", 2)] {
+            world.send(queue, of_key(text, n)).unwrap();
+        }
+        let release = |limiter: Option<&str>| Settlement::Release {
+            delay_ms: 0,
+            pause: Some(PauseKeys { limiter: limiter.map(str::to_owned), for_ms: 10_000 }),
+        };
+        let got = world.lease(queue, 1).remove(0);
+        assert_eq!(world.settle(queue, got.handle, release(Some("other"))), Err(Error::LimiterNotFound));
+        world.settle(queue, got.handle, release(None)).unwrap();
+        let others = world.lease(queue, 10);
+        assert_eq!(texts(&others), ["two"]);
+        let Ok(Reply::Explained(why)) = world.ask(Command::Explain { queue, job: JobRef::Id(got.handle.message) })
+        else {
+            panic!("no answer")
+        };
+        let until = weir_core::Time(world.now.0 + 10_000);
+        let by_limiter = |hold: &Hold| match hold {
+            Hold::Limiter { name, key: held, blocked } => {
+                (name.as_str(), *held, blocked.by, blocked.until) == ("host", key(1), What::Paused, Some(until))
+            }
+            _ => false,
+        };
+        assert!(why.holds.iter().any(by_limiter), "{why:?}");
+        world.after(10_000);
+        let again = world.lease(queue, 10);
+        assert_eq!(texts(&again), ["one", "again"]);
+        assert_eq!((again[0].delivery.failures, again[0].delivery.grants), (0, 1));
+        // A queue without limiters is paused itself.
+        let plain = world.create("b", Config::default());
+        world.send(plain, message("x")).unwrap();
+        let got = world.lease(plain, 1).remove(0);
+        world.settle(plain, got.handle, release(None)).unwrap();
+        assert!(world.lease(plain, 1).is_empty());
+        world.after(10_000);
+        assert_eq!(texts(&world.lease(plain, 1)), ["x"]);
+    }
 }

@@ -106,7 +106,7 @@ impl Engine {
                     Stage::FindNamespace
                 }
                 Stage::Done => {
-                    for queue in self.queues().iter() {
+                    for queue in self.queues() {
                         self.find_limiters(queue.id);
                     }
                     return Ok(());

@@ -7,7 +7,7 @@ use super::{Answer, Engine};
 use crate::api::{Event, Output, Queue, QueueId, Reply};
 use crate::keys;
 use crate::kv::State;
-use crate::queue::Dispatch;
+use crate::queue::{Dispatch, QueueState};
 use crate::time::Time;
 
 impl Engine {
@@ -27,6 +27,18 @@ impl Engine {
         self.set_pause(state, id, until, out);
         let queue = Arc::clone(&self.queue(id)?.public);
         Ok(Reply::Queue { queue, created: false })
+    }
+
+    /// A worker asks for the queue to be held back for so long. A longer pause goes on.
+    pub(super) fn hold_queue<S: State>(&mut self, state: &mut S, id: QueueId, for_ms: u64) {
+        let until = self.now.after(Duration::from_millis(for_ms));
+        let longer = |queue: &QueueState| queue.public.paused_until.is_some_and(|paused| paused >= until);
+        if for_ms == 0 || self.queues.get(&id).is_none_or(longer) {
+            return;
+        }
+        let mut out = Output::default();
+        self.set_pause(state, id, Some(until), &mut out);
+        self.events.append(&mut out.events);
     }
 
     /// Lets the queues go on whose pause is over.

@@ -10,7 +10,7 @@ use super::delete::Gone;
 use super::extras::Rows;
 use super::fail::Failure;
 use super::send::within;
-use super::{Answer, Engine, Stop};
+use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::job::{
     FAILURE_BYTES_MAX, FailureKind, JobEventKind, JobState, LOG_BYTES_MAX, LOGS_KEPT, PROGRESS_BYTES_MAX,
     RESULT_BYTES_MAX, Settled, Settlement,
@@ -30,6 +30,10 @@ impl Engine {
         if let Err(error) = self.prepare_all(state, id, entries.iter().map(|(handle, _)| handle))? {
             return Ok(Err(error));
         }
+        prepare_each(entries.iter(), |(handle, settlement)| match settlement {
+            Settlement::Release { pause: Some(pause), .. } => self.prepare_pause(state, id, handle, pause),
+            _ => Ok(()),
+        })?;
         let mut settled = SmallVec::new();
         let mut gone = Gone::new();
         for (handle, settlement) in entries {
@@ -66,8 +70,10 @@ impl Engine {
                 (JobState::Failed, self.fail_attempt(state, id, message, &head, failure, *again, luck)?)
             }
             Settlement::Release { delay_ms, pause } => {
-                if pause.is_some() {
-                    return Ok(Err(Error::Invalid { field: "pause", reason: "it is not carried out yet" }));
+                if let Some(pause) = pause
+                    && let Err(error) = self.pause_for(state, id, &head, pause)?
+                {
+                    return Ok(Err(error));
                 }
                 (JobState::Failed, self.put_back(state, id, message, &head, *delay_ms)?)
             }

@@ -2,7 +2,8 @@
 //! never did; a worker asks for a key to be left alone.
 
 use crate::api::job::PauseKeys;
-use crate::api::{BATCH_MAX, Handle, QueueId};
+use crate::api::{BATCH_MAX, Error, Handle, QueueId};
+use crate::engine::delete::Gone;
 use crate::engine::lease::proof;
 use crate::engine::{Engine, Stop, prepare_each};
 use crate::head::{Head, HeldPermit, HeldPermits};
@@ -111,33 +112,54 @@ impl Engine {
     }
 
     /// The keys that a worker asks to be left alone on behalf of a message. None of them: it is the queue that is meant.
-    pub(in crate::engine) fn keys_to_pause(&self, queue: &QueueState, head: &Head, pause: &PauseKeys) -> Vec<OneKey> {
+    fn keys_to_pause(&self, queue: &QueueState, head: &Head, pause: &PauseKeys) -> Result<Vec<OneKey>, Error> {
         let all = keys_of(queue, head);
-        let namespace = queue.space.namespace;
         if let Some(name) = &pause.limiter {
-            let named = self.limits.named(namespace, name);
-            return all.into_iter().map(|(key, _)| key).filter(|key| Some(key.0) == named).collect();
+            let named = self.limits.named(queue.space.namespace, name);
+            let key = all.iter().map(|(key, _)| *key).find(|key| Some(key.0) == named);
+            return Ok(vec![key.ok_or(Error::LimiterNotFound)?]);
         }
         let some_own = all.iter().any(|(_, own)| *own);
-        all.into_iter().filter(|(_, own)| *own || !some_own).map(|(key, _)| key).collect()
+        Ok(all.into_iter().filter(|(_, own)| *own || !some_own).map(|(key, _)| key).collect())
     }
 
-    /// Sees to it that [`Self::pause_keys`] does not stop.
-    pub(in crate::engine) fn prepare_pause<S: View>(&self, state: &S, keys: &[OneKey]) -> Result<(), Stop> {
+    /// Sees to it that [`Self::pause_for`] does not stop.
+    pub(in crate::engine) fn prepare_pause<S: View>(
+        &self,
+        state: &S,
+        id: QueueId,
+        handle: &Handle,
+        pause: &PauseKeys,
+    ) -> Result<(), Stop> {
+        let (Ok(queue), Ok(head)) = (self.queue(id), self.find(state, id, handle, &Gone::new())?) else {
+            return Ok(());
+        };
+        let keys = self.keys_to_pause(queue, &head, pause).unwrap_or_default();
         prepare_each(keys.iter(), |key| self.limits.prepare(state, *key))
     }
 
-    /// Holds keys back.
-    pub(in crate::engine) fn pause_keys<S: State>(
+    /// A worker was asked to leave somebody alone for a while, whom the limiters know by a key, or else the queue.
+    pub(in crate::engine) fn pause_for<S: State>(
         &mut self,
         state: &mut S,
-        keys: &[OneKey],
-        for_ms: u64,
-    ) -> Result<(), Stop> {
+        id: QueueId,
+        head: &Head,
+        pause: &PauseKeys,
+    ) -> Result<Result<(), Error>, Stop> {
+        let keys = match self.queue(id).and_then(|queue| self.keys_to_pause(queue, head, pause)) {
+            Ok(keys) => keys,
+            Err(error) => return Ok(Err(error)),
+        };
         prepare_each(keys.iter(), |key| self.limits.load(state, *key, self.now).map(|_| ()))?;
-        for &key in keys {
-            self.pause_one(state, key, for_ms);
+        for &key in &keys {
+            // Of several pauses the longest counts, and nobody's is ended by one of no length.
+            if pause.for_ms > 0 {
+                self.pause_one(state, key, pause.for_ms);
+            }
         }
-        Ok(())
+        if keys.is_empty() {
+            self.hold_queue(state, id, pause.for_ms);
+        }
+        Ok(Ok(()))
     }
 }

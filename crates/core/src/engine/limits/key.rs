@@ -23,6 +23,7 @@ const KEYS_KEPT: usize = 8_192;
 
 /// A key in memory.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of another list, or row, whether it has the key")]
 pub(super) struct KeyEntry {
     pub(super) state: KeyState,
     is_dirty: bool,

@@ -160,22 +160,19 @@ impl Engine {
     ) -> Result<(), Stop> {
         let Held { key, cost, is_keyed, until } = held;
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        match lane.filter(|_| is_keyed) {
-            Some(lane) => {
-                if let Some(waiting) = parking::park(state, queue, lane, key)? {
-                    self.limits.lane_joins(state, &waiting, cost);
-                }
+        if let Some(lane) = lane.filter(|_| is_keyed) {
+            if let Some(waiting) = parking::park(state, queue, lane, key)? {
+                self.limits.lane_joins(state, &waiting, cost);
             }
-            None => {
-                let turn = (place, 0);
-                let (who, place) = if is_keyed {
-                    (Waiter::Alone(id), &mut queue.alone_blocked)
-                } else {
-                    (Waiter::Queue(id), &mut queue.blocked)
-                };
-                *place = Some((key, turn));
-                self.limits.join(key, turn, InLine { who, cost });
-            }
+        } else {
+            let turn = (place, 0);
+            let (who, place) = if is_keyed {
+                (Waiter::Alone(id), &mut queue.alone_blocked)
+            } else {
+                (Waiter::Queue(id), &mut queue.blocked)
+            };
+            *place = Some((key, turn));
+            self.limits.join(key, turn, InLine { who, cost });
         }
         if until.is_some() {
             self.limits.look_again(state, key, until);
