@@ -114,12 +114,12 @@ fn lines_become_jobs_in_batches_that_can_be_sent_again() {
 
 #[test]
 fn a_refused_line_is_named() {
-    let server = Scripted::start([problem(400, "request.invalid", "jobs[1].nam: unknown field")]);
-    let output = server.weir_fed(&["job", "add", "mail", "--json-lines"], "{\"name\":\"a\"}\n{\"nam\":\"b\"}\n");
+    let server = Scripted::start([problem(400, "request.invalid", "jobs[1].title: unknown field")]);
+    let output = server.weir_fed(&["job", "add", "mail", "--json-lines"], "{\"name\":\"a\"}\n{\"title\":\"b\"}\n");
     assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(1)));
     assert_eq!(
         err(&output),
-        "error: line 2 is refused, and with it the batch from line 1: jobs[1].nam: unknown field (request.invalid)\n"
+        "error: line 2 is refused, and with it the batch from line 1: jobs[1].title: unknown field (request.invalid)\n"
     );
     let server = Scripted::start([]);
     let output = server.weir_fed(&["job", "add", "mail", "--lines"], "1\nhello\n");

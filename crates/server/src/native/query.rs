@@ -161,8 +161,8 @@ mod tests {
             "limit: invalid value: string \"-1\", expected a whole number from 0 to 4294967295"
         );
         assert_eq!(refusal("states=lost"), "states: unknown variant `lost`, expected `ready` or `failed`");
-        let unknown = refusal("nmae=x");
-        assert!(unknown.starts_with("query: unknown field `nmae`, expected one of `limit`"), "{unknown}");
+        let unknown = refusal("nick=x");
+        assert!(unknown.starts_with("query: unknown field `nick`, expected one of `limit`"), "{unknown}");
         assert_eq!(refusal("limit=1&limit=2"), "query: duplicate field `limit`");
         assert!(refusal("name=%FF").contains("UTF-8"));
     }
