@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use weir_shard::{BUCKETS_US, Metrics};
+use weir_store::Durability;
 
 use crate::engine::{Figure, Figures, HistogramFigure};
 
@@ -15,7 +16,18 @@ pub(crate) fn of(metrics: &Metrics) -> Figures {
     let bytes = |n: usize| n as u64;
     let values = vec![
         counter("commands", "Commands that the engine applied", metrics.figures.commands),
-        counter("commits", "Groups of commands that became durable", metrics.figures.groups),
+        counter("commits", "Groups of commands that were committed", metrics.figures.groups),
+        Figure {
+            name: "sync_interval_seconds",
+            help: "How long what was acknowledged may wait for its fsync; 0: it is acknowledged after that",
+            is_counter: false,
+            value: match metrics.durability {
+                Durability::Fsync => 0.0,
+                Durability::Interval(interval) => interval.as_secs_f64(),
+            },
+        },
+        gauge("unsynced_groups", "Groups that are acknowledged and not synced", store.unsynced_groups),
+        counter("syncs", "Syncs of groups that were acknowledged before", store.syncs),
         counter("parked_commands", "Commands that had to wait for rows from the tables", metrics.figures.parked),
         gauge("unanswered_commands", "Commands that wait for their answer", bytes(metrics.unanswered)),
         gauge("engine_waiting_receives", "Receives that wait in the engine", bytes(metrics.waiting_receives)),
@@ -40,7 +52,7 @@ pub(crate) fn of(metrics: &Metrics) -> Figures {
     let bounds = BUCKETS_US.iter().map(|&us| Duration::from_micros(us).as_secs_f64()).chain([f64::MAX]);
     let commits = HistogramFigure {
         name: "commit_seconds",
-        help: "Time from handing a group of commands to the log until it was durable",
+        help: "Time from handing a group of commands to the log until it was committed",
         sum: metrics.commit_seconds.sum.as_secs_f64(),
         buckets: bounds.zip(metrics.commit_seconds.counts).collect(),
     };

@@ -67,6 +67,7 @@ impl World {
                 Work::Upkeep(_) => ("upkeep", None),
                 Work::Load(_) => ("load", None),
                 Work::Bodies(_) => ("body", None),
+                Work::Sync(_) => ("sync", None),
             };
             let began = Instant::now();
             let done = work.run(writer);

@@ -1,7 +1,7 @@
 //! A shard, step by step: commands go in, work for the disk comes out, its results go in, answers come out.
 //!
 //! The driver owns no thread, no clock and does no IO. It holds back every answer and event until the state that it
-//! speaks of is durable, and parks commands whose rows have to be loaded first.
+//! speaks of is committed, and parks commands whose rows have to be loaded first.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use weir_core::kv::{Key, Need};
 use weir_core::{Engine, Stop, Time};
 use weir_store::disk::Disk;
 use weir_store::{
-    Backup, Body, BodyLoad, Checkpoint, Group, Load, LogWriter, OpenError, Options, Pressure, Recovery, Store,
-    StoreError,
+    Backup, Body, BodyLoad, Checkpoint, Durability, Group, Load, LogWriter, OpenError, Options, Pressure, Recovery,
+    Store, StoreError,
 };
 
 use crate::answer::{Answer, Answered, Refused, Respond};
@@ -32,6 +32,10 @@ const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 /// How many bytes of writes the engine may be ahead of the disk. Past that, commands wait.
 const AHEAD_BYTES_MAX: usize = 32 << 20;
 
+/// How many ids an opening leaves out for each life before it of which a loss of power may have taken something: more
+/// than a life writes between two syncs, which is bounded in bytes.
+const IDS_OF_A_LIFE: u64 = 1 << 24;
+
 /// How many pieces of work that load rows are given out at once. What is asked for meanwhile goes out together with the
 /// next, so that a thousand commands that wait cost a few wake-ups.
 const LOADS_MAX: usize = 2;
@@ -39,7 +43,7 @@ const LOADS_MAX: usize = 2;
 /// Rows and payloads that one piece of work loads at most, so that several readers share what there is.
 const LOADS_TOGETHER_MAX: usize = 256;
 
-/// An answer, or an event, that waits for its state to be durable or for payloads.
+/// An answer, or an event, that waits for its state to be committed or for payloads.
 #[derive(Debug)]
 enum Held<R> {
     Answer { responder: R, answer: Answer },
@@ -70,7 +74,7 @@ struct Incomplete<R> {
 pub struct Figures {
     /// Commands applied.
     pub commands: u64,
-    /// Groups that became durable.
+    /// Groups that were committed.
     pub groups: u64,
     /// Commands that had to wait for rows.
     pub parked: u64,
@@ -103,13 +107,20 @@ pub struct Driver<D: Disk, R: Respond> {
     held: VecDeque<(u64, Held<R>)>,
     incomplete: FxHashMap<u64, Incomplete<R>>,
     last_ticket: u64,
-    durable: u64,
+    /// Sequence up to which everything may be acknowledged.
+    committed: u64,
+    /// Sequence up to which everything is synced, as far as is known here.
+    synced: u64,
+    durability: Durability,
+    /// When the groups that are acknowledged and not synced have to be.
+    sync_at: Time,
+    syncing: bool,
     appending: bool,
     /// A group for which the disk had no room.
     unwritten: Option<Group>,
     /// The sequence that a backup asked for has to hold.
     backup_from: Option<u64>,
-    /// A checkpoint whose last group is not durable yet.
+    /// A checkpoint whose last group is not synced yet.
     frozen: Option<Checkpoint<D>>,
     checkpointing: bool,
     keeping_up: bool,
@@ -124,6 +135,7 @@ pub struct Driver<D: Disk, R: Respond> {
 impl<D: Disk, R: Respond> Driver<D, R> {
     /// Opens the store and reads the entities: recovers whatever was acknowledged before.
     pub fn open(disk: D, options: Options) -> Result<(Self, LogWriter<D>, Recovery), OpenShardError> {
+        let durability = options.durability;
         let (mut store, writer, recovery) = Store::open(disk, options)?;
         let mut engine = Engine::new();
         loop {
@@ -133,7 +145,12 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 Err(Stop::Unreadable(error)) => return Err(error.into()),
             }
         }
-        let durable = store.sequence();
+        let recovered = store.sequence();
+        if recovery.lives_lost > 0 {
+            engine.skip_ids(recovery.lives_lost.saturating_mul(IDS_OF_A_LIFE));
+            // With the first group, even if the shard is closed with nothing else in it.
+            engine.flush(&mut store);
+        }
         let directory = Arc::new(Directory::default());
         for queue in engine.queues() {
             directory.record(&Event::QueueChanged(queue));
@@ -152,7 +169,11 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             held: VecDeque::new(),
             incomplete: FxHashMap::default(),
             last_ticket: 0,
-            durable,
+            committed: recovered,
+            synced: recovered,
+            durability,
+            sync_at: Time::NEVER,
+            syncing: false,
             appending: false,
             unwritten: None,
             backup_from: None,
@@ -197,6 +218,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             return Time::NEVER;
         }
         let retry = if self.room_after > self.engine.now() { self.room_after } else { Time::NEVER };
+        let retry = if self.syncing { retry } else { retry.min(self.sync_at) };
         // An engine that is ahead of the disk must not write more on its own either; what waits for room is tried again
         // all the same, since nothing else may come to wake the shard.
         if self.is_ahead() { retry } else { self.engine.next_deadline().min(retry) }
@@ -232,7 +254,10 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             self.frozen = self.store.freeze();
             self.checkpointing = self.frozen.is_some();
         }
-        if let Some(checkpoint) = self.frozen.take_if(|checkpoint| checkpoint.sequence() <= self.durable) {
+        if let Some(sync) = self.poll_sync(now) {
+            return Some(sync);
+        }
+        if let Some(checkpoint) = self.frozen.take_if(|checkpoint| checkpoint.sequence() <= self.synced) {
             return Some(Work::Checkpoint(checkpoint));
         }
         if has_room
@@ -243,6 +268,25 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             return Some(Work::Upkeep(upkeep));
         }
         self.poll_loads()
+    }
+
+    /// A sync of what was acknowledged, when it is time for one or something waits for it.
+    fn poll_sync(&mut self, now: Time) -> Option<Work<D>> {
+        if self.synced == self.committed {
+            self.sync_at = Time::NEVER;
+        }
+        let is_waited_for = self.closing || self.frozen.is_some();
+        if self.syncing || self.synced == self.committed || !(is_waited_for || now >= self.sync_at) {
+            return None;
+        }
+        let sync = self.store.sync();
+        self.sync_at = Time::NEVER;
+        self.syncing = sync.is_some();
+        if !self.syncing {
+            // The log synced by itself, since it had got too far ahead.
+            self.synced = self.store.synced().min(self.committed);
+        }
+        sync.map(Work::Sync)
     }
 
     /// What is to be loaded, in the order of the keys: neighbours share pages.
@@ -263,7 +307,12 @@ impl<D: Disk, R: Respond> Driver<D, R> {
     /// Takes the result of a piece of work.
     pub fn done(&mut self, now: Time, done: Done) {
         match done {
-            Done::Appended(group, Ok(())) => self.appended(group.sequence()),
+            Done::Appended(group, Ok(())) => self.appended(now, group.sequence()),
+            Done::Synced(Ok(sequence)) => {
+                self.syncing = false;
+                // A group that was written meanwhile may be synced before it is known here to be written.
+                self.synced = self.synced.max(sequence.min(self.committed));
+            }
             Done::Appended(group, Err(StoreError::DiskFull { .. })) if !self.closing => {
                 // Nothing of it was written. Nothing is acknowledged until there is room again.
                 self.unwritten = Some(group);
@@ -288,6 +337,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 self.room_after = now.after(FULL_DISK_PAUSE);
             }
             Done::Appended(_, Err(error))
+            | Done::Synced(Err(error))
             | Done::Checkpointed(Err(error))
             | Done::KeptUp(Err(error))
             | Done::Loaded(Err(error))
@@ -295,7 +345,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         }
     }
 
-    /// The durable queues: known there before the command that made or changed them is answered.
+    /// The committed queues: known there before the command that made or changed them is answered.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
@@ -333,6 +383,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 && self.held.is_empty()
                 && self.incomplete.is_empty()
                 && !self.appending
+                && !self.syncing
+                && self.synced == self.committed
                 && !self.checkpointing
                 && self.store.unsealed_bytes() == 0)
     }
@@ -367,9 +419,19 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         self.responders.len() + self.held.len() + self.incomplete.len()
     }
 
-    /// Sequence up to which everything is durable.
-    pub fn durable(&self) -> u64 {
-        self.durable
+    /// Sequence up to which everything may be acknowledged: it is as durable as the operator wants it to be.
+    pub fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Sequence up to which everything is synced: no loss of power takes it.
+    pub fn synced(&self) -> u64 {
+        self.synced
+    }
+
+    /// When something may be acknowledged.
+    pub fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn refusal(&self, command: &Command) -> Option<Refused> {
@@ -442,7 +504,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         }
     }
 
-    /// Holds what the engine said until its state is durable.
+    /// Holds what the engine said until its state is committed.
     fn take_output(&mut self, outcome: Result<(), Stop>) {
         if let Err(stop) = outcome {
             return self.poison(stop.to_string());
@@ -519,9 +581,9 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         self.release_complete(ticket);
     }
 
-    /// Answers a receive whose payloads are there, if its state is durable.
+    /// Answers a receive whose payloads are there, if its state is committed.
     fn release_complete(&mut self, ticket: u64) {
-        let ready = |incomplete: &Incomplete<R>| incomplete.missing == 0 && incomplete.sequence <= self.durable;
+        let ready = |incomplete: &Incomplete<R>| incomplete.missing == 0 && incomplete.sequence <= self.committed;
         if !self.incomplete.get(&ticket).is_some_and(ready) {
             return;
         }
@@ -536,11 +598,16 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         self.store.seal(self.engine.now().max(now))
     }
 
-    fn appended(&mut self, sequence: u64) {
+    fn appended(&mut self, now: Time, sequence: u64) {
         self.figures.groups += 1;
         self.appending = false;
         self.store.committed(sequence);
-        self.durable = sequence;
+        self.committed = sequence;
+        match self.durability {
+            Durability::Fsync => self.synced = sequence,
+            // Only those of which no sync knows yet have to wait for the next.
+            Durability::Interval(interval) => self.sync_at = self.sync_at.min(now.after(interval)),
+        }
         self.release();
         let mut tickets: Vec<u64> = self.incomplete.keys().copied().collect();
         tickets.sort_unstable();
@@ -549,9 +616,9 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         }
     }
 
-    /// Lets go of what speaks of durable state.
+    /// Lets go of what speaks of committed state.
     fn release(&mut self) {
-        while let Some((_, held)) = self.held.pop_front_if(|(sequence, _)| *sequence <= self.durable) {
+        while let Some((_, held)) = self.held.pop_front_if(|(sequence, _)| *sequence <= self.committed) {
             match held {
                 Held::Answer { responder, answer } => responder.respond(answer),
                 Held::Event(event) => self.directory.record(&event),

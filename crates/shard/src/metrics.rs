@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use weir_store::Stats;
 use weir_store::disk::Disk;
+use weir_store::{Durability, Stats};
 
 use crate::answer::Respond;
 use crate::driver::{Driver, Figures};
@@ -15,11 +15,13 @@ pub struct Metrics {
     pub figures: Figures,
     /// What its store holds and did.
     pub store: Stats,
+    /// When commands are answered.
+    pub durability: Durability,
     /// Commands that wait for their answer.
     pub unanswered: usize,
     /// Receives that wait for a message.
     pub waiting_receives: usize,
-    /// From handing a group to the log until it was durable.
+    /// From handing a group to the log until it was committed.
     pub commit_seconds: Histogram,
     /// What failed, if storage did: nothing is acknowledged until a restart.
     pub poisoned: Option<String>,
@@ -30,6 +32,7 @@ impl Metrics {
         Self {
             figures: driver.figures(),
             store: driver.store().stats(),
+            durability: driver.durability(),
             unanswered: 0,
             waiting_receives: 0,
             commit_seconds: Histogram::default(),

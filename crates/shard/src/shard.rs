@@ -1,4 +1,5 @@
-//! A shard on its threads: one for the engine, one for the log, one for checkpoints and some for reads.
+//! A shard on its threads: one for the engine, one for the log, one for checkpoints, some for reads, and with relaxed
+//! durability one for syncs.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use weir_core::Time;
 use weir_core::api::{Command, Token};
 use weir_store::disk::Disk;
-use weir_store::{Backup, LogWriter, Options, Recovery};
+use weir_store::{Backup, Durability, LogWriter, Options, Recovery};
 
 use crate::answer::{Refused, Respond};
 use crate::clock::Clock;
@@ -81,7 +82,7 @@ impl<R: Respond> Shard<R> {
             backups,
             engine: Mutex::new(None),
         });
-        let threads = Threads::start(writer);
+        let threads = Threads::start(writer, driver.durability());
         let engine = EngineThread {
             driver,
             clock: Clock::new(Time(recovery.last_time.0)),
@@ -161,6 +162,7 @@ impl<R: Respond> Shard<R> {
 /// The threads that do the engine's work for the disk.
 struct Threads<D: Disk> {
     log: Sender<Work<D>>,
+    syncs: Sender<Work<D>>,
     checkpoints: Sender<Work<D>>,
     reads: Sender<Work<D>>,
     done: Receiver<Done>,
@@ -168,9 +170,10 @@ struct Threads<D: Disk> {
 }
 
 impl<D: Disk> Threads<D> {
-    fn start(writer: LogWriter<D>) -> Self {
+    fn start(writer: LogWriter<D>, durability: Durability) -> Self {
         let (done_sender, done) = unbounded();
         let (log, log_work) = unbounded();
+        let (syncs, sync_work) = unbounded();
         let (checkpoints, checkpoint_work) = unbounded();
         let (reads, read_work) = unbounded();
         let mut handles = Vec::new();
@@ -179,16 +182,20 @@ impl<D: Disk> Threads<D> {
             handles.push(spawn(name, move || serve(&work, &done, writer)));
         };
         start("weir-log", &log_work, Some(writer));
+        if durability.is_relaxed() {
+            start("weir-sync", &sync_work, None);
+        }
         start("weir-checkpoint", &checkpoint_work, None);
         for _ in 0..READERS {
             start("weir-read", &read_work, None);
         }
-        Self { log, checkpoints, reads, done, handles }
+        Self { log, syncs, checkpoints, reads, done, handles }
     }
 
     fn run(&self, work: Work<D>) {
         let thread = match &work {
             Work::Append(_) => &self.log,
+            Work::Sync(_) => &self.syncs,
             Work::Checkpoint(_) | Work::Upkeep(_) => &self.checkpoints,
             Work::Load(_) | Work::Bodies(_) => &self.reads,
         };
@@ -197,7 +204,7 @@ impl<D: Disk> Threads<D> {
 
     /// Lets the threads end, and waits for them.
     fn stop(self) {
-        drop((self.log, self.checkpoints, self.reads));
+        drop((self.log, self.syncs, self.checkpoints, self.reads));
         for handle in self.handles {
             // A thread that panicked did not send what it owed, so the driver is not idle and nobody stops it here.
             let _ = handle.join();

@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use weir_core::kv::Key;
 use weir_store::disk::Disk;
-use weir_store::{BodyLoad, Checkpoint, CheckpointDone, Group, Load, Loaded, LogWriter, StoreError, Upkeep};
+use weir_store::{BodyLoad, Checkpoint, CheckpointDone, Group, Load, Loaded, LogSync, LogWriter, StoreError, Upkeep};
 
 /// Work for the disk, to be run anywhere: one append at a time, the others in any order and number.
 #[derive(Debug)]
 pub enum Work<D: Disk> {
     /// To be given to the [`LogWriter`].
     Append(Group),
+    /// Syncs groups that were acknowledged before.
+    Sync(LogSync<D>),
     /// Brings the frozen part of the overlay into the tables.
     Checkpoint(Checkpoint<D>),
     /// Prepares segments and frees memory.
@@ -25,6 +27,8 @@ pub enum Work<D: Disk> {
 pub enum Done {
     /// The group was appended, or was not.
     Appended(Group, Result<(), StoreError>),
+    /// Groups were synced up to a sequence, or were not.
+    Synced(Result<u64, StoreError>),
     /// A checkpoint.
     Checkpointed(Result<CheckpointDone, StoreError>),
     /// Upkeep.
@@ -90,6 +94,7 @@ impl<D: Disk> Work<D> {
                 let appended = writer.append(&group);
                 Done::Appended(group, appended)
             }
+            Work::Sync(sync) => Done::Synced(sync.run()),
             Work::Checkpoint(checkpoint) => Done::Checkpointed(checkpoint.run()),
             Work::Upkeep(upkeep) => Done::KeptUp(upkeep.run()),
             Work::Load(work) => Done::Loaded(work.run()),

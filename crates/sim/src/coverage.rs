@@ -45,7 +45,13 @@ coverage! {
     crashes_inside_calls,
     /// Losses of power while the shard was being opened.
     crashes_while_opening,
-    /// Commands that took effect and were undone by a loss of power before anybody was told.
+    /// Kills of the process.
+    kills,
+    /// Syncs of what was acknowledged before.
+    syncs,
+    /// Losses of power when something was acknowledged and not synced.
+    acknowledged_and_not_synced,
+    /// Commands that took effect and were undone by a loss of power.
     undone,
     /// Clean ends.
     closes,

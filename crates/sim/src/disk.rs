@@ -210,6 +210,17 @@ impl SimDisk {
         files.any(|content| contains(&content.durable, bytes))
     }
 
+    /// The process that uses the directory is killed: what it wrote is with the system, synced or not. Returns the
+    /// directory as the next process sees it.
+    #[must_use]
+    pub fn kill(&self) -> SimDisk {
+        let mut inner = self.inner.lock();
+        inner.life += 1;
+        inner.locked = false;
+        inner.calls_left = None;
+        SimDisk { inner: Arc::clone(&self.inner), life: inner.life }
+    }
+
     /// The machine loses power and comes back: every unsynced change is kept, lost or torn, in no order. Returns the
     /// directory as the next life sees it.
     #[must_use]

@@ -141,6 +141,8 @@ pub struct Model {
     pub handles: BTreeSet<(u64, u64, u32, u64)>,
     /// When the shard was opened.
     pub opened_at: u64,
+    /// Handles that were given out for messages that a loss of power took.
+    pub lost: BTreeSet<(u64, u64, u32, u64)>,
     /// How many receives repeated an attempt.
     pub repeats: u64,
     /// Everything due until then has certainly been dealt with.
@@ -244,6 +246,10 @@ impl Model {
         }
         let number = *self.by_id.get(&handle.message)?;
         self.messages.get(&number).map(|message| (number, message))
+    }
+
+    fn is_lost(&self, handle: &Handle) -> bool {
+        self.lost.contains(&(handle.space, handle.message, handle.grant, handle.proof))
     }
 
     fn is_genuine(&self, handle: &Handle) -> bool {

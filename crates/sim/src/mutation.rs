@@ -6,6 +6,7 @@ mod jobs;
 use bytes::Bytes;
 use weir_core::api::{Command, Config, Counters, Error, Lane, Reply};
 use weir_shard::{Answer, Answered, Refused};
+use weir_store::Durability;
 
 use crate::coverage::Coverage;
 
@@ -88,11 +89,15 @@ pub enum Mutation {
     FinishedJobsThatStay,
     /// A pause is over at half its time.
     PauseThatEndsEarly,
+    /// The process is killed and what it wrote is lost as with the power.
+    KillThatLosesWrites,
+    /// Acknowledged groups wait longer for their sync than they may.
+    SyncThatComesLate,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 38] = [
+    pub const ALL: [Mutation; 40] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -131,7 +136,17 @@ impl Mutation {
         Mutation::StaleSettlementThatSucceeds,
         Mutation::FinishedJobsThatStay,
         Mutation::PauseThatEndsEarly,
+        Mutation::KillThatLosesWrites,
+        Mutation::SyncThatComesLate,
     ];
+
+    /// Changes what the shard is told of durability.
+    pub(crate) fn alter_durability(self, durability: Durability) -> Durability {
+        match (self, durability) {
+            (Mutation::SyncThatComesLate, Durability::Interval(interval)) => Durability::Interval(interval * 3),
+            _ => durability,
+        }
+    }
 
     /// Changes a command on its way to the shard.
     pub(crate) fn alter_command(self, command: &mut Command, coverage: &Coverage) {

@@ -1,6 +1,8 @@
 //! What kind of a run a seed is: sizes, weights and faults.
 
-use weir_store::Options;
+use std::time::Duration;
+
+use weir_store::{Durability, Options};
 
 use crate::disk::Faults;
 use crate::rng::Rng;
@@ -14,6 +16,8 @@ pub(crate) struct Profile {
     pub(crate) faults: Faults,
     /// Once in how many steps the machine loses power; 0 for never.
     pub(crate) crash_every: u64,
+    /// Once in how many steps the process is killed; 0 for never.
+    pub(crate) kill_every: u64,
     /// Once in how many steps the disk fills up; 0 for never.
     pub(crate) full_every: u64,
     /// Bytes of the largest payload.
@@ -62,6 +66,7 @@ impl Profile {
             ..Options::default()
         };
         let mut machine = Rng::new(salt, "settings of the machine");
+        let mut kills = Rng::new(salt, "settings of kills");
         let mut faults = match rng.below(4) {
             0 => Faults { writes: rng.between(200, 5_000), ..Faults::default() },
             1 => Faults { syncs: rng.between(200, 10_000), ..Faults::default() },
@@ -80,6 +85,7 @@ impl Profile {
             options,
             faults,
             crash_every: *rng.pick(&[0, 30, 60, 120]).unwrap_or(&60),
+            kill_every: *kills.pick(&[0, 60, 150]).unwrap_or(&60),
             full_every: *rng.pick(&[0, 0, 80]).unwrap_or(&0),
             payload_max: *rng.pick(&[16, 200, 900, 3_000]).unwrap_or(&200),
             eagerness: rng.between(1, 9),
@@ -99,6 +105,11 @@ impl Profile {
                 *weight *= rng.between(1, 5);
             }
             profile.steps = rng.between(100, 500);
+        }
+        // Clients of jobs are not told to forget what a loss of power took.
+        if profile.jobs == 0 && kills.chance(1, 2) {
+            let interval = *kills.pick(&[1, 100, 1_000, 10_000]).unwrap_or(&100);
+            profile.options.durability = Durability::Interval(Duration::from_millis(interval));
         }
         profile.options.blob_bytes_min = *machine.pick(&[100, 200, 1_000, 64 << 10]).unwrap_or(&200);
         profile.options.blob_segment_bytes = machine.between(1, 12) << 10;

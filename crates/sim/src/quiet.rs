@@ -15,6 +15,9 @@ impl Run {
         if self.is_stopped() {
             return Ok(());
         }
+        if let Some(life) = &mut self.life {
+            life.check_syncs(self.now, self.profile.options.durability)?;
+        }
         self.model.pass(self.now);
         for id in self.queue_ids() {
             let Some(life) = &self.life else { return Ok(()) };

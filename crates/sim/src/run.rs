@@ -67,10 +67,12 @@ pub(crate) struct Made {
 
 pub(crate) struct Run {
     seed: u64,
-    profile: Profile,
+    pub(crate) profile: Profile,
     workload: Rng,
     schedule: Rng,
     pub(crate) power: Rng,
+    /// When the process is killed.
+    kills: Rng,
     /// What happens to the machine but for its power, and to copies.
     machine: Rng,
     pub(crate) disk: SimDisk,
@@ -90,6 +92,8 @@ pub(crate) struct Run {
     effects: Vec<Effect>,
     /// The highest sequence that an answer spoke of.
     acknowledged: u64,
+    /// The highest sequence that no loss of power takes, as of the last opening or the end of the last life.
+    synced: u64,
     /// Whether the disk may refuse to grow.
     pub(crate) is_full: bool,
     /// Whether the disk was made to fail since the shard was opened.
@@ -153,6 +157,7 @@ impl Run {
             workload: Rng::new(seed, "workload"),
             schedule: Rng::new(seed, "schedule"),
             power: Rng::new(seed, "power"),
+            kills: Rng::new(seed, "kills"),
             machine: Rng::new(seed, "machine"),
             disk,
             clocks: Clocks::new(mutation),
@@ -168,6 +173,7 @@ impl Run {
             base: Model::default(),
             effects: Vec::new(),
             acknowledged: 0,
+            synced: 0,
             is_full: false,
             failed_before: 0,
             reads_failed_before: 0,

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::format;
 use crate::log::Segments;
 use crate::note;
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::packing;
 use crate::shared::tables_file;
 use crate::store::Store;
@@ -87,7 +87,9 @@ fn copy<T: Disk>(snapshot: &Snapshot, target: &T, options: &Options) -> Result<B
     })?;
     output.finish();
     drop(tables);
-    let segments = Segments::new(target.clone(), options, options.salt);
+    // Nothing in it was ever acknowledged before it was synced.
+    let strict = Options { durability: Durability::Fsync, ..options.clone() };
+    let segments = Segments::new(target.clone(), &strict, options.salt);
     segments.activate(mark.epoch)?;
     note::write(target, &mark_file(folder), close::VERSION, &[mark.sequence, u64::from(mark.digest)])?;
     // Last, so that a copy that was cut short does not pass for a directory.

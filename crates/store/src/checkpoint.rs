@@ -78,19 +78,30 @@ impl<D: Disk> Checkpoint<D> {
         }
         let mut mark = self.mark;
         mark.digest = match self.shared.segments.digest(mark.sequence) {
-            Some(digest) => digest,
-            None => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
+            Some(digest) if mark.sequence <= self.shared.unsynced.synced() => digest,
+            _ => return Err(StoreError::broken(format!("group {} is not durable yet", mark.sequence))),
         };
         let mut filters = self.base.filters.clone();
         let blobs = &self.shared.blobs;
         let mut moved = Output::new(blobs);
-        let (families, counts) = self.shared.tables.write_over(&self.base, mark, &mut |writing| {
+        let written = self.shared.tables.write_over(&self.base, mark, &mut |writing| {
             writing.counts.extend(&self.blob_ends);
             self.apply(writing)?;
             blobs.drop_gone(&mut writing.counts);
             compaction::run(blobs, writing, mark.sequence, &mut moved)?;
             filters.take(&self.layer, &writing.touched, &writing.rows, |family| !self.base.has_family(family))
-        })?;
+        });
+        let (families, counts) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                // Without room the tables are known to be as before. Otherwise the next opening may find them changed, and
+                // then they refer to what was moved.
+                if !matches!(error, StoreError::DiskFull { .. }) {
+                    moved.finish();
+                }
+                return Err(error);
+            }
+        };
         blobs.adopt(moved.finish(), mark.sequence);
         let mut snapshot = self.shared.tables.snapshot(Some(families))?;
         filters.retain(|family| snapshot.has_family(family));

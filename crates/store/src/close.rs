@@ -21,7 +21,7 @@ impl<D: Disk> Store<D> {
     /// Without the mark, the next opening takes the log as after a crash: nothing is lost.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.shared.poison.check()?;
-        if self.unsynced_bytes() > 0 {
+        if self.unsynced_bytes() > 0 || self.synced() < self.sealed {
             return Err(StoreError::broken("closed with groups that are not durable"));
         }
         // More than once where the first is one that found no room before.

@@ -1,14 +1,17 @@
 //! A group: everything that commits together, as one record of the log.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_core::Time;
+use weir_core::kv::{Op, Ops};
 
-use crate::blob::{Blob, Blobs};
+use crate::blob::{Blob, Blobs, Reference};
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::log::{Appended, Writer};
+use crate::unsynced::Unsynced;
 
 /// Version of what a record holds: of one that refers to no blob, and of one that does.
 pub(crate) const VERSION: u8 = 1;
@@ -55,23 +58,44 @@ pub(crate) fn time(record: &[u8]) -> Option<Time> {
     Some(Time(u64::from_le_bytes(bytes.try_into().ok()?)))
 }
 
-/// Makes groups durable, in order, one at a time. Belongs on a thread of its own.
+/// Whether the bodies that a group refers to are where it says. It may never have been synced, and neither may they.
+pub(crate) fn has_its_blobs<D: Disk>(record: &[u8], blobs: &Blobs<D>) -> Result<bool, StoreError> {
+    for op in Ops::from(record, PREFIX).flatten() {
+        let Op::PutReference { key, reference } = op else { continue };
+        // What is malformed was written so, and is found when the group is applied.
+        let Some(reference) = Reference::decode(reference) else { continue };
+        let segment = match blobs.open_file(reference.segment, false) {
+            Ok(segment) => segment,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(StoreError::io(format!("open blob segment {}", reference.segment), error)),
+        };
+        if !segment.holds(&reference, key)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes groups, in order, one at a time. Belongs on a thread of its own.
 #[derive(Debug)]
 pub struct LogWriter<D: Disk> {
     pub(crate) writer: Writer<D>,
     pub(crate) blobs: Arc<Blobs<D>>,
+    pub(crate) unsynced: Arc<Unsynced<D>>,
+    /// Whether a group is not synced here.
+    pub(crate) is_relaxed: bool,
     pub(crate) poison: crate::poison::Poison,
 }
 
 impl<D: Disk> LogWriter<D> {
-    /// Writes a group and makes it durable. When this returns, the group may be acknowledged.
+    /// Writes a group and, unless durability is relaxed, syncs it. When this returns, the group may be acknowledged.
     ///
     /// # Errors
     /// After [`StoreError::DiskFull`] nothing was written to the log and the same group may be tried again. After any other error
     /// it is unknown whether the group will be there when the store is opened anew, and nothing is accepted any more.
     pub fn append(&mut self, group: &Group) -> Result<(), StoreError> {
         self.poison.check()?;
-        match self.blobs.write(&group.blobs) {
+        match self.prepare(group) {
             Ok(()) => {}
             Err(error @ StoreError::DiskFull { .. }) => return Err(error),
             Err(error) => {
@@ -80,7 +104,12 @@ impl<D: Disk> LogWriter<D> {
             }
         }
         match self.writer.append(group.epoch, group.sequence, &group.bytes) {
-            Appended::Committed => Ok(()),
+            Appended::Committed => {
+                if !self.is_relaxed {
+                    self.unsynced.wrote_and_synced(group.sequence);
+                }
+                Ok(())
+            }
             Appended::Fenced { newer } => {
                 let error = StoreError::Fenced { ours: group.epoch, newer };
                 self.poison.set(&error);
@@ -94,7 +123,15 @@ impl<D: Disk> LogWriter<D> {
         }
     }
 
-    /// The sequence of the last durable group.
+    /// What comes before the group in the log.
+    fn prepare(&self, group: &Group) -> Result<(), StoreError> {
+        if self.unsynced.is_full() {
+            self.unsynced.sync(&self.blobs)?;
+        }
+        self.blobs.write(&group.blobs, self.is_relaxed.then_some(&*self.unsynced))
+    }
+
+    /// The sequence of the last group written.
     pub fn sequence(&self) -> u64 {
         self.writer.sequence()
     }

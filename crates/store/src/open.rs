@@ -16,7 +16,7 @@ use crate::close::{self, mark_file};
 use crate::disk::Disk;
 use crate::error::{OpenError, StoreError};
 use crate::format;
-use crate::group::{self, LogWriter, PREFIX, VERSION, VERSION_BLOBS};
+use crate::group::{self, LogWriter, PREFIX, VERSION, VERSION_BLOBS, has_its_blobs};
 use crate::layer::{Entry, Layer};
 use crate::log::{self, Damage, End, Floor, Record, Segment, Segments, Torn, Writer, segment_name};
 use crate::note;
@@ -27,7 +27,16 @@ use crate::shared::{Shared, tables_file};
 use crate::stats::Stats;
 use crate::store::{Store, empty_batch};
 use crate::tables::Tables;
+use crate::unsynced::Unsynced;
 use crate::windows::Windows;
+
+/// Version of the note that durability was relaxed.
+const RELAXED_VERSION: u32 = 1;
+
+/// Name of the note that durability was relaxed: the epoch of the last life in which it was.
+fn relaxed_file(folder: &str) -> String {
+    format!("{folder}/relaxed")
+}
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +51,11 @@ pub struct Recovery {
     pub replayed_groups: u64,
     /// Their bytes.
     pub replayed_bytes: u64,
-    /// A last group that was cut short, and is gone now. Nothing in it was acknowledged.
+    /// A last group that was cut short, and is gone now. Nothing in it was acknowledged, unless durability was relaxed.
     pub torn: Option<Torn>,
+    /// In how many lives, the last one included, something may have been acknowledged that a loss of power took: 0 unless
+    /// durability was relaxed, or after a clean end.
+    pub lives_lost: u64,
     /// Bytes of blob segments that no group refers to, and that are gone now.
     pub blob_bytes_cut: u64,
     /// Whether the directory was closed properly.
@@ -70,6 +82,7 @@ impl<D: Disk> Store<D> {
         let salt = format::check(&disk, &options)?;
         let options = Options { salt, ..options };
         let closed = note::read(&disk, &mark_file(&options.folder), close::VERSION, 2)?;
+        let noted = note::read(&disk, &relaxed_file(&options.folder), RELAXED_VERSION, 1)?;
         let file = tables_file(&options.folder);
         let ballast =
             Arc::new(Ballast::new(disk.clone(), format!("{}/ballast", options.folder), options.reserve_bytes));
@@ -99,6 +112,7 @@ impl<D: Disk> Store<D> {
             segments: Arc::clone(&segments),
             blobs: Arc::clone(&blobs),
             ballast,
+            unsynced: Arc::new(Unsynced::new(&options.folder, mark.sequence)),
             recent: Recent::new(options.body_cache_bytes, mark.sequence + 1),
             tables,
             tables_full: AtomicBool::new(false),
@@ -106,7 +120,7 @@ impl<D: Disk> Store<D> {
             checkpoint_failed: AtomicBool::new(false),
         });
         let mut store = Store {
-            shared,
+            shared: Arc::clone(&shared),
             active: Layer::default(),
             frozen: None,
             snapshot: Arc::new(snapshot),
@@ -130,7 +144,8 @@ impl<D: Disk> Store<D> {
         let floor = Floor { sequence: mark.sequence, digest: Some(mark.digest), epoch: mark.epoch };
         let mut recovery = Recovery { checkpoint: mark.sequence, ..Recovery::default() };
         let folder = store.options.folder.clone();
-        let end = log::read(&folder, &found, floor, &mut |record| {
+        let is_whole = |record: &Record| has_its_blobs(&record.bytes, &blobs);
+        let end = log::read(&folder, &found, floor, &is_whole, &mut |record| {
             recovery.replayed_groups += 1;
             recovery.replayed_bytes += record.bytes.len() as u64;
             store.replay(record)
@@ -142,19 +157,34 @@ impl<D: Disk> Store<D> {
         if verify {
             store.verify_blobs()?;
         }
-        recovery.blob_bytes_cut = blobs.finish_open(verify)?;
-        store.epoch = end.epoch + 1;
+        let noted = noted.and_then(|numbers| numbers.first().copied());
+        let is_loss_possible = closed.is_none() && (noted.is_some() || end.relaxed);
+        recovery.blob_bytes_cut = blobs.finish_open(verify, is_loss_possible)?;
+        store.epoch = end.epoch.max(noted.unwrap_or(0)) + 1;
         store.stats.replays = recovery.replayed_groups;
         store.stats.log_bytes = recovery.replayed_bytes;
         recovery.sequence = end.sequence;
         recovery.last_time = store.time;
         recovery.torn.clone_from(&end.torn);
-        let writer = Writer::resume(Arc::clone(&segments), found, &end, store.epoch)?;
+        if is_loss_possible {
+            recovery.lives_lost = store.epoch - end.record_epoch;
+        }
+        let is_relaxed = store.options.durability.is_relaxed();
+        let unsynced = Arc::clone(&shared.unsynced);
+        let writer =
+            Writer::resume(Arc::clone(&segments), found, &end, store.epoch, is_relaxed.then(|| Arc::clone(&unsynced)))?;
+        unsynced.wrote_and_synced(end.sequence);
         segments.retire(mark.sequence);
         if closed.is_some() {
             note::remove(&disk, &mark_file(&folder))?;
         }
-        Ok((store, LogWriter { writer, blobs, poison }, recovery))
+        if is_relaxed {
+            // A loss of power may take all that is written from here on, and leave no trace of it in the log.
+            note::write(&disk, &relaxed_file(&folder), RELAXED_VERSION, &[store.epoch])?;
+        } else if noted.is_some() && closed.is_some() {
+            note::remove(&disk, &relaxed_file(&folder))?;
+        }
+        Ok((store, LogWriter { writer, blobs, unsynced, is_relaxed, poison }, recovery))
     }
 
     /// Reads the blobs that groups in the log vouch for.

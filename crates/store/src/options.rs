@@ -1,5 +1,25 @@
 //! What an operator or a simulation may set.
 
+use std::time::Duration;
+
+/// When a written group may be acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is synced.
+    #[default]
+    Fsync,
+    /// Once it is written. A sync begins at most so much later: a loss of power takes what was acknowledged since the
+    /// last one, the end of a process nothing.
+    Interval(Duration),
+}
+
+impl Durability {
+    /// Whether groups are acknowledged before they are synced.
+    pub fn is_relaxed(self) -> bool {
+        self != Durability::Fsync
+    }
+}
+
 /// Sizes and bounds of a store.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -28,6 +48,8 @@ pub struct Options {
     pub blob_bytes_min: usize,
     /// Length of a blob segment in bytes; a longer body has one of its own. 64 MiB.
     pub blob_segment_bytes: u64,
+    /// When a written group may be acknowledged. After its sync.
+    pub durability: Durability,
     /// Goes into every checksum of the log, so that the content of a message cannot pass for a record. Used when the
     /// directory is created and kept in it; should be random, and fixed in a simulation. 0.
     pub salt: u64,
@@ -48,6 +70,7 @@ impl Default for Options {
             reserve_bytes: 16 << 20,
             blob_bytes_min: 64 << 10,
             blob_segment_bytes: 64 << 20,
+            durability: Durability::Fsync,
             salt: 0,
         }
     }

@@ -10,8 +10,8 @@ use crate::close::{self, mark_file};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{OpenError, StoreError};
 use crate::format;
-use crate::group::PREFIX;
-use crate::log::{self, Damage, End, Floor, Segments, Torn, Writer};
+use crate::group::{PREFIX, has_its_blobs};
+use crate::log::{self, Damage, End, Floor, Record, Segments, Torn, Writer};
 use crate::note;
 use crate::options::Options;
 use crate::shared::tables_file;
@@ -46,8 +46,11 @@ pub struct Report {
     pub blob_bytes: u64,
     /// Whether the directory was closed properly.
     pub clean: bool,
-    /// A last group that was cut short, which opening cuts: nothing in it was acknowledged.
+    /// A last group that was cut short, which opening cuts: nothing in it was acknowledged, unless durability was
+    /// relaxed.
     pub torn: Option<Torn>,
+    /// Whether durability was relaxed.
+    pub relaxed: bool,
     /// What is damaged. The directory cannot be opened unless this is empty.
     pub damage: Vec<Damage>,
 }
@@ -144,7 +147,7 @@ pub fn repair<D: Disk>(disk: &D, options: &Options) -> Result<Vec<Cut>, OpenErro
                             .write_at(&zeros, end.offset)
                             .map_err(|error| StoreError::io(format!("cut {name}"), error))?;
                     }
-                    Writer::resume(segments, found, end, end.epoch)?;
+                    Writer::resume(segments, found, end, end.epoch, None)?;
                 }
             }
             Cut::Tables { .. } => rewrite_tables(disk, options)?,
@@ -263,7 +266,9 @@ impl Examination {
         self.report.segments = found.len();
         let floor = Floor { sequence: mark.sequence, digest: Some(mark.digest), epoch: mark.epoch };
         let (report, blobs) = (&mut self.report, &mut self.blobs);
-        let (mut end, loss) = log::read_leniently(&options.folder, &found, floor, &mut |record| {
+        let files = Blobs::new(disk.clone(), options, self.salt);
+        let is_whole = |record: &Record| has_its_blobs(&record.bytes, &files);
+        let (mut end, loss) = log::read_leniently(&options.folder, &found, floor, &is_whole, &mut |record| {
             report.groups += 1;
             report.group_bytes += record.bytes.len() as u64;
             for op in Ops::from(&record.bytes, PREFIX).flatten() {
@@ -273,6 +278,7 @@ impl Examination {
             Ok(())
         })?;
         self.report.sequence = end.sequence;
+        self.report.relaxed = end.relaxed;
         let closed = match note::read(disk, &mark_file(&options.folder), close::VERSION, 2) {
             Ok(numbers) => numbers,
             Err(StoreError::Damaged(damage)) => {
@@ -293,7 +299,12 @@ impl Examination {
             let reason = format!("the log ends with group {last_kept} although it was closed with group {sequence}");
             let damage = Damage { file, offset: end.offset, reason };
             // The cut is the same as that of a torn end.
-            end.torn.get_or_insert_with(|| Torn { file: damage.file.clone(), offset: damage.offset, bytes: 0 });
+            end.torn.get_or_insert_with(|| Torn {
+                file: damage.file.clone(),
+                offset: damage.offset,
+                bytes: 0,
+                groups: 0,
+            });
             self.damaged(damage, |damage| Cut::Log { damage, last_kept, last_lost: sequence, readable: 0 });
         } else {
             self.report.torn.clone_from(&end.torn);

@@ -10,6 +10,7 @@ use crate::disk::Disk;
 use crate::log::Segments;
 use crate::poison::Poison;
 use crate::tables::Tables;
+use crate::unsynced::Unsynced;
 
 #[derive(Debug)]
 pub(crate) struct Shared<D: Disk> {
@@ -17,6 +18,7 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) blobs: Arc<Blobs<D>>,
     /// Given up when the tables find no room.
     pub(crate) ballast: Arc<Ballast<D>>,
+    pub(crate) unsynced: Arc<Unsynced<D>>,
     pub(crate) recent: Recent,
     pub(crate) tables: Arc<Tables>,
     /// The tables found no room the last time.

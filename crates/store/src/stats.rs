@@ -36,6 +36,10 @@ pub struct Stats {
     pub families: usize,
     /// Groups sealed since opening.
     pub groups: u64,
+    /// Groups that are acknowledged and not synced.
+    pub unsynced_groups: u64,
+    /// Syncs of acknowledged groups since opening.
+    pub syncs: u64,
     /// Checkpoints finished since opening.
     pub checkpoints: u64,
     /// Entries that checkpoints moved to the tables since opening.

@@ -319,6 +319,8 @@ impl<D: Disk> Store<D> {
             recycles: self.shared.segments.recycled.load(Ordering::Relaxed),
             misses: self.misses.get(),
             body_loads: self.body_loads.get(),
+            unsynced_groups: self.shared.unsynced.groups(),
+            syncs: self.shared.unsynced.syncs(),
             disk_full: self.is_full(),
             ..self.stats
         }

@@ -158,9 +158,9 @@ impl Run {
 
     fn check_made(&mut self, token: Token, made: Option<&Made>) -> Result<Made, String> {
         let made = made.cloned().ok_or_else(|| format!("command {} was answered before it took effect", token.0))?;
-        let durable = self.life.as_ref().map_or(0, |life| life.driver.durable());
+        let durable = self.life.as_ref().map_or(0, |life| life.driver.committed());
         if made.sequence > durable {
-            return Err(format!("command {} was answered at {} when {durable} was durable", token.0, made.sequence));
+            return Err(format!("command {} was answered at {} when {durable} was committed", token.0, made.sequence));
         }
         self.acknowledged = self.acknowledged.max(made.sequence);
         Ok(made)

@@ -49,7 +49,7 @@ impl Run {
                     self.copying = Copying::Wanted(least);
                     return Ok(());
                 };
-                let (sequence, durable) = (copy.sequence(), life.driver.durable());
+                let (sequence, durable) = (copy.sequence(), life.driver.synced());
                 if sequence < least || sequence > durable {
                     return Err(format!("a copy is at {sequence}; {least} was answered and {durable} is durable"));
                 }
@@ -103,6 +103,7 @@ impl Run {
             disk,
             machine: Rng::new(self.machine.next(), "machine"),
             power: Rng::new(self.machine.next(), "power"),
+            kills: Rng::new(self.machine.next(), "kills"),
             schedule: Rng::new(self.machine.next(), "schedule"),
             step: self.step,
             base: model,
@@ -123,7 +124,7 @@ impl Run {
     fn compare_copy(&mut self, sequence: u64) -> Checked {
         self.open()?;
         let Some(life) = &mut self.life else { return Ok(()) };
-        let found = life.driver.durable();
+        let found = life.driver.committed();
         if found != sequence {
             return Err(format!("it was opened at {found}"));
         }

@@ -1,11 +1,14 @@
 //! How lives of the shard begin and end.
 
+use std::collections::BTreeSet;
+
 use weir_core::Time;
+use weir_core::api::Handle;
 use weir_shard::Driver;
 
 use super::{Copying, Life, Run};
 use crate::disk::Faults;
-use crate::model::Checked;
+use crate::model::{Checked, Model};
 use crate::mutation::Mutation;
 
 impl Run {
@@ -52,7 +55,11 @@ impl Run {
                 self.disk.die_after(Some(self.power.between(1, 30)));
             }
             let failures = self.failures();
-            match Driver::open(self.disk.clone(), self.profile.options.clone()) {
+            let mut options = self.profile.options.clone();
+            if let Some(mutation) = self.mutation {
+                options.durability = mutation.alter_durability(options.durability);
+            }
+            match Driver::open(self.disk.clone(), options) {
                 Ok((driver, writer, recovery)) => {
                     self.say(|| format!("opened: {recovery:?}"));
                     self.coverage.groups_replayed += recovery.replayed_groups;
@@ -71,18 +78,18 @@ impl Run {
                 Err(error) if self.disk.is_dead() => {
                     self.say(|| format!("the machine went down while opening: {error}"));
                     self.coverage.crashes_while_opening += 1;
-                    self.disk = self.disk.crash(&mut self.power);
+                    self.lose_power();
                 }
                 Err(error) if self.failures() > failures => {
                     self.say(|| format!("opening failed as it should: {error}"));
                     self.disk.set_faults(Faults::default());
-                    self.disk = self.disk.crash(&mut self.power);
+                    self.lose_power();
                 }
                 Err(error) if self.is_full => {
                     self.say(|| format!("opening failed on a full disk: {error}"));
                     self.is_full = false;
                     self.disk.set_quota(None);
-                    self.disk = self.disk.crash(&mut self.power);
+                    self.lose_power();
                 }
                 Err(error) => return Err(format!("the shard does not open: {error}")),
             }
@@ -101,6 +108,8 @@ impl Run {
             return Err(format!("{} was acknowledged and the shard came back at {sequence}", self.acknowledged));
         }
         self.acknowledged = 0;
+        self.synced = sequence;
+        let handles = std::mem::take(&mut self.model.handles);
         let mut model = std::mem::take(&mut self.base);
         model.settled_until = 0;
         model.opened_at = self.now;
@@ -114,12 +123,28 @@ impl Run {
         if self.now < model.written_until {
             return Err(format!("it is {} and something was stored at {}", self.now, model.written_until));
         }
+        self.forget(&mut model, &handles);
         self.base = model.clone();
         self.model = model;
         self.pending.clear();
         self.clients.receives.clear();
         drop(self.inbox.take());
         self.check_queues()
+    }
+
+    /// Clients may have learned of messages and leases that never happened.
+    fn forget(&mut self, model: &mut Model, handles: &BTreeSet<(u64, u64, u32, u64)>) {
+        let lost: BTreeSet<_> = handles.difference(&model.handles).copied().collect();
+        // A handle whose message is gone is as that of one that was deleted. Who lost a lease alone may have the very
+        // handle that the next one is given.
+        let (gone, leases): (BTreeSet<_>, BTreeSet<_>) =
+            lost.into_iter().partition(|(_, message, _, _)| !model.by_id.contains_key(message));
+        model.lost.extend(gone);
+        let of = |handle: &Handle| (handle.space, handle.message, handle.grant, handle.proof);
+        self.clients.handles.retain(|(_, handle)| !leases.contains(&of(handle)));
+        if !leases.is_empty() {
+            self.network.clear();
+        }
     }
 
     /// The queues are those of the model.
@@ -147,6 +172,38 @@ impl Run {
         Ok(())
     }
 
+    /// The disk stopped in the middle of a call: the machine lost power, or the process alone was killed.
+    pub(super) fn die(&mut self) -> Checked {
+        self.coverage.crashes_inside_calls += 1;
+        if self.profile.kill_every > 0 && self.kills.chance(1, 3) { self.kill() } else { self.crash() }
+    }
+
+    /// The process is killed and started again.
+    pub(super) fn kill(&mut self) -> Checked {
+        if self.failures() > self.failed_before {
+            // What a sync did not get out is lost with the power, whoever reads it before.
+            return self.crash();
+        }
+        self.say(|| "the process is killed".to_owned());
+        self.coverage.kills += 1;
+        self.end_life();
+        self.disk = match self.mutation {
+            Some(Mutation::KillThatLosesWrites) => self.disk.crash(&mut self.kills),
+            _ => self.disk.kill(),
+        };
+        self.life = None;
+        self.open()
+    }
+
+    /// The machine goes down: of what was acknowledged, only what was synced is certain to be there.
+    fn lose_power(&mut self) {
+        if self.profile.options.durability.is_relaxed() && self.synced < self.acknowledged {
+            self.coverage.acknowledged_and_not_synced += 1;
+            self.acknowledged = self.synced;
+        }
+        self.disk = self.disk.crash(&mut self.power);
+    }
+
     /// The machine loses power.
     pub(crate) fn crash(&mut self) -> Checked {
         self.say(|| "the machine loses power".to_owned());
@@ -155,7 +212,7 @@ impl Run {
         if self.mutation == Some(Mutation::ReplayWithoutTheLastGroup) {
             self.disk.wipe_last_synced_write("log");
         }
-        self.disk = self.disk.crash(&mut self.power);
+        self.lose_power();
         self.life = None;
         self.open()
     }
@@ -230,9 +287,11 @@ impl Run {
     /// Counts what a life went through.
     pub(crate) fn end_life(&mut self) {
         let Some(life) = &self.life else { return };
+        self.synced = life.driver.synced();
         let (stats, figures) = (life.driver.store().stats(), life.driver.figures());
         let coverage = &mut self.coverage;
         coverage.checkpoints += stats.checkpoints;
+        coverage.syncs += stats.syncs;
         coverage.segments_recycled += stats.recycles;
         coverage.blobs_written += stats.blobs;
         coverage.blob_segments_removed += stats.blob_segments_removed;

@@ -10,8 +10,7 @@ use crate::model::{Checked, Effect};
 impl Run {
     pub(super) fn one_step(&mut self) -> Checked {
         if self.disk.is_dead() {
-            self.coverage.crashes_inside_calls += 1;
-            return self.crash();
+            return self.die();
         }
         self.draw_faults();
         for _ in 0..self.workload.below(3) {
@@ -34,8 +33,7 @@ impl Run {
         self.work()?;
         self.copy()?;
         if self.disk.is_dead() {
-            self.coverage.crashes_inside_calls += 1;
-            return self.crash();
+            return self.die();
         }
         self.check_state()?;
         if self.life.as_ref().is_some_and(|life| life.driver.poisoned().is_some()) {
@@ -43,6 +41,9 @@ impl Run {
         }
         if self.profile.crash_every > 0 && self.power.chance(1, self.profile.crash_every) {
             return self.crash();
+        }
+        if self.profile.kill_every > 0 && self.kills.chance(1, self.profile.kill_every) {
+            return self.kill();
         }
         if self.schedule.chance(1, 150) {
             return self.close();

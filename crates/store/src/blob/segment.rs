@@ -80,6 +80,22 @@ impl<D: Disk> Segment<D> {
         Ok(())
     }
 
+    /// Whether a body is there with what goes before it.
+    pub(crate) fn holds(&self, reference: &Reference, key: &[u8]) -> Result<bool, StoreError> {
+        let Some(at) = u64::from(reference.offset).checked_sub((HEADER + key.len()) as u64) else { return Ok(false) };
+        let mut bytes = vec![0; HEADER + key.len()];
+        let read = self.fill(&mut bytes, at).and_then(|()| self.read(reference));
+        match read {
+            Ok(_) => {}
+            Err(StoreError::Damaged(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let header = Header::peek(&bytes).filter(|header| {
+            (header.len, header.checksum, header.key_len) == (reference.len, reference.checksum, key.len() as u32)
+        });
+        Ok(bytes.ends_with(key) && header.is_some_and(|header| header.verify(self.salt, &bytes, key)))
+    }
+
     fn fill(&self, bytes: &mut [u8], offset: u64) -> Result<(), StoreError> {
         let failed = |error| StoreError::io(format!("read {}", self.name), error);
         let read = self.file.read_at(bytes, offset).map_err(failed)?;

@@ -14,6 +14,7 @@ use crate::ballast::Ballast;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{StoreError, is_full};
 use crate::options::Options;
+use crate::unsynced::Unsynced;
 
 /// A body on its way to its blob segment.
 #[derive(Clone, Debug)]
@@ -137,8 +138,8 @@ impl<D: Disk> Blobs<D> {
     /// Cuts off what no group refers to, once all groups are known. Returns how many bytes that was.
     ///
     /// # Errors
-    /// With `verify`, damage where less is there than groups vouch for.
-    pub(crate) fn finish_open(&self, verify: bool) -> Result<u64, StoreError> {
+    /// With `verify`, damage where less is there than groups vouch for. With `sync`, what groups wrote is synced.
+    pub(crate) fn finish_open(&self, verify: bool, sync: bool) -> Result<u64, StoreError> {
         let mut cut = 0;
         let mut state = self.state();
         let mut useless = Vec::new();
@@ -160,6 +161,9 @@ impl<D: Disk> Blobs<D> {
             } else if len > known.end {
                 file.file.set_len(known.end).and_then(|()| file.file.sync()).map_err(failed)?;
                 cut += len - known.end;
+            } else if sync && known.last > state.settled {
+                // A process that was killed may have left it to the operating system.
+                file.file.sync().map_err(|error| StoreError::unsynced(&file.name, &error))?;
             }
         }
         state.next = state.segments.last_key_value().map_or(1, |(last, _)| last + 1);
@@ -178,6 +182,9 @@ impl<D: Disk> Blobs<D> {
         self.sweepable.store(dead, Ordering::Release);
         if !state.segments.is_empty() {
             self.ballast.want();
+        }
+        if sync {
+            self.sync_names()?;
         }
         Ok(cut)
     }
@@ -207,11 +214,11 @@ impl<D: Disk> Blobs<D> {
         Blob { reference, sequence, key: Key::from_slice(key), body }
     }
 
-    /// Writes bodies at their places and makes them durable.
+    /// Writes bodies at their places and makes them durable; with `relaxed`, leaves that to others.
     ///
     /// # Errors
     /// After [`StoreError::DiskFull`] the same may be tried again.
-    pub(crate) fn write(&self, blobs: &[Blob]) -> Result<(), StoreError> {
+    pub(crate) fn write(&self, blobs: &[Blob], relaxed: Option<&Unsynced<D>>) -> Result<(), StoreError> {
         let mut touched: Vec<Arc<Segment<D>>> = Vec::new();
         for blob in blobs {
             let segment = match self.get(blob.reference.segment) {
@@ -227,17 +234,19 @@ impl<D: Disk> Blobs<D> {
                     StoreError::Poisoned { reason: format!("write {}: {error}", segment.name) }
                 }
             })?;
+            if let Some(relaxed) = relaxed {
+                relaxed.wrote_blob(&segment, u64::from(blob.reference.len));
+            }
             if touched.last().is_none_or(|last| last.index != segment.index) {
                 touched.push(segment);
             }
         }
-        for segment in touched {
-            segment.file.sync().map_err(|error| StoreError::unsynced(&segment.name, &error))?;
-        }
-        // An earlier attempt may have made the file and then found no room.
-        if self.state().unnamed {
-            self.sync_names()?;
-            self.state().unnamed = false;
+        if relaxed.is_none() {
+            for segment in touched {
+                segment.file.sync().map_err(|error| StoreError::unsynced(&segment.name, &error))?;
+            }
+            // An earlier attempt may have made the file and then found no room.
+            self.sync_new_names()?;
         }
         if !blobs.is_empty() {
             self.ballast.want();
@@ -259,6 +268,13 @@ impl<D: Disk> Blobs<D> {
         state.segments.entry(index).or_insert_with(|| Known::new(None)).file = Some(Arc::clone(&file));
         state.unnamed = true;
         Ok(file)
+    }
+
+    /// Makes the names of files durable that were made since the last time.
+    pub(crate) fn sync_new_names(&self) -> Result<(), StoreError> {
+        // Taken first: a file that is made meanwhile is for the next time.
+        let unnamed = std::mem::take(&mut self.state().unnamed);
+        if unnamed { self.sync_names() } else { Ok(()) }
     }
 
     /// Makes the names of the segments durable.

@@ -3,9 +3,9 @@
 //! | offset | bytes | what |
 //! | --- | --- | --- |
 //! | 0 | 4 | `WEIR` |
-//! | 4 | 1 | version of the format |
+//! | 4 | 1 | version of the format: 1, or 2 of what is acknowledged before it is synced |
 //! | 5 | 1 | flags |
-//! | 6 | 2 | zero |
+//! | 6 | 2 | version 1: zero; version 2: how many of the records right before it were not known to be synced |
 //! | 8 | 8 | epoch of the writer |
 //! | 16 | 8 | sequence of the record; in a marker, of the last record before it (0: unknown) |
 //! | 24 | 4 | length of the whole record |
@@ -24,7 +24,10 @@ use crate::disk::DiskFile;
 
 /// Length of a frame's header, and of a marker.
 pub(crate) const HEADER: usize = 48;
+/// Version of a frame that was synced before anything else was written.
 pub(crate) const VERSION: u8 = 1;
+/// Version of a frame that others may have followed before it was synced.
+pub(crate) const VERSION_RELAXED: u8 = 2;
 
 pub(crate) const FIRST: u8 = 1;
 pub(crate) const LAST: u8 = 2;
@@ -38,6 +41,8 @@ pub(crate) const MAGIC: [u8; 4] = *b"WEIR";
 pub(crate) struct Header {
     pub(crate) version: u8,
     pub(crate) flags: u8,
+    /// How many of the records right before this one were not known to be synced when it was written.
+    pub(crate) unsynced: u16,
     pub(crate) epoch: u64,
     pub(crate) sequence: u64,
     pub(crate) total: u32,
@@ -48,10 +53,11 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) fn marker(epoch: u64, sequence: u64, digest: u32) -> Self {
+    pub(crate) fn marker(version: u8, epoch: u64, sequence: u64, digest: u32) -> Self {
         Header {
-            version: VERSION,
+            version,
             flags: MARKER,
+            unsynced: 0,
             epoch,
             sequence,
             total: 0,
@@ -66,6 +72,15 @@ impl Header {
         self.flags & MARKER != 0
     }
 
+    pub(crate) fn is_relaxed(&self) -> bool {
+        self.version >= VERSION_RELAXED
+    }
+
+    /// Everything up to here was synced before this was written.
+    pub(crate) fn vouches_for(&self) -> u64 {
+        self.sequence.saturating_sub(1 + u64::from(self.unsynced))
+    }
+
     pub(crate) fn encode(&self, salt: u32) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         let mut at = 0;
@@ -76,7 +91,8 @@ impl Header {
             at += part.len();
         };
         push(&MAGIC);
-        push(&[self.version, self.flags, 0, 0]);
+        push(&[self.version, self.flags]);
+        push(&self.unsynced.to_le_bytes());
         push(&self.epoch.to_le_bytes());
         push(&self.sequence.to_le_bytes());
         for number in [self.total, self.at, self.len, self.previous, self.checksum] {
@@ -103,6 +119,7 @@ impl Header {
         Some(Header {
             version: *bytes.get(4)?,
             flags: *bytes.get(5)?,
+            unsynced: u16::from_le_bytes(bytes.get(6..8)?.try_into().ok()?),
             epoch: long(8)?,
             sequence: long(16)?,
             total: number(24)?,
@@ -149,7 +166,9 @@ mod tests {
 
     #[test]
     fn a_header_reads_back_only_with_its_own_salt_and_unchanged() {
-        let header = Header { flags: FIRST | LAST, total: 7, len: 7, checksum: 9, ..Header::marker(3, 4, 5) };
+        let header =
+            Header { flags: FIRST | LAST, total: 7, len: 7, checksum: 9, ..Header::marker(VERSION_RELAXED, 3, 4, 5) };
+        let header = Header { unsynced: 515, ..header };
         let bytes = header.encode(salt(1, 2));
         assert_eq!(Header::decode(&bytes, salt(1, 2)), Some(header));
         assert_eq!(Header::decode(&bytes, salt(1, 3)), None);

@@ -1,10 +1,11 @@
 //! Reading a log from its first segment to its end, and telling a torn end from damage.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::frame::{self, FIRST, HEADER, Header, LAST, MAGIC, VERSION};
+use super::frame::{self, FIRST, HEADER, Header, LAST, MAGIC, VERSION, VERSION_RELAXED};
 use super::segment::Segment;
 use super::segments::{Location, Place};
 use crate::disk::Disk;
@@ -22,7 +23,8 @@ pub struct Damage {
     pub reason: String,
 }
 
-/// The unreadable end of a log: a last group whose write was cut short. Its commands were never answered.
+/// The unreadable end of a log: a last group whose write was cut short, and groups behind it that were not synced either.
+/// Their commands were never answered, unless durability is relaxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     /// The file.
@@ -31,6 +33,8 @@ pub struct Torn {
     pub offset: u64,
     /// How many bytes were there: of the group if its length is known, else to the end of the segment.
     pub bytes: u64,
+    /// How many whole groups go with it.
+    pub groups: u64,
 }
 
 /// What the log need not hold any more: everything up to a sequence, whose record's digest is known where there was one.
@@ -56,21 +60,30 @@ pub(crate) struct Record {
 pub(crate) struct End {
     pub(crate) sequence: u64,
     pub(crate) digest: u32,
+    /// The newest epoch known.
     pub(crate) epoch: u64,
+    /// The epoch of the last record, or of the floor.
+    pub(crate) record_epoch: u64,
     /// Which of the segments.
     pub(crate) segment: usize,
     pub(crate) offset: u64,
     pub(crate) torn: Option<Torn>,
+    /// Whether anything was written that was to be acknowledged before it was synced.
+    pub(crate) relaxed: bool,
 }
+
+/// Says whether what a record refers to elsewhere is there. Asked of records that may never have been synced.
+pub(crate) type IsWhole<'a> = &'a dyn Fn(&Record) -> Result<bool, StoreError>;
 
 /// Reads the records after `floor`.
 pub(crate) fn read<D: Disk>(
     folder: &str,
     segments: &[Arc<Segment<D>>],
     floor: Floor,
+    is_whole: IsWhole<'_>,
     each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<End, StoreError> {
-    let (end, loss) = read_leniently(folder, segments, floor, each)?;
+    let (end, loss) = read_leniently(folder, segments, floor, is_whole, each)?;
     match loss {
         None => Ok(end),
         Some(loss) => Err(loss.damage.into()),
@@ -82,6 +95,7 @@ pub(crate) fn read_leniently<D: Disk>(
     folder: &str,
     segments: &[Arc<Segment<D>>],
     floor: Floor,
+    is_whole: IsWhole<'_>,
     each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<(End, Option<Loss>), StoreError> {
     let mut reader = Reader {
@@ -98,8 +112,12 @@ pub(crate) fn read_leniently<D: Disk>(
         offset: 0,
         data: Vec::new(),
         loss: None,
+        unsure: VecDeque::new(),
+        unreached: 0,
+        relaxed: false,
     };
     let end = reader.run(each)?;
+    let end = reader.judge(end, is_whole, each)?;
     Ok((end, reader.loss))
 }
 
@@ -111,6 +129,15 @@ pub(crate) struct Loss {
     pub(crate) groups: u64,
     /// The last of these.
     pub(crate) last: u64,
+}
+
+/// A record that may never have been synced, and what was known before it.
+#[derive(Debug)]
+struct Unsure {
+    record: Record,
+    start: (usize, usize),
+    digest: Option<u32>,
+    epoch: u64,
 }
 
 /// The frames of a record so far.
@@ -141,6 +168,11 @@ struct Reader<'a, D: Disk> {
     offset: usize,
     data: Vec<u8>,
     loss: Option<Loss>,
+    /// Records of which none read so far says that they were synced.
+    unsure: VecDeque<Unsure>,
+    /// Valid groups that cannot be reached and were not synced.
+    unreached: u64,
+    relaxed: bool,
 }
 
 /// What stands at a place.
@@ -163,10 +195,11 @@ impl<D: Disk> Reader<'_, D> {
                     let (segment, offset) = (self.segment, self.offset);
                     // The marker says that nothing follows; a record that does was lost in between.
                     self.look_behind("the group before a later one is missing");
-                    let torn = self.loss.as_ref().map(|loss| Torn {
-                        file: loss.damage.file.clone(),
-                        offset: loss.damage.offset,
+                    let torn = (self.loss.is_some() || self.unreached > 0).then(|| Torn {
+                        file: self.name(segment),
+                        offset: offset as u64,
                         bytes: (self.data.len() - offset) as u64,
+                        groups: self.unreached,
                     });
                     return Ok(self.end(segment, offset, torn));
                 }
@@ -187,10 +220,57 @@ impl<D: Disk> Reader<'_, D> {
             sequence: self.sequence,
             digest: self.digest.unwrap_or(0),
             epoch: self.epoch,
+            record_epoch: self.last_epoch.max(self.floor.epoch),
             segment,
             offset: offset as u64,
             torn,
+            relaxed: self.relaxed,
         }
+    }
+
+    /// Takes the records up to `sequence`, which were synced.
+    fn settle(
+        &mut self,
+        sequence: u64,
+        each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        while let Some(unsure) = self.unsure.pop_front_if(|unsure| unsure.record.sequence <= sequence) {
+            each(unsure.record)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the records that may not have been synced, up to the first that is not whole.
+    fn judge(
+        &mut self,
+        mut end: End,
+        is_whole: IsWhole<'_>,
+        each: &mut dyn FnMut(Record) -> Result<(), StoreError>,
+    ) -> Result<End, StoreError> {
+        if self.loss.is_some() {
+            // Something later says that even what is missing had been synced.
+            self.settle(u64::MAX, each)?;
+            return Ok(end);
+        }
+        while let Some(unsure) = self.unsure.pop_front() {
+            if is_whole(&unsure.record)? {
+                each(unsure.record)?;
+                continue;
+            }
+            let (segment, offset) = unsure.start;
+            end.sequence = unsure.record.sequence - 1;
+            end.digest = unsure.digest.unwrap_or(0);
+            end.record_epoch = unsure.epoch.max(self.floor.epoch);
+            (end.segment, end.offset) = (segment, offset as u64);
+            end.torn = Some(Torn {
+                file: self.name(segment),
+                offset: offset as u64,
+                bytes: (unsure.record.bytes.len() + HEADER) as u64,
+                groups: self.unsure.len() as u64 + self.unreached,
+            });
+            break;
+        }
+        Ok(end)
     }
 
     fn name(&self, segment: usize) -> String {
@@ -217,18 +297,19 @@ impl<D: Disk> Reader<'_, D> {
     }
 
     /// Judges what stands at the present place.
-    fn look(&self) -> Result<Seen, StoreError> {
+    fn look(&mut self) -> Result<Seen, StoreError> {
         let bytes = self.data.get(self.offset..).unwrap_or_default();
         let Some(header) = Header::decode(bytes, self.salt()) else {
             return Ok(Seen::Invalid("no frame can be read"));
         };
-        if header.version != VERSION {
+        if !(VERSION..=VERSION_RELAXED).contains(&header.version) {
             return Err(StoreError::VersionUnknown {
                 file: self.name(self.segment),
                 found: u32::from(header.version),
-                known: u32::from(VERSION),
+                known: u32::from(VERSION_RELAXED),
             });
         }
+        self.relaxed |= header.is_relaxed();
         if header.is_marker() {
             let blank = header.sequence == 0 && self.offset == 0;
             let fits = self.partial.start.is_none() && (blank || !self.found || header.sequence == self.sequence);
@@ -284,17 +365,24 @@ impl<D: Disk> Reader<'_, D> {
             let partial = std::mem::take(&mut self.partial);
             let digest =
                 frame::digest(header.previous, header.epoch, header.sequence, partial.checksums.iter().copied());
+            let before = self.digest.replace(digest);
             self.sequence = header.sequence;
-            self.digest = Some(digest);
-            self.last_epoch = header.epoch;
+            let epoch = std::mem::replace(&mut self.last_epoch, header.epoch);
             self.epoch = self.epoch.max(header.epoch);
-            each(Record {
+            let record = Record {
                 epoch: header.epoch,
                 sequence: header.sequence,
                 bytes: Bytes::from(partial.bytes),
                 location: Location::from_places(partial.places),
                 digest,
-            })?;
+            };
+            self.settle(header.vouches_for(), each)?;
+            match partial.start {
+                Some(start) if header.is_relaxed() => {
+                    self.unsure.push_back(Unsure { record, start, digest: before, epoch });
+                }
+                _ => each(record)?,
+            }
         }
         if last {
             self.offset = start + len;
@@ -314,7 +402,8 @@ impl<D: Disk> Reader<'_, D> {
         let (segment, offset) = self.partial.start.unwrap_or((self.segment, self.offset));
         let damage = Damage { file: self.name(segment), offset: offset as u64, reason: reason.to_owned() };
         let here = (self.segment, self.offset);
-        let mut from = self.offset + 1;
+        // What stands here may be a valid frame of another group.
+        let mut from = self.offset;
         loop {
             while let Some((at, header)) = later(&self.data, from, self.salt()) {
                 from = at + 1;
@@ -349,9 +438,15 @@ impl<D: Disk> Reader<'_, D> {
         }
     }
 
-    /// Counts a valid frame that cannot be reached. Of the group right after the last one, it may be a stale piece.
+    /// Counts a valid frame that cannot be reached. Of the group right after the last one, it may be a stale piece. It is
+    /// no loss where the group that is missing had not been synced when this one was written.
     fn lose(&mut self, damage: &Damage, header: &Header) {
         if header.sequence <= self.sequence + 1 {
+            return;
+        }
+        self.relaxed |= header.is_relaxed();
+        if header.vouches_for() <= self.sequence {
+            self.unreached += u64::from(header.flags & LAST != 0);
             return;
         }
         let loss = self.loss.get_or_insert_with(|| Loss { damage: damage.clone(), groups: 0, last: 0 });
@@ -367,7 +462,12 @@ impl<D: Disk> Reader<'_, D> {
         }
         let bytes = self.data.get(offset..).unwrap_or_default();
         let of_group = Header::decode(bytes, self.salt()).map(|header| u64::from(header.total) + HEADER as u64);
-        Ok(Torn { file: self.name(segment), offset: offset as u64, bytes: of_group.unwrap_or(bytes.len() as u64) })
+        Ok(Torn {
+            file: self.name(segment),
+            offset: offset as u64,
+            bytes: of_group.unwrap_or(bytes.len() as u64),
+            groups: self.unreached,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::note;
-use crate::options::Options;
+use crate::options::{Durability, Options};
 
 const SNAPSHOT_VERSION: u32 = 1;
 
@@ -26,7 +26,8 @@ pub struct SegmentLog<D: Disk> {
 impl<D: Disk> SegmentLog<D> {
     /// Opens the log in the folder of `options`, making an empty one if there is none. A torn end is cut.
     pub fn open(disk: D, options: &Options) -> Result<Self, StoreError> {
-        let segments = Arc::new(Segments::new(disk, options, options.salt));
+        let segments =
+            Arc::new(Segments::new(disk, &Options { durability: Durability::Fsync, ..options.clone() }, options.salt));
         let noted = note::read(&segments.disk, &snapshot_file(&segments), SNAPSHOT_VERSION, 3)?;
         let floor = match noted.as_deref() {
             Some(&[sequence, digest, epoch]) => Floor { sequence, digest: Some(digest as u32), epoch },
@@ -37,11 +38,11 @@ impl<D: Disk> SegmentLog<D> {
             segments.adopt(Arc::clone(segment));
         }
         segments.start_locations(floor.sequence + 1);
-        let end = reader::read(&segments.folder, &found, floor, &mut |record| {
+        let end = reader::read(&segments.folder, &found, floor, &|_| Ok(true), &mut |record| {
             segments.record(record.sequence, record.location, record.digest);
             Ok(())
         })?;
-        let writer = Writer::resume(Arc::clone(&segments), found, &end, end.epoch)?;
+        let writer = Writer::resume(Arc::clone(&segments), found, &end, end.epoch, None)?;
         Ok(Self { segments, writer, snapshot: floor.sequence })
     }
 }
@@ -58,7 +59,7 @@ impl<D: Disk> Log for SegmentLog<D> {
     fn read(&self, from: u64, each: &mut dyn FnMut(u64, u64, Bytes)) -> Result<(), StoreError> {
         let found = self.segments.open_all().map_err(|error| StoreError::io("open the log", error))?;
         let floor = Floor { sequence: from.saturating_sub(1), digest: None, epoch: 0 };
-        let End { sequence, .. } = reader::read(&self.segments.folder, &found, floor, &mut |record| {
+        let End { sequence, .. } = reader::read(&self.segments.folder, &found, floor, &|_| Ok(true), &mut |record| {
             each(record.epoch, record.sequence, record.bytes);
             Ok(())
         })?;

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::frame::{self, HEADER, Header};
+use super::frame::{self, HEADER, Header, VERSION, VERSION_RELAXED};
 use super::segment::{self, Segment};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{StoreError, is_full};
@@ -64,6 +64,8 @@ pub(crate) struct Segments<D: Disk> {
     pub(crate) segment_bytes: u64,
     pub(crate) reserve: usize,
     pub(crate) directory_salt: u64,
+    /// Version of the frames to be written.
+    pub(crate) version: u8,
     /// No room for another segment was found the last time.
     pub(crate) full: AtomicBool,
     pub(crate) recycled: AtomicU64,
@@ -98,6 +100,7 @@ impl<D: Disk> Segments<D> {
             segment_bytes: options.segment_bytes.max(4 * HEADER as u64),
             reserve: options.reserve_segments,
             directory_salt: salt,
+            version: if options.durability.is_relaxed() { VERSION_RELAXED } else { VERSION },
             full: AtomicBool::new(false),
             recycled: AtomicU64::new(0),
             created: AtomicU64::new(0),
@@ -335,7 +338,7 @@ impl<D: Disk> Segments<D> {
         self.disk.rename(&source, &name).map_err(failed)?;
         let file = self.disk.open(&name, false).map_err(failed)?;
         let salt = frame::salt(self.directory_salt, index);
-        file.write_at(&Header::marker(epoch, 0, 0).encode(salt), 0).map_err(failed)?;
+        file.write_at(&Header::marker(self.version, epoch, 0, 0).encode(salt), 0).map_err(failed)?;
         file.sync().map_err(failed)?;
         self.disk.sync_names(&self.log_folder()).map_err(failed)?;
         let segment = Arc::new(Segment { index, file, len: self.segment_bytes, salt });

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::contract::Appended;
-use super::frame::{self, FIRST, HEADER, Header, LAST, VERSION};
+use super::frame::{self, FIRST, HEADER, Header, LAST};
 use super::reader::End;
 use super::segment::{self, Segment};
 use super::segments::{Location, Place, Segments};
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
+use crate::unsynced::Unsynced;
 
 /// The end of a log. There is one writer for a log.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Writer<D: Disk> {
     sequence: u64,
     digest: u32,
     poisoned: Option<String>,
+    /// Where to take note of what was written, if it is not to be synced here.
+    relaxed: Option<Arc<Unsynced<D>>>,
     scratch: Vec<u8>,
 }
 
@@ -30,12 +33,13 @@ pub(crate) struct Writer<D: Disk> {
 const ROOM_MIN: u64 = 2 * HEADER as u64 + 1;
 
 impl<D: Disk> Writer<D> {
-    /// Goes on where a log was found to end; what is torn there is cut.
+    /// Goes on where a log was found to end; what is torn there is cut. With `relaxed`, others sync what is appended.
     pub(crate) fn resume(
         segments: Arc<Segments<D>>,
         mut found: Vec<Arc<Segment<D>>>,
         end: &End,
         epoch: u64,
+        relaxed: Option<Arc<Unsynced<D>>>,
     ) -> Result<Self, StoreError> {
         let mut offset = end.offset;
         if end.torn.is_some() {
@@ -51,8 +55,12 @@ impl<D: Disk> Writer<D> {
             }
             if let Some(last) = found.last() {
                 let name = segment::name(&segments.folder, last.index);
-                let marker = Header::marker(end.epoch, end.sequence, end.digest).encode(last.salt);
                 let failed = |error| StoreError::io(format!("cut the torn end of {name}"), error);
+                if end.relaxed {
+                    // Whole groups may stand behind the one that is missing; they are not to be met again.
+                    wipe(last, offset).map_err(failed)?;
+                }
+                let marker = Header::marker(segments.version, end.epoch, end.sequence, end.digest).encode(last.salt);
                 last.file.write_at(&marker, offset).map_err(failed)?;
                 last.file.sync().map_err(failed)?;
             }
@@ -82,6 +90,7 @@ impl<D: Disk> Writer<D> {
             sequence: end.sequence,
             digest: end.digest,
             poisoned: None,
+            relaxed,
             scratch: Vec::new(),
         })
     }
@@ -94,7 +103,7 @@ impl<D: Disk> Writer<D> {
         self.epoch
     }
 
-    /// Writes and syncs one record.
+    /// Writes one record and, unless others do, syncs it.
     pub(crate) fn append(&mut self, epoch: u64, sequence: u64, record: &[u8]) -> Appended {
         if let Some(reason) = &self.poisoned {
             return Appended::Unknown(StoreError::Poisoned { reason: reason.clone() });
@@ -142,6 +151,10 @@ impl<D: Disk> Writer<D> {
         let mut places = Vec::with_capacity(1);
         let mut checksums = Vec::with_capacity(1);
         let previous = self.digest;
+        let synced = self.relaxed.as_ref().map_or(sequence - 1, |relaxed| relaxed.synced());
+        let unsynced = u16::try_from(sequence - 1 - synced).map_err(|_| StoreError::Poisoned {
+            reason: format!("record {sequence} written when {synced} was synced"),
+        })?;
         loop {
             if part_room(&self.current, self.offset) == 0 {
                 self.current = self.ahead.pop_front().expect("make_room put enough segments into use");
@@ -154,7 +167,8 @@ impl<D: Disk> Writer<D> {
             let checksum = frame::checksum(self.current.salt, part);
             checksums.push(checksum);
             let header = Header {
-                version: VERSION,
+                version: self.segments.version,
+                unsynced,
                 flags: if at == 0 { FIRST } else { 0 } | if last { LAST } else { 0 },
                 epoch,
                 sequence,
@@ -170,14 +184,17 @@ impl<D: Disk> Writer<D> {
             let end = self.offset + self.scratch.len() as u64;
             if last {
                 self.digest = frame::digest(previous, epoch, sequence, checksums.iter().copied());
-                let marker = Header::marker(epoch, sequence, self.digest);
+                let marker = Header::marker(self.segments.version, epoch, sequence, self.digest);
                 self.scratch.extend_from_slice(&marker.encode(self.current.salt));
             }
             let name = || segment::name(&self.segments.folder, self.current.index);
             let file = &self.current.file;
             file.write_at(&self.scratch, self.offset)
                 .map_err(|error| broken(&format!("write to {}", name()), &error))?;
-            file.sync().map_err(|error| broken(&format!("sync {}", name()), &error))?;
+            match &self.relaxed {
+                None => file.sync().map_err(|error| broken(&format!("sync {}", name()), &error))?,
+                Some(relaxed) => relaxed.wrote_part(&self.current, self.scratch.len() as u64),
+            }
             places.push(Place {
                 segment: self.current.index,
                 offset: self.offset + HEADER as u64,
@@ -195,8 +212,22 @@ impl<D: Disk> Writer<D> {
         self.sequence = sequence;
         self.segments.record(sequence, Location::from_places(places), self.digest);
         self.segments.set_writing(self.current.index);
+        if let Some(relaxed) = &self.relaxed {
+            relaxed.wrote(sequence);
+        }
         Ok(())
     }
+}
+
+/// Overwrites a segment from `offset` to its end.
+fn wipe<D: Disk>(segment: &Segment<D>, mut offset: u64) -> std::io::Result<()> {
+    let zeros = vec![0; usize::try_from((segment.len - offset).min(1 << 20)).unwrap_or(1 << 20)];
+    while offset < segment.len {
+        let len = (segment.len - offset).min(zeros.len() as u64);
+        segment.file.write_at(zeros.get(..len as usize).unwrap_or_default(), offset)?;
+        offset += len;
+    }
+    Ok(())
 }
 
 /// A failed write to space that the segment owns is never a matter of room that could be found later.
