@@ -5,6 +5,7 @@
 
 mod access;
 pub(crate) mod command;
+mod durability;
 mod duration;
 mod environment;
 mod file;

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use weir_aws::sqs::Limits;
 use weir_server::{Config, Responder, Server, Stop, TlsFiles};
 use weir_shard::Shard;
-use weir_store::{FileDisk, MemoryDisk, Options, Recovery};
+use weir_store::{Durability, FileDisk, MemoryDisk, Options, Recovery};
 
 use crate::config::{Enforce, Flags, Resolved, Settings, resolve};
 use crate::{exit, log};
@@ -136,6 +136,7 @@ fn open(settings: &Settings) -> anyhow::Result<Shard<Responder>> {
         checkpoint_log_bytes: storage.checkpoint_log.0,
         table_cache_bytes: storage.table_cache.in_memory(),
         body_cache_bytes: storage.body_cache.in_memory(),
+        durability: storage.durability,
         salt: rand::random(),
         ..Options::default()
     };
@@ -148,6 +149,12 @@ fn open(settings: &Settings) -> anyhow::Result<Shard<Responder>> {
     let disk = FileDisk::new(&general.data_dir).with_context(|| format!("cannot use {folder} as data directory"))?;
     let (shard, recovery) = Shard::open(disk, options).with_context(|| format!("cannot open the data in {folder}"))?;
     tell(&recovery, &folder);
+    if let Durability::Interval(interval) = storage.durability {
+        tracing::warn!(
+            ?interval,
+            "durability is relaxed: a loss of power takes what was acknowledged since the last fsync, which is at most the interval and the time of an fsync ago"
+        );
+    }
     Ok(shard)
 }
 
@@ -156,9 +163,16 @@ fn tell(recovery: &Recovery, folder: &std::path::Display<'_>) {
     tracing::info!(clean, replayed_groups, replayed_bytes, "opened the data in {folder}");
     if recovery.blob_bytes_cut > 0 {
         let bytes = recovery.blob_bytes_cut;
-        tracing::warn!(bytes, "long bodies that no acknowledged write refers to are gone");
+        tracing::warn!(bytes, "long bodies that no stored write refers to are gone");
     }
-    if let Some(torn) = &recovery.torn {
+    if recovery.lives_lost > 0 {
+        let groups = recovery.torn.as_ref().map_or(0, |torn| torn.groups);
+        tracing::warn!(
+            groups,
+            "durability was relaxed and the server did not end in good order: if the machine went down, what was acknowledged after the last fsync is gone: {:?}",
+            recovery.torn
+        );
+    } else if let Some(torn) = &recovery.torn {
         tracing::warn!("the last write was cut short and is gone; nothing in it had been acknowledged: {torn:?}");
     }
 }

@@ -102,8 +102,18 @@ fn describe(report: &Report) -> String {
     if let Some(torn) = &report.torn {
         let _ = writeln!(
             text,
-            "torn: the last write of {} was cut short at byte {} ({} bytes); it was never acknowledged, and opening removes it",
-            torn.file, torn.offset, torn.bytes
+            "torn: the last write of {} was cut short at byte {} ({} bytes); {}, and opening removes it",
+            torn.file,
+            torn.offset,
+            torn.bytes,
+            if report.relaxed {
+                format!(
+                    "durability was relaxed, so it and {} commits behind it may have been acknowledged",
+                    torn.groups
+                )
+            } else {
+                "it was never acknowledged".to_owned()
+            }
         );
     }
     for damage in &report.damage {

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Duration,
     /// A size with its unit.
     Size,
+    /// When a write is acknowledged.
+    Durability,
     /// An IP address and a port.
     Address,
     /// A file or folder.
@@ -43,6 +45,7 @@ impl Kind {
             Kind::Number => "N",
             Kind::Duration => "DURATION",
             Kind::Size => "SIZE",
+            Kind::Durability => "DURABILITY",
             Kind::Address => "ADDR:PORT",
             Kind::Path => "PATH",
             Kind::Url => "URL",

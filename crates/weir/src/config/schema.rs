@@ -52,6 +52,7 @@ fn property(key: &Key) -> Value {
     put("type", form.into());
     match key.kind {
         Kind::Duration => put("pattern", "^([0-9]+(ms|s|m|h|d))+$".into()),
+        Kind::Durability => put("pattern", "^(fsync|interval\\(([0-9]+(ms|s))+\\))$".into()),
         Kind::Size => put("pattern", "^[0-9]+ ?(B|KiB|MiB|GiB|TiB|kB|MB|GB)$".into()),
         Kind::OneOf(words) => put("enum", words.into()),
         _ => None,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use weir_server::AccessKey;
+use weir_store::Durability;
 
 use super::access::{Account, KeyId};
 use super::key::{Key, Range, Section};
@@ -96,6 +97,12 @@ section! {
 section! {
     /// Memory and disk.
     Storage, "storage", repeats: false;
+
+    /// When a write is acknowledged: once it is on the disk (`fsync`), or once it is written, with an fsync that begins
+    /// at most so much later, as in `interval(100ms)`. The latter is faster on slow disks, and a loss of power or a crash
+    /// of the operating system takes what was acknowledged since the last fsync. The end of the process alone takes
+    /// nothing.
+    durability: Durability = "storage.durability", default "fsync", range ["fsync, or interval(DURATION) with 1ms to 10s"], since "0.1.0";
 
     /// Memory for state that the tables do not hold yet. When it is full, producers are told to come back, and
     /// consumers go on. Half of it makes a checkpoint due.
