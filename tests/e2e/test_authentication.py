@@ -404,6 +404,31 @@ def test_a_backup_is_for_administrators(weir, tmp_path):
     assert list((tmp_path / "copy").iterdir())
 
 
+def test_each_operation_of_the_native_api_needs_its_role(weir):
+    def ask(key, method, path, body=None):
+        headers = {"Content-Type": "application/json"}
+        body = json.dumps({} if body is None else body) if method == "POST" else b""
+        status, text = signed(weir, key, method=method, path=path, headers=headers, body=body, service="weir").send(weir)
+        answer = json.loads(text)
+        assert status != 403 or (answer["code"], answer["status"]) == ("access.denied", 403)
+        return status
+
+    queue = {"name": "roles"}
+    assert [ask(key, "POST", "/v1/queues", queue) for key in (READER, WRITER, ADMIN)] == [403, 403, 200]
+    assert [ask(key, "POST", "/v1/queues/roles/jobs") for key in (READER, WRITER, ADMIN)] == [403, 200, 200]
+    assert [ask(key, "POST", "/v1/queues/roles/lease") for key in (READER, WRITER)] == [403, 200]
+    assert [ask(key, "POST", "/v1/queues/roles/purge") for key in (READER, WRITER, ADMIN)] == [403, 403, 200]
+    assert [ask(key, "GET", "/v1/queues/roles") for key in (READER, WRITER, ADMIN)] == [200, 200, 200]
+    assert ask(STRANGER, "GET", "/v1/queues/roles") == 404
+    assert [ask(liar(key), "GET", "/v1/queues/roles") for key in (READER, ADMIN)] == [403, 403]
+
+
+def test_the_reference_is_open_to_all(weir):
+    assert weir.get("/v1/docs")[0] == 200
+    assert json.loads(weir.get("/v1/openapi.json")[1])["openapi"] == "3.1.0"
+    assert weir.get("/v1/queues")[0] == 403
+
+
 def test_health_and_metrics_need_no_signature(weir):
     assert weir.get("/health/live") == (200, "live\n")
     assert weir.get("/health/ready") == (200, "ready\n")

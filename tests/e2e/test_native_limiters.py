@@ -82,3 +82,13 @@ def test_jobs_of_a_throttled_key_do_not_hold_up_others(native, limiter, make_job
     waiting = jobs.list(states="ready")["jobs"][0]
     explained = native.get(f"{jobs.path}/jobs/{waiting['id']}/explain")
     assert "limiter" in [hold["by"] for hold in explained["holds"]]
+
+
+def test_a_worker_pauses_the_key_that_asked_to_be_left_alone(native, limiter, make_jobs):
+    native.put(limiter, {"concurrency": 100})
+    jobs = make_jobs(limiters=[{"limiter": limiter.rsplit("/", 1)[1], "key": "attributes.host"}])
+    jobs.add(*({"attributes": {"host": host}} for host in ("slow", "slow", "fast")))
+    job = jobs.lease()[0]
+    assert job["attributes"]["host"] == "slow"
+    jobs.settle({"lease": job["lease"], "action": "release", "pause": {"for_ms": 3_600_000}})
+    assert [job["attributes"]["host"] for job in jobs.lease(max=9)] == ["fast"]

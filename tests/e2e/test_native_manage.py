@@ -87,7 +87,7 @@ def test_a_job_is_removed_unless_a_worker_has_it(jobs, native):
     native.delete(f"{jobs.path}/jobs/{waiting}")
     with pytest.raises(Problem) as refused:
         jobs.job(waiting)
-    assert refused.value.code == "job.not_found"
+    assert (refused.value.code, refused.value.detail) == ("job.not_found", f"there is no job {waiting} in queue {jobs.name}")
     with pytest.raises(Problem) as refused:
         native.delete(f"{jobs.path}/jobs/{leased}")
     assert refused.value.code == "job.state"

@@ -93,6 +93,11 @@ impl Problem {
         Self::new("queue.not_found", &format!("there is no queue called {name}"))
     }
 
+    /// A job that is not there.
+    pub(crate) fn no_job(id: &str, queue: &str) -> Self {
+        Self::new("job.not_found", &format!("there is no job {id} in queue {queue}"))
+    }
+
     /// An address that takes other methods.
     pub(crate) fn method(allow: String) -> Self {
         let detail = format!("the address takes {allow}");

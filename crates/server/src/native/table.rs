@@ -164,7 +164,12 @@ where
     let Incoming { app, caller, params, head, body } = incoming;
     let asked = query::read::<P::Query>(head.uri.query().unwrap_or_default())?;
     let request = decode::body::<P::Request<'_>>(body)?;
-    let answer = P::run(Call { app, caller, params, head }, asked, request).await?;
+    let place = P::ROUTE.path.contains("/jobs/{id}").then(|| params.clone());
+    let outcome = P::run(Call { app, caller, params, head }, asked, request).await;
+    let answer = outcome.map_err(|problem| match place {
+        Some(place) if problem.code() == "job.not_found" => Problem::no_job(place.get("id"), place.get("queue")),
+        _ => problem,
+    })?;
     Ok(match answer {
         Answer::Of(value) => {
             let body = serde_json::to_vec(&value).map_err(|_| Problem::internal())?;
