@@ -1,10 +1,13 @@
 """What tests of a running server may ask it beside SQS."""
 
+import os
 import re
+import subprocess
 
 import pytest
 
 from sqs_words import counts, send
+from weir_process import BINARY
 
 
 @pytest.fixture
@@ -31,6 +34,37 @@ def aging_queues(sqs):
         assert counts(sqs, queue) == (3, 0, 0)
         queues.append(queue)
     return queues
+
+
+@pytest.fixture
+def cli(weir):
+    """Runs a command against the shared server; the finished process."""
+
+    def run(*arguments, input=None, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEIR_", "AWS_"))}
+        return subprocess.run(
+            [BINARY, *map(str, arguments)],
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=kept | {"WEIR_URL": weir.url} | environment,
+        )
+
+    return run
+
+
+@pytest.fixture
+def said(cli):
+    """Runs a command that must succeed; what it wrote."""
+
+    def run(*arguments, **options):
+        done = cli(*arguments, **options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 def pytest_collection_modifyitems(items):

@@ -1,7 +1,6 @@
 """The command line against a running server, as a person and as a script use it."""
 
 import json
-import os
 import re
 import subprocess
 
@@ -11,37 +10,6 @@ from sqs_words import arn, counts, receive_bodies, send
 from weir_process import BINARY
 
 USAGE, NOT_FOUND, UNREACHABLE = 2, 6, 8
-
-
-@pytest.fixture
-def cli(weir):
-    """Runs a command against the shared server; the finished process."""
-
-    def run(*arguments, input=None, **environment):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEIR_", "AWS_"))}
-        return subprocess.run(
-            [BINARY, *map(str, arguments)],
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=kept | {"WEIR_URL": weir.url} | environment,
-        )
-
-    return run
-
-
-@pytest.fixture
-def said(cli):
-    """Runs a command that must succeed; what it wrote."""
-
-    def run(*arguments, **options):
-        done = cli(*arguments, **options)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
 
 
 def name_of(url):

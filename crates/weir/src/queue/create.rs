@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 use super::job_settings::JobSettings;
 use super::settings::Settings;
 use crate::arguments::pair;
-use crate::client::{Client, Failure, Queue, Request, ServerArguments, is_fifo, text};
+use crate::client::{Client, Queue, Request, ServerArguments, is_fifo, text};
 use crate::exit::Usage;
 use crate::output;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Its name: letters, digits, hyphens and underscores.
+    /// Its name: letters, digits, hyphens and underscores; with settings for jobs any characters, where SQS is not used.
     name: String,
     /// A tag. Can be given several times.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })
 }
 
-/// Creates a queue with settings that SQS does not have. Its URL, or its name where SQS could not have it.
+/// Creates a queue with settings that SQS does not have. Its URL, or its name where SQS does not allow that.
 fn create(client: &Client, arguments: &Arguments, jobs: Map<String, Value>) -> anyhow::Result<String> {
     let mut settings = arguments.settings.members()?;
     settings.extend(jobs);
@@ -64,11 +64,12 @@ fn create(client: &Client, arguments: &Arguments, jobs: Map<String, Value>) -> a
         settings.insert("tags".to_owned(), tags.collect::<Map<_, _>>().into());
     }
     client.native(&Request::post(&["queues"]).json(&json!({ "name": arguments.name, "settings": settings })))?;
-    Ok(match client.sqs("GetQueueUrl", &json!({ "QueueName": arguments.name })) {
-        Ok(answer) => text(&answer, "QueueUrl").unwrap_or(&arguments.name).to_owned(),
-        Err(Failure::Refused { .. } | Failure::NotFound { .. }) => arguments.name.clone(),
-        Err(failure) => return Err(failure.into()),
-    })
+    let plain = arguments.name.strip_suffix(".fifo").unwrap_or(&arguments.name);
+    if plain.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-' && byte != b'_') {
+        return Ok(arguments.name.clone());
+    }
+    let answer = client.sqs("GetQueueUrl", &json!({ "QueueName": arguments.name }))?;
+    Ok(text(&answer, "QueueUrl").unwrap_or(&arguments.name).to_owned())
 }
 
 fn create_by_sqs(client: &Client, arguments: &Arguments) -> anyhow::Result<String> {
