@@ -83,7 +83,9 @@ impl Engine {
         match then {
             Then::Runs if head.state == Standing::Waiting => {
                 let after = self.awake(&head);
-                self.restand(state, queue, id, &head, &after)
+                self.restand(state, queue, id, &head, &after)?;
+                self.waits_now(queue, id, &after);
+                Ok(())
             }
             Then::Fails if head.state == Standing::Waiting => {
                 let failure = Failure { kind: FailureKind::ChildFailed, said: None };

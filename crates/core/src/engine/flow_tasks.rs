@@ -134,7 +134,7 @@ impl Engine {
         let mut rows = SLICE_ROWS;
         while rows > 0 && self.flow_tasks.is_waiting() {
             let Some((&namespace, &known)) = self.flow_tasks.namespaces.first_key_value() else { return Ok(()) };
-            match self.run_flow_task(state, namespace, known, out) {
+            match self.run_flow_task(state, namespace, known) {
                 Err(Stop::Need(needs)) => {
                     self.flow_tasks.stalled = true;
                     out.needs.extend(needs);
@@ -152,7 +152,6 @@ impl Engine {
         state: &mut S,
         namespace: Namespace,
         (first, last): (u64, Option<u64>),
-        out: &mut Output,
     ) -> Result<(), Stop> {
         let Some((number, task)) = first_task(state, namespace, first, last)? else {
             self.flow_tasks.namespaces.remove(&namespace);
@@ -163,7 +162,7 @@ impl Engine {
                 self.child_ended(state, namespace, parent, child, (how, has_result))?;
             }
             Task::RemoveChildren { parent, after } => self.remove_children(state, namespace, parent, after)?,
-            Task::AddKept { queue, hash } => self.add_kept(state, queue, hash, out)?,
+            Task::AddKept { queue, hash } => self.add_kept(state, queue, hash)?,
         }
         state.delete(&keys::flow_task(namespace, number));
         // What it had told further stands behind it.

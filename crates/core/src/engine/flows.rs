@@ -159,6 +159,7 @@ impl Engine {
             if unfinished + count == 0 && head.state == Standing::Waiting {
                 let after = self.awake(&known);
                 self.restand(state, queue, id, &head, &after)?;
+                self.waits_now(queue, id, &after);
             } else if known != head {
                 state.put(&space.message(id), known.write().finish());
             }

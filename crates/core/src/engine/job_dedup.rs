@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::flow_tasks::Task;
 use super::message::prepare_lane;
 use super::{Engine, Stop, prepare_each};
-use crate::api::job::JobDedup;
-use crate::api::{NewMessage, Output, QueueId};
+use crate::api::job::{JobDedup, JobEventKind};
+use crate::api::{NewMessage, QueueId};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::head::{Head, State as Standing};
 use crate::keys;
@@ -168,6 +168,7 @@ impl Engine {
                 state.delete(&keys::body(namespace, row.job));
                 state.insert_bulk(&keys::body(namespace, row.job), &[&message.payload]);
                 self.restand(state, id, row.job, &before, &after)?;
+                self.waits_now(id, row.job, &after);
                 row
             }
             Duplicate::Follows(mut row) => {
@@ -254,13 +255,7 @@ impl Engine {
     }
 
     /// The job that was kept back until another one had finished comes now.
-    pub(super) fn add_kept<S: State>(
-        &mut self,
-        state: &mut S,
-        id: QueueId,
-        hash: [u8; 16],
-        _out: &mut Output,
-    ) -> Result<(), Stop> {
+    pub(super) fn add_kept<S: State>(&mut self, state: &mut S, id: QueueId, hash: [u8; 16]) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let space = queue.space;
         let Some(mut row) = self.dedup_row(state, queue, hash)? else { return Ok(()) };
@@ -272,7 +267,9 @@ impl Engine {
         let head = Head { sent_at: self.now, due: self.now.after(delay), ..head };
         state.put(&space.spec(job), spec.write().finish());
         self.put_dedup(state, id, hash, &row);
-        self.enter(state, id, job, &head)
+        self.enter(state, id, job, &head)?;
+        self.happened(id, job, || JobEventKind::Added(head.state.of_job()));
+        Ok(())
     }
 
     /// What is kept back by a job of a space that was left behind goes with it.

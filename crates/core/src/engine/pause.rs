@@ -43,10 +43,8 @@ impl Engine {
 
     /// Lets the queues go on whose pause is over.
     pub(super) fn end_pauses<S: State>(&mut self, state: &mut S, out: &mut Output) {
-        while let Some(&(at, id)) = self.pauses.first() {
-            if at > self.now {
-                return;
-            }
+        while let Some((_, id)) = self.pauses.first().copied().filter(|(at, _)| *at <= self.now) {
+            self.pauses.pop_first();
             self.set_pause(state, id, None, out);
         }
     }

@@ -107,6 +107,7 @@ impl Engine {
             && let Some(duplicate) = self.find_duplicate(state, queue, dedup, message)?
         {
             let first = duplicate.of();
+            self.happened(id, first, || JobEventKind::Deduplicated);
             self.pass_duplicate(state, id, duplicate, dedup, (message, head, spec.unwrap_or_default()))?;
             return Ok(Ok(Sent { uuid: message.uuid, id: first, duplicate: true }));
         }
