@@ -4,10 +4,14 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use support::*;
 use weir_core::Time;
 use weir_core::api::job::*;
+use weir_core::api::limit::LimiterUse;
 use weir_core::api::*;
+use weir_core::limiter::{Counts, Terms, Unknown, Window};
 
 fn explain(world: &mut World, queue: QueueId, job: u64) -> Explanation {
     match world.ask(Command::Explain { queue, job: JobRef::Id(job) }).unwrap() {
@@ -107,4 +111,80 @@ fn a_parent_waits_for_its_children_and_a_finished_job_for_nothing() {
     assert_eq!(explain(&mut world, queue, finished), nothing);
     let command = Command::Explain { queue, job: JobRef::Custom([1; 16]) };
     assert_eq!(world.ask(command).unwrap_err(), Error::JobNotFound);
+}
+
+/// The same numbers every time.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// One life of a queue under a limiter, in which nobody takes a pause or a delay back. Says how many times were told, and
+/// how many of them lay ahead.
+fn live(seed: u64) -> (usize, usize) {
+    let mut draws = Draws(seed);
+    let mut world = if seed.is_multiple_of(2) { World::cold() } else { World::newborn() };
+    let windows = vec![Window { max: 2, per_ms: 700, counts: Counts::Starts }];
+    let (namespace, name, terms) = (Namespace(0), "mail".into(), Terms { windows, ..Terms::default() });
+    world.ask(Command::PutLimiter { namespace, name, terms, unknown: Unknown::Full }).unwrap();
+    let limiters = vec![LimiterUse { limiter: "mail".into(), key: None, cost: None }];
+    let queue = world.create("a", Config { limiters, retry: retry(3, 400), ..Config::default() });
+    let mut bounds = BTreeMap::<u64, Time>::new();
+    let mut jobs: Vec<u64> = Vec::new();
+    let (mut told, mut ahead) = (0, 0);
+    let mut waiting = world.wait(queue, 1, 1_000_000);
+    let mut paused_until = Time(0);
+    for _ in 0..150 {
+        match draws.below(8) {
+            0..=2 => {
+                let delay_ms = Some(if draws.below(2) == 0 { 0 } else { draws.below(1_500) });
+                let priority = draws.below(3) as u32;
+                let lane = (draws.below(3) == 0).then(|| Lane([draws.below(3) as u8; 16]));
+                jobs.push(world.add(queue, NewMessage { delay_ms, priority, lane, ..message("x") }).unwrap().id);
+            }
+            3 => {
+                let until = Time(world.now.0 + draws.below(900) + 1);
+                if until > paused_until {
+                    world.ask(Command::PauseQueue { queue, for_ms: until.0 - world.now.0 }).unwrap();
+                    paused_until = until;
+                }
+            }
+            4..=5 if !jobs.is_empty() => {
+                let job = jobs.get(draws.below(jobs.len() as u64) as usize).copied().unwrap();
+                if let Some(bound) = explain(&mut world, queue, job).not_before {
+                    told += 1;
+                    ahead += usize::from(bound > world.now);
+                    let known = bounds.entry(job).or_insert(bound);
+                    *known = bound.max(*known);
+                }
+            }
+            _ => world.after(draws.below(250)),
+        }
+        while let Some(got) = world.got(waiting) {
+            let got = got.first().unwrap().clone();
+            let job = got.handle.message;
+            let bound = bounds.remove(&job).unwrap_or_default();
+            assert!(world.now >= bound, "seed {seed}: job {job} runs at {}, not before {bound}", world.now);
+            world.give(Command::Released { queue, handles: [got.handle].into_iter().collect() });
+            if draws.below(3) == 0 {
+                world.change(queue, got.handle, 0).unwrap();
+            } else {
+                world.delete(queue, got.handle).unwrap();
+                jobs.retain(|other| *other != job);
+            }
+            waiting = world.wait(queue, 1, 1_000_000);
+        }
+    }
+    (told, ahead)
+}
+
+#[test]
+fn no_job_runs_before_the_time_that_was_told() {
+    let lives: Vec<_> = (0..60).map(live).collect();
+    let all: (usize, usize) = lives.iter().fold((0, 0), |all, life| (all.0 + life.0, all.1 + life.1));
+    assert!(all.1 > 300, "{} times were told, of which {} lay ahead", all.0, all.1);
 }
