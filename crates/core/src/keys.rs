@@ -150,6 +150,11 @@ impl Space {
         place.append(self.kind(LANE_READY).hash(lane.0))
     }
 
+    /// First key of what is ready in `lane`.
+    pub(crate) fn lane_ready_start(self, lane: Lane) -> KeyBuf {
+        self.kind(LANE_READY).hash(lane.0)
+    }
+
     /// First key after what is ready in `lane`.
     pub(crate) fn lane_ready_end(self, lane: Lane) -> KeyBuf {
         // No ordered number starts with a byte above 8.

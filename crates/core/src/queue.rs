@@ -35,7 +35,7 @@ const COUNTERS_VERSION: u8 = 4;
 const COUNTERS_WHAT: &str = "a queue's counters";
 
 /// What a receive asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     /// Messages at most.
     pub(crate) messages: u32,
@@ -47,6 +47,10 @@ pub(crate) struct Wanted {
     pub(crate) attempt: Option<[u8; 16]>,
     /// Whether it is a worker's.
     pub(crate) worker: bool,
+    /// How long a batch may take to become full; 0 for what there is.
+    pub(crate) linger_ms: u64,
+    /// Whether all messages are to be of one lane.
+    pub(crate) one_lane: bool,
 }
 
 /// A receive that waits for messages.
@@ -54,7 +58,10 @@ pub(crate) struct Wanted {
 pub(crate) struct Waiter {
     pub(crate) token: Token,
     pub(crate) wanted: Wanted,
+    /// How long it waits for a first message.
     pub(crate) deadline: Time,
+    /// How long its batch fills, since there is a first message.
+    pub(crate) fills_until: Option<Time>,
 }
 
 /// Whether waiting receivers are to be served.

@@ -16,9 +16,11 @@ impl Engine {
             // Who is first in line for a key of a limiter may have a queue to be served.
             self.serve_lines(state, out)?;
             if self.dispatch.is_empty() {
-                return Ok(());
+                break;
             }
         }
+        out.events.append(&mut self.events);
+        self.answer_ended(state, out)
     }
 
     fn serve_queues<S: State>(&mut self, state: &mut S, out: &mut Output) -> Result<(), Stop> {
@@ -35,8 +37,7 @@ impl Engine {
                 self.end_overdue(id, out);
             }
         }
-        out.events.append(&mut self.events);
-        self.answer_ended(state, out)
+        Ok(())
     }
 
     /// Goes on serving queues where a slice of dead letters stood first.
@@ -73,9 +74,22 @@ impl Engine {
             if queue.counters.ready == 0 || queue.is_paused(self.now) || queue.blocked.is_some() {
                 return Ok(());
             }
-            let Some(waiter) = queue.waiters.front().cloned() else { return Ok(()) };
+            let index = match self.next_waiter(state, id) {
+                Ok(Some(index)) => index,
+                Ok(None) => return Ok(()),
+                Err(Stop::Need(needs)) => {
+                    self.stall(id, needs, out);
+                    return Ok(());
+                }
+                Err(stop) => return Err(stop),
+            };
+            let waiter = self.queues.get(&id).and_then(|queue| queue.waiters.get(index)).cloned();
+            let Some(waiter) = waiter else { return Ok(()) };
             match self.lease_for(state, id, waiter.wanted) {
-                Ok(Leased::All(deliveries)) if deliveries.is_empty() => return Ok(()),
+                Ok(Leased::All(deliveries)) if deliveries.is_empty() => {
+                    self.fill_anew(id, index);
+                    return Ok(());
+                }
                 Ok(Leased::More) => {
                     if let Some(queue) = self.queues.get_mut(&id) {
                         queue.dispatch = Dispatch::Stalled;
@@ -85,7 +99,7 @@ impl Engine {
                 }
                 Ok(Leased::All(deliveries)) => {
                     if let Some(queue) = self.queues.get_mut(&id) {
-                        queue.waiters.pop_front();
+                        queue.waiters.remove(index);
                         queue.served_attempts.extend(waiter.wanted.attempt);
                     }
                     self.forget_waiter(waiter.token);

@@ -14,7 +14,7 @@ use super::lanes::{read, write};
 use super::lease::{Leased, Room, walk};
 use super::message::prepare_lane;
 use super::{Engine, SLICE_ROWS, Stop, parking};
-use crate::api::{Lane, QueueId};
+use crate::api::{Kind, Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::head::{Head, HeldPermits};
 use crate::keys::{self, Space};
@@ -152,8 +152,13 @@ impl Engine {
         let mut room = Room::of(wanted);
         let mut deliveries = Vec::new();
         let mut dead = 0;
+        let mut first_lane = None;
         while room.messages > 0 {
-            let next = match self.next_fair(state, id) {
+            let next = match first_lane {
+                Some(lane) if wanted.one_lane => self.next_of_lane(state, id, lane),
+                _ => self.next_fair(state, id),
+            };
+            let next = match next {
                 Ok(Some(next)) => next,
                 Ok(None) => break,
                 Err(Stop::Need(_)) if !deliveries.is_empty() => break,
@@ -177,12 +182,35 @@ impl Engine {
                     }
                 }
                 None if room.take(&head) => {
+                    first_lane = Some(head.lane_on(Kind::Standard));
                     deliveries.push(self.grant(state, id, message, &head, wanted, HeldPermits::new())?);
                 }
                 None => break,
             }
         }
         Ok(Leased::All(deliveries))
+    }
+
+    /// The next message of one lane, or of those without one. All is read that its transitions may read.
+    pub(super) fn next_of_lane<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        lane: Option<Lane>,
+    ) -> Result<Option<Next>, Stop> {
+        let Some(queue) = self.queues.get_mut(&id) else { return Ok(None) };
+        let space = queue.space;
+        let at = match lane {
+            None => first_alone(state, queue)?,
+            Some(lane) => {
+                prepare_lane(state, queue, lane, 2)?;
+                read(state, space, lane)?.head
+            }
+        };
+        let Some(at) = at else { return Ok(None) };
+        let head = self.prepare_message(state, space, at.id(), AHEAD)?;
+        let head = head.ok_or(Unreadable::Damaged { what: "the order of a lane: a message is missing" })?;
+        Ok(Some((at.id(), head)))
     }
 
     /// Puts the lanes back among the quiet ones that are noisy no more.
@@ -237,6 +265,29 @@ impl Engine {
             return Ok(Some((at.id(), head)));
         }
     }
+}
+
+/// The lane whose turn comes next; nothing where a message without a lane is next.
+pub(super) fn next_lane<S: View>(state: &S, queue: &QueueState) -> Result<Option<Lane>, Stop> {
+    let mut alone = None;
+    walk(state, queue, &queue.ready_gaps, keys::READY, &mut |_, place| {
+        alone = Some(place);
+        false
+    })?;
+    for (kind, gaps) in [(keys::LANE_HEAD, &queue.head_gaps), (keys::LANE_HEAD_NOISY, &queue.noisy_gaps)] {
+        let mut first = None;
+        walk(state, queue, gaps, kind, &mut |key, place| {
+            let lane = key.get(key.len().saturating_sub(16)..).and_then(|lane| lane.try_into().ok());
+            first = lane.map(|lane| (place, Lane(lane)));
+            false
+        })?;
+        match (first, alone) {
+            (Some((place, _)), Some(alone)) if alone < place || kind == keys::LANE_HEAD_NOISY => return Ok(None),
+            (Some((_, lane)), _) => return Ok(Some(lane)),
+            (None, _) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The first ready message without a lane.

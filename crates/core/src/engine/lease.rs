@@ -52,7 +52,7 @@ impl Engine {
             let (picked, last) = match queue.public.kind {
                 Kind::Standard if queue.laned > 0 => return self.lease_fairly(state, id, wanted),
                 Kind::Standard => self.pick_ready(state, queue, Room::of(wanted)),
-                Kind::Fifo => self.pick_lanes(state, queue, Room::of(wanted)),
+                Kind::Fifo => self.pick_lanes(state, queue, Room::of(wanted), wanted.one_lane),
             }?;
             if picked.is_empty() {
                 return Ok(Leased::All(deliveries));
@@ -121,9 +121,15 @@ impl Engine {
 
     /// Messages of a FIFO queue that may run, lane by lane, as many of each as there is room for; and the position of
     /// the last lane among the runnable ones.
-    fn pick_lanes<S: View>(&self, state: &S, queue: &QueueState, mut room: Room) -> Result<(Picked, Position), Stop> {
+    pub(super) fn pick_lanes<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        mut room: Room,
+        one_lane: bool,
+    ) -> Result<(Picked, Position), Stop> {
         let whole = room;
-        let (lanes, walked) = first_lanes(state, queue, room.messages);
+        let (lanes, walked) = first_lanes(state, queue, if one_lane { 1 } else { room.messages });
         let mut picked = Picked::new();
         let mut last = (0, 0);
         for (at, lane) in lanes {

@@ -33,6 +33,7 @@ mod lanes;
 mod lease;
 mod lease_end;
 mod limits;
+mod linger;
 mod list;
 mod list_jobs;
 mod message;
@@ -204,13 +205,20 @@ impl Engine {
             Command::ChangeVisibility { queue, changes } => self.change_visibility(state, *queue, changes)?,
             Command::Receive { queue, max, bytes_max, visibility_ms, attempt, wait_ms } => {
                 let (bytes, visibility_ms) = (*bytes_max, *visibility_ms);
-                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: *attempt, worker: false };
+                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: *attempt, ..Wanted::default() };
                 self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }
-            Command::Lease { queue, max, bytes_max, lease_ms, wait_ms, linger_ms: 0, one_lane: false } => {
-                let (bytes, visibility_ms) = (*bytes_max, *lease_ms);
-                let wanted = Wanted { messages: *max, bytes, visibility_ms, attempt: None, worker: true };
+            Command::Lease { queue, max, bytes_max, lease_ms, wait_ms, linger_ms, one_lane } => {
+                let wanted = Wanted {
+                    messages: *max,
+                    bytes: *bytes_max,
+                    visibility_ms: *lease_ms,
+                    attempt: None,
+                    worker: true,
+                    linger_ms: *linger_ms,
+                    one_lane: *one_lane,
+                };
                 self.receive(state, token, *queue, wanted, *wait_ms, out)?;
                 return self.serve(state, out);
             }

@@ -33,19 +33,20 @@ impl Engine {
             return Ok(());
         }
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
-        queue.waiters.push_back(Waiter { token, wanted, deadline });
+        queue.waiters.push_back(Waiter { token, wanted, deadline, fills_until: None });
         if queue.dispatch != Dispatch::Stalled {
             self.dispatch_queue(state, id, out)?;
         }
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(()) };
         // It stands last in the line, unless it was served.
-        if queue.waiters.back().is_some_and(|waiter| waiter.token == token) {
-            if wait_ms == 0 && queue.dispatch != Dispatch::Stalled {
+        if let Some(waiter) = queue.waiters.back().filter(|waiter| waiter.token == token) {
+            let wakes_at = waiter.wakes_at();
+            if waiter.is_overdue(self.now) && queue.dispatch != Dispatch::Stalled {
                 queue.waiters.pop_back();
                 out.replies.push((token, Ok(Reply::Received(Vec::new()))));
             } else {
-                self.waiting.insert(token, (id, deadline));
-                self.waits.insert((deadline, token));
+                self.waiting.insert(token, (id, wakes_at));
+                self.waits.insert((wakes_at, token));
             }
         }
         Ok(())
@@ -78,12 +79,9 @@ impl Engine {
                 return;
             }
             self.waits.pop_first();
-            let stalled = self
-                .waiting
-                .get(&token)
-                .and_then(|(id, _)| self.queues.get(id))
-                .is_some_and(|queue| queue.dispatch == Dispatch::Stalled);
-            if !stalled {
+            let Some(&(id, _)) = self.waiting.get(&token) else { continue };
+            let stalled = self.queues.get(&id).is_some_and(|queue| queue.dispatch == Dispatch::Stalled);
+            if !stalled && !self.end_filling(id, token) {
                 self.cancel(token, out);
             }
         }
@@ -104,7 +102,7 @@ impl Engine {
     /// Answers the receives of a queue whose time ended while rows were being loaded.
     pub(super) fn end_overdue(&mut self, id: QueueId, out: &mut Output) {
         let now = self.now;
-        let overdue = |waiter: &Waiter| waiter.deadline <= now;
+        let overdue = |waiter: &Waiter| waiter.is_overdue(now);
         let tokens: Vec<Token> = match self.queues.get(&id) {
             Some(queue) => queue.waiters.iter().filter(|waiter| overdue(waiter)).map(|waiter| waiter.token).collect(),
             None => Vec::new(),

@@ -16,6 +16,8 @@ struct Gathered {
     deliveries: Vec<Delivery>,
     /// Steps that brought nothing: dead letters, and lanes that have to wait.
     steps: usize,
+    /// The lane of what was taken last; `None` inside for those without one.
+    lane: Option<Option<Lane>>,
 }
 
 impl Engine {
@@ -26,14 +28,17 @@ impl Engine {
         id: QueueId,
         wanted: Wanted,
     ) -> Result<Leased, Stop> {
-        let mut gathered = Gathered { room: Room::of(wanted), deliveries: Vec::new(), steps: 0 };
+        let mut gathered = Gathered { room: Room::of(wanted), deliveries: Vec::new(), steps: 0, lane: None };
         while gathered.room.messages > 0 {
             let Some(queue) = self.queues.get(&id).filter(|queue| queue.blocked.is_none()) else { break };
+            let fifo = queue.public.kind == Kind::Fifo;
             let went_on = match queue.public.kind {
                 Kind::Standard => self.lease_next(state, id, wanted, &mut gathered),
                 Kind::Fifo => self.lease_lane(state, id, wanted, &mut gathered),
             };
             match went_on {
+                // A batch of one lane ends with it.
+                Ok(true) if wanted.one_lane && fifo && !gathered.deliveries.is_empty() => break,
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Stop::Need(_)) if !gathered.deliveries.is_empty() => break,
@@ -61,7 +66,11 @@ impl Engine {
         if self.queues.get(&id).is_some_and(|queue| queue.laned > 0) {
             self.quieten(state, id)?;
         }
-        let Some((message, head)) = self.next_fair(state, id)? else { return Ok(false) };
+        let next = match gathered.lane {
+            Some(lane) if wanted.one_lane => self.next_of_lane(state, id, lane)?,
+            _ => self.next_fair(state, id)?,
+        };
+        let Some((message, head)) = next else { return Ok(false) };
         if self.bury(state, id, message, &head, gathered)? {
             return Ok(true);
         }
@@ -72,13 +81,14 @@ impl Engine {
         match self.try_start(state, id, message, &head)? {
             Start::Granted(permits) => {
                 gathered.room = left;
+                gathered.lane = Some(head.lane_on(Kind::Standard));
                 gathered.deliveries.push(self.grant(state, id, message, &head, wanted, permits)?);
                 Ok(true)
             }
             Start::Held(by) => {
                 self.hold_back(state, id, head.lane_on(Kind::Standard), head.place(message), by)?;
                 gathered.steps += 1;
-                Ok(true)
+                Ok(!wanted.one_lane || gathered.lane.is_none())
             }
         }
     }
