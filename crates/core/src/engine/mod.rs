@@ -281,7 +281,6 @@ impl Engine {
             Command::ListJobs { queue, state: standing, after, max, payload_bytes_max } => {
                 self.list_jobs(state, *queue, *standing, after.as_ref(), *max, *payload_bytes_max)?
             }
-            _ => Err(Error::Invalid { field: "command", reason: "it is not carried out yet" }),
         };
         let has_payloads = reply.as_ref().is_ok_and(|reply| !reply.payload_keys().is_empty());
         out.replies.push((token, reply));
