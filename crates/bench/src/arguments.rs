@@ -37,8 +37,16 @@ pub(crate) enum Workload {
     Engine(Engine),
     /// Requests over HTTP, against a bare handler with the same requests and answers.
     Http(Http),
-    /// From send to a waiting receiver.
+    /// From send to a waiting receiver, over SQS and over the native API.
     Latency(Latency),
+    /// Jobs added and completed at once in batches over the native API, with and without a limiter.
+    Native(Native),
+    /// A throttled key among many: the speed of the others.
+    Keys(Keys),
+    /// An urgent job each second in the middle of a campaign under a limiter.
+    Campaign(Campaign),
+    /// Looking at jobs among millions: explanations, listings, single jobs.
+    Look(Look),
     /// Millions of messages at rest.
     Backlog(Backlog),
     /// Many queues that nobody uses.
@@ -91,6 +99,67 @@ pub(crate) struct Latency {
     /// Messages a second.
     #[arg(long, default_value_t = 200)]
     pub(crate) rate: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Native {
+    /// How long each server is driven.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Jobs that a request adds, and that a worker leases at once.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) batch: u16,
+    /// Connections that add, and as many that work.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) connections: usize,
+    /// How often each is driven, in turn; the medians are reported.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Keys {
+    /// How many keys.
+    #[arg(long = "keys", default_value_t = 100_000)]
+    pub(crate) count: u64,
+    /// Jobs of each key.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) jobs: u64,
+    /// Jobs of the throttled key, which stand before all others.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) throttled: u64,
+    /// How often each is driven, in turn; the medians are reported.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Campaign {
+    /// Jobs of the campaign, which are all there when its urgent jobs begin.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) jobs: u64,
+    /// Starts a second.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) rate: u32,
+    /// Urgent jobs, one each second.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) seconds: u64,
+    /// Workers.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) workers: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Look {
+    /// How many jobs are there.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) jobs: u64,
+    /// How many jobs are asked for one by one.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) asked: u64,
+    /// Jobs of a page.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) page: u64,
 }
 
 #[derive(Clone, Debug, Args)]

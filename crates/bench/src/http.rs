@@ -2,7 +2,7 @@
 //! requests against unsigned ones.
 
 pub(crate) mod bare;
-mod drive;
+pub(crate) mod drive;
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,10 +11,12 @@ use crate::arguments::{Common, Http};
 use crate::child::Server;
 use crate::report::{Report, rate};
 use crate::signing::{Signer, Signing, configured_key};
-use crate::wire::{Connection, create_queue};
-use crate::work_dir;
+use crate::wire::{self, Connection, create_queue};
+use crate::{native, work_dir};
 use drive::{Driven, Plan, drive};
 
+/// The queue that is driven.
+const QUEUE: &str = "bench";
 /// Longest that requests are driven that were signed at the start: signatures are good for a quarter of an hour, of which
 /// the filling of queues takes its part.
 const SIGNED_SECONDS_MAX: u64 = 300;
@@ -27,6 +29,11 @@ pub(crate) fn run(common: &Common, http: &Http) -> anyhow::Result<()> {
         for workload in [Workload::Send, Workload::SendTen, Workload::ReceiveAndDelete] {
             compare(common, http, dir.path(), workload).await?;
         }
+        if !http.signed {
+            for workload in [Workload::Add, Workload::LeaseAndComplete] {
+                compare(common, http, dir.path(), workload).await?;
+            }
+        }
         Ok(())
     })
 }
@@ -37,6 +44,8 @@ enum Workload {
     Send,
     SendTen,
     ReceiveAndDelete,
+    Add,
+    LeaseAndComplete,
 }
 
 impl Workload {
@@ -45,6 +54,8 @@ impl Workload {
             Workload::Send => "http SendMessage",
             Workload::SendTen => "http SendMessageBatch of 10",
             Workload::ReceiveAndDelete => "http ReceiveMessage + DeleteMessage",
+            Workload::Add => "http native, a job added",
+            Workload::LeaseAndComplete => "http native, a job leased and the one before completed",
         }
     }
 
@@ -69,6 +80,11 @@ impl Workload {
                 Plan::Same(signing.request("SendMessageBatch", &content.to_string()))
             }
             Workload::ReceiveAndDelete => Plan::ReceiveAndDelete { url, signing: signing.clone() },
+            Workload::Add => {
+                let content = serde_json::json!({ "data": body });
+                Plan::Same(wire::call("POST", &format!("/v1/queues/{QUEUE}/jobs"), &content.to_string()))
+            }
+            Workload::LeaseAndComplete => Plan::LeaseAndComplete { queue: QUEUE.to_owned() },
         }
     }
 }
@@ -152,12 +168,15 @@ async fn drive_weir(
         Signing::Signed(_) => Server::weir_configured(&common.weir, &data, &configured_key())?,
     };
     let mut connection = Connection::open(server.address).await?;
-    let url = create_queue(&mut connection, signing, "bench", &[("VisibilityTimeout", "600")]).await?;
+    let url = create_queue(&mut connection, signing, QUEUE, &[("VisibilityTimeout", "600")]).await?;
+    if let Workload::Add | Workload::LeaseAndComplete = workload {
+        native::keep_nothing(&mut connection, QUEUE).await?;
+    }
     let plan = workload.plan(signing, url.clone(), common.body);
     let mut left = Duration::from_secs(http.seconds);
     let mut driven = Driven::default();
     while !left.is_zero() {
-        if let Workload::ReceiveAndDelete = workload {
+        if let Workload::ReceiveAndDelete | Workload::LeaseAndComplete = workload {
             fill(&mut connection, signing, &url, common.body, http.filled).await?;
         }
         if driven.requests == 0 {
@@ -189,7 +208,7 @@ fn figures(report: &mut Report, who: &str, driven: &mut [Driven], messages: u32)
 }
 
 /// The middle one, or the lower of two.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()

@@ -1,21 +1,26 @@
-//! From send to a waiting receiver, at a fixed rate, beside what the disk's fsync takes at the same time.
+//! From send to a waiting receiver, at a fixed rate, beside what the disk's fsync takes at the same time: over SQS, and
+//! over the native API.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::arguments::{Common, Latency};
 use crate::child::Server;
 use crate::disk;
+use crate::native::setup;
 use crate::report::Report;
 use crate::samples::Samples;
 use crate::signing::Signing;
-use crate::wire::{Connection, create_queue, request, text_member};
+use crate::wire::{Connection, call, create_queue, request, text_member};
 use crate::work_dir;
 
+/// The queue.
+const NAME: &str = "latency";
 /// Connections that send in turn, so that one slow answer does not hold up the next send.
 const SENDERS: usize = 8;
 /// Receivers that wait: enough that one always does.
@@ -26,16 +31,31 @@ const FSYNCS: usize = 500;
 const FSYNC_BYTES: usize = 1024;
 
 pub(crate) fn run(common: &Common, latency: &Latency) -> anyhow::Result<()> {
+    over(Door::Sqs, common, latency)?;
+    over(Door::Native, common, latency)
+}
+
+/// By which door messages come and go.
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    Sqs,
+    Native,
+}
+
+fn over(door: Door, common: &Common, latency: &Latency) -> anyhow::Result<()> {
     let dir = work_dir::fresh(&common.dir)?;
     let mut fsyncs = disk::fsyncs(dir.path(), FSYNC_BYTES, FSYNCS)?;
     let server = Server::weir(&common.weir, &dir.path().join("latency"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut samples = runtime.block_on(measure(server.address, common.body, latency))?;
+    let mut samples = runtime.block_on(measure(door, server.address, common.body, latency))?;
     fsyncs.extend(disk::fsyncs(dir.path(), FSYNC_BYTES, FSYNCS)?);
 
     let fsync = [50.0, 99.0].map(|percent| fsyncs.percentile(percent));
     let took = [50.0, 99.0].map(|percent| samples.percentile(percent));
-    let mut report = Report::new("latency, send to waiting receiver");
+    let mut report = Report::new(match door {
+        Door::Sqs => "latency, send to waiting receiver",
+        Door::Native => "latency, a job added to its start by a waiting worker",
+    });
     report.value("messages", samples.len(), "").value("rate", latency.rate, "/s");
     for ((name, took), fsync) in ["p50", "p99"].into_iter().zip(took).zip(fsync) {
         report.millis(name, took);
@@ -46,17 +66,21 @@ pub(crate) fn run(common: &Common, latency: &Latency) -> anyhow::Result<()> {
     report.print()
 }
 
-async fn measure(address: SocketAddr, body_bytes: usize, latency: &Latency) -> anyhow::Result<Samples> {
-    let url = create_queue(&mut Connection::open(address).await?, &Signing::Plain, "latency", &[]).await?;
+async fn measure(door: Door, address: SocketAddr, body_bytes: usize, latency: &Latency) -> anyhow::Result<Samples> {
+    let mut connection = Connection::open(address).await?;
+    let queue = Queue { door, url: create_queue(&mut connection, &Signing::Plain, NAME, &[]).await? };
+    if let Door::Native = door {
+        setup::keep_nothing(&mut connection, NAME).await?;
+    }
     let origin = Instant::now();
     let count = latency.rate * latency.seconds;
     let mut senders = JoinSet::new();
     let mut receivers = JoinSet::new();
     for _ in 0..RECEIVERS {
-        receivers.spawn(receive(address, url.clone(), origin));
+        receivers.spawn(receive(address, queue.clone(), origin));
     }
     for who in 0..SENDERS {
-        senders.spawn(send(address, url.clone(), origin, who, body_bytes, latency.rate, count));
+        senders.spawn(send(address, queue.clone(), origin, who, body_bytes, latency.rate, count));
     }
     while let Some(sent) = senders.join_next().await {
         sent??;
@@ -72,7 +96,7 @@ async fn measure(address: SocketAddr, body_bytes: usize, latency: &Latency) -> a
 /// Every eighth message at its time; its body tells when it was sent.
 async fn send(
     address: SocketAddr,
-    url: String,
+    queue: Queue,
     origin: Instant,
     who: usize,
     body_bytes: usize,
@@ -87,24 +111,67 @@ async fn send(
     for _ in (who as u64..count).step_by(SENDERS) {
         times.tick().await;
         let body = format!("{:0>body_bytes$}", origin.elapsed().as_nanos());
-        let content = serde_json::json!({ "QueueUrl": url, "MessageBody": body }).to_string();
-        connection.ask(&request("SendMessage", &content)).await?;
+        connection.ask(&queue.send(&body)).await?;
     }
     Ok(())
 }
 
 /// Receives and deletes until nothing comes for a while.
-async fn receive(address: SocketAddr, url: String, origin: Instant) -> anyhow::Result<Samples> {
+async fn receive(address: SocketAddr, queue: Queue, origin: Instant) -> anyhow::Result<Samples> {
     let mut connection = Connection::open(address).await?;
-    let poll = request("ReceiveMessage", &serde_json::json!({ "QueueUrl": url, "WaitTimeSeconds": 3 }).to_string());
+    let poll = queue.receive();
     let mut samples = Samples::default();
     loop {
         let answer = connection.ask(&poll).await?;
         let now = origin.elapsed();
-        let Some(handle) = text_member(answer.body, "ReceiptHandle") else { return Ok(samples) };
-        let body = text_member(answer.body, "Body").context("a message without a body")?;
+        let Some((handle, body)) = queue.received(answer.body)? else { return Ok(samples) };
         samples.push(now.saturating_sub(Duration::from_nanos(body.parse()?)));
-        let content = serde_json::json!({ "QueueUrl": url, "ReceiptHandle": handle }).to_string();
-        connection.ask(&request("DeleteMessage", &content)).await?;
+        let delete = queue.delete(handle);
+        connection.ask(&delete).await?;
+    }
+}
+
+/// The queue, as its door names it.
+#[derive(Clone)]
+struct Queue {
+    door: Door,
+    url: String,
+}
+
+impl Queue {
+    fn send(&self, body: &str) -> Vec<u8> {
+        match self.door {
+            Door::Sqs => request("SendMessage", &json!({ "QueueUrl": self.url, "MessageBody": body }).to_string()),
+            Door::Native => call("POST", "/v1/queues/latency/jobs", &json!({ "data": body }).to_string()),
+        }
+    }
+
+    fn receive(&self) -> Vec<u8> {
+        match self.door {
+            Door::Sqs => request("ReceiveMessage", &json!({ "QueueUrl": self.url, "WaitTimeSeconds": 3 }).to_string()),
+            Door::Native => call("POST", "/v1/queues/latency/lease", &json!({ "wait_ms": 3_000 }).to_string()),
+        }
+    }
+
+    /// What a message is settled with, and its body, if there is one.
+    fn received<'a>(&self, answer: &'a [u8]) -> anyhow::Result<Option<(&'a str, &'a str)>> {
+        let (handle, body) = match self.door {
+            Door::Sqs => ("ReceiptHandle", "Body"),
+            Door::Native => ("lease", "data"),
+        };
+        let Some(handle) = text_member(answer, handle) else { return Ok(None) };
+        Ok(Some((handle, text_member(answer, body).context("a message without a body")?)))
+    }
+
+    fn delete(&self, handle: &str) -> Vec<u8> {
+        match self.door {
+            Door::Sqs => {
+                request("DeleteMessage", &json!({ "QueueUrl": self.url, "ReceiptHandle": handle }).to_string())
+            }
+            Door::Native => {
+                let content = json!({ "settle": [{ "lease": handle }] });
+                call("POST", "/v1/queues/latency/settle", &content.to_string())
+            }
+        }
     }
 }

@@ -7,12 +7,16 @@
 
 mod arguments;
 mod backlog;
+mod campaign;
 mod child;
 mod disk;
 mod engine;
 mod http;
 mod idle;
+mod keys;
 mod latency;
+mod look;
+mod native;
 mod report;
 mod samples;
 mod signing;

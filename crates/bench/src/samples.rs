@@ -34,6 +34,11 @@ impl Samples {
         Duration::from_nanos(self.nanos.get(at).copied().unwrap_or(0))
     }
 
+    /// How many did not exceed `bound`.
+    pub(crate) fn within(&self, bound: Duration) -> usize {
+        self.nanos.iter().filter(|&&nanos| Duration::from_nanos(nanos) <= bound).count()
+    }
+
     pub(crate) fn longest(&self) -> Duration {
         Duration::from_nanos(self.nanos.iter().copied().max().unwrap_or(0))
     }
@@ -53,6 +58,7 @@ mod tests {
         assert_eq!(samples.percentile(99.0), Duration::from_millis(99));
         assert_eq!(samples.percentile(100.0), Duration::from_millis(100));
         assert_eq!(samples.longest(), Duration::from_millis(100));
+        assert_eq!(samples.within(Duration::from_millis(30)), 30);
         assert_eq!(Samples::default().percentile(99.0), Duration::ZERO);
     }
 }

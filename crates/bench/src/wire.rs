@@ -29,6 +29,16 @@ pub(crate) fn request_with(operation: &str, headers: &str, body: &str) -> Vec<u8
     .into_bytes()
 }
 
+/// A request to the native API.
+pub(crate) fn call(method: &str, path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// One kept connection.
 pub(crate) struct Connection {
     stream: TcpStream,

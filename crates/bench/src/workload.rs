@@ -2,8 +2,8 @@
 
 use anyhow::bail;
 
-use crate::arguments::{Backlog, Common, Engine, Http, Idle, Latency, Resting, Workload};
-use crate::{backlog, engine, http, idle, latency};
+use crate::arguments::{Backlog, Campaign, Common, Engine, Http, Idle, Keys, Latency, Look, Native, Resting, Workload};
+use crate::{backlog, campaign, engine, http, idle, keys, latency, look, native};
 
 impl Workload {
     pub(crate) fn run(&self, common: &Common) -> anyhow::Result<()> {
@@ -15,6 +15,10 @@ impl Workload {
             Workload::Latency(workload) => latency::run(common, workload),
             Workload::Backlog(workload) => backlog::run(common, workload),
             Workload::Idle(workload) => idle::run(common, workload),
+            Workload::Native(workload) => native::run(common, workload),
+            Workload::Keys(workload) => keys::run(common, workload),
+            Workload::Campaign(workload) => campaign::run(common, workload),
+            Workload::Look(workload) => look::run(common, workload),
             Workload::Bare(_) => bail!("the bare handler is no workload"),
         }
     }
@@ -27,10 +31,28 @@ struct Scale {
     rounds: u32,
     backlog: u64,
     groups: u64,
+    keys: u64,
+    campaign: u64,
 }
 
-const QUICK: Scale = Scale { engine_seconds: 5, seconds: 5, rounds: 1, backlog: 200_000, groups: 20_000 };
-const RECORD: Scale = Scale { engine_seconds: 600, seconds: 20, rounds: 3, backlog: 10_000_000, groups: 1_000_000 };
+const QUICK: Scale = Scale {
+    engine_seconds: 5,
+    seconds: 5,
+    rounds: 1,
+    backlog: 200_000,
+    groups: 20_000,
+    keys: 20_000,
+    campaign: 100_000,
+};
+const RECORD: Scale = Scale {
+    engine_seconds: 600,
+    seconds: 20,
+    rounds: 3,
+    backlog: 10_000_000,
+    groups: 1_000_000,
+    keys: 100_000,
+    campaign: 1_000_000,
+};
 
 fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     for queues in [1, 1000] {
@@ -41,6 +63,10 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
         http::run(common, &http)?;
     }
     latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
+    native::run(common, &Native { seconds: scale.seconds, batch: 1_000, connections: 4, rounds: scale.rounds })?;
+    keys::run(common, &Keys { count: scale.keys, jobs: 2, throttled: scale.keys, rounds: scale.rounds })?;
+    campaign::run(common, &Campaign { jobs: scale.campaign, rate: 1_000, seconds: scale.seconds, workers: 16 })?;
+    look::run(common, &Look { jobs: scale.backlog, asked: 1_000, page: 256 })?;
     for resting in [Resting::Ready, Resting::Delayed, Resting::Fifo] {
         let backlog = Backlog {
             resting,

@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 
 use crate::arguments::Bare;
 use crate::child::Server;
@@ -35,8 +35,7 @@ pub(crate) fn start(dir: &Path) -> anyhow::Result<Server> {
 pub(crate) fn run(bare: &Bare) -> anyhow::Result<()> {
     let recorded: Arc<[Recorded]> =
         std::fs::read_dir(&bare.answers)?.map(|entry| read(&entry?.path())).collect::<anyhow::Result<Vec<_>>>()?.into();
-    let router =
-        Router::new().route("/", post(answer)).route("/health/ready", get(async || "ready")).with_state(recorded);
+    let router = Router::new().route("/health/ready", get(async || "ready")).fallback(answer).with_state(recorded);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;

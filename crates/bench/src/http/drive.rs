@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::child::Server;
 use crate::samples::Samples;
 use crate::signing::Signing;
-use crate::wire::{Answer, Connection, text_member};
+use crate::wire::{Answer, Connection, call, text_member};
 
 /// What one connection does over and over.
 #[derive(Clone)]
@@ -24,6 +24,11 @@ pub(crate) enum Plan {
         url: String,
         /// Whether its requests are signed: deletes one by one, since no two are the same.
         signing: Signing,
+    },
+    /// A lease of one job that completes the one before in the same request; ends when nothing is left.
+    LeaseAndComplete {
+        /// The queue.
+        queue: String,
     },
 }
 
@@ -50,7 +55,7 @@ impl Driven {
     }
 
     /// Adds what another connection did in the same time.
-    fn beside(&mut self, other: Driven) {
+    pub(crate) fn beside(&mut self, other: Driven) {
         self.requests += other.requests;
         self.told_to_wait += other.told_to_wait;
         self.samples.extend(other.samples);
@@ -77,23 +82,35 @@ impl Plan {
                 let answer = connection.ask(&delete(signing, url, &handle)).await?;
                 keep("DeleteMessage", answer.head, answer.body)?;
             }
+            Plan::LeaseAndComplete { queue } => {
+                // The second one is what all but the first look like.
+                let answer = connection.ask(&lease(queue, None)).await?;
+                let held = text_member(answer.body, "lease").context("nothing to lease")?.to_owned();
+                let answer = connection.ask(&lease(queue, Some(&held))).await?;
+                keep("any", answer.head, answer.body)?;
+            }
         }
         Ok(())
     }
 }
 
 /// A connection at its plan.
-struct Worker {
+pub(crate) struct Worker {
     connection: Connection,
-    driven: Driven,
+    pub(crate) driven: Driven,
     /// When nothing new is asked any more.
-    until: Instant,
+    pub(crate) until: Instant,
 }
 
 impl Worker {
+    /// A worker that asks nothing new after `until`.
+    pub(crate) async fn open(address: SocketAddr, until: Instant) -> anyhow::Result<Self> {
+        Ok(Self { connection: Connection::open(address).await?, driven: Driven::default(), until })
+    }
+
     /// Asks until it is answered, waiting as long as the server says whenever that has too much to do. `None` when the
     /// time is over.
-    async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Option<Answer<'_>>> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Option<Answer<'_>>> {
         loop {
             let began = Instant::now();
             if began >= self.until {
@@ -127,6 +144,16 @@ impl Worker {
                     self.ask(&delete).await?;
                 }
             }
+            Plan::LeaseAndComplete { queue } => {
+                let mut held: Option<String> = None;
+                while let Some(answer) = self.ask(&lease(queue, held.as_deref())).await? {
+                    held = text_member(answer.body, "lease").map(str::to_owned);
+                    if held.is_none() {
+                        self.driven.requests -= 1;
+                        break;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -147,8 +174,7 @@ pub(crate) async fn drive(
     for _ in 0..connections {
         let plan = Arc::clone(&plan);
         tasks.spawn(async move {
-            let connection = Connection::open(address).await?;
-            let mut worker = Worker { connection, driven: Driven::default(), until: began + duration };
+            let mut worker = Worker::open(address, began + duration).await?;
             worker.follow(&plan).await?;
             anyhow::Ok(worker.driven)
         });
@@ -170,6 +196,11 @@ fn delete(signing: &Signing, url: &str, handle: &str) -> Vec<u8> {
     signing.request("DeleteMessage", &serde_json::json!({ "QueueUrl": url, "ReceiptHandle": handle }).to_string())
 }
 
+fn lease(queue: &str, held: Option<&str>) -> Vec<u8> {
+    let settle: Vec<_> = held.iter().map(|lease| serde_json::json!({ "lease": lease })).collect();
+    call("POST", &format!("/v1/queues/{queue}/lease"), &serde_json::json!({ "settle": settle }).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -188,8 +219,7 @@ mod tests {
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        let connection = Connection::open(address).await.unwrap();
-        Worker { connection, driven: Driven::default(), until: Instant::now() + Duration::from_mins(1) }
+        Worker::open(address, Instant::now() + Duration::from_mins(1)).await.unwrap()
     }
 
     #[tokio::test]
