@@ -678,6 +678,7 @@ pub enum MessageState {
 }
 
 /// Some of the states that a message can have.
+#[expect(clippy::struct_excessive_bools, reason = "one for each state")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct States {
     /// Ready messages.

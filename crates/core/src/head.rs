@@ -98,6 +98,7 @@ pub(crate) struct HeadUse {
 }
 
 /// What is known of a message beside its payload.
+#[expect(clippy::struct_excessive_bools, reason = "each is a bit of the stored form")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) state: State,

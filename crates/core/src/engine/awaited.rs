@@ -27,7 +27,7 @@ pub(super) struct Awaited {
     by_job: FxHashMap<u64, SmallVec<[Token; 1]>>,
     ends: BTreeSet<(Time, Token)>,
     /// Jobs that have ended, and what is known of them without reading.
-    ended: Vec<Box<Job>>,
+    ended: Vec<Job>,
     /// Whether answers wait for rows to be loaded.
     pub(super) stalled: bool,
 }
@@ -131,14 +131,14 @@ impl Engine {
             }
             None => JobState::Removed,
         };
-        self.awaited.ended.push(Box::new(told));
+        self.awaited.ended.push(told);
     }
 
     /// All jobs of a queue were removed at once.
     pub(super) fn all_ended(&mut self, id: QueueId) {
         for token in self.awaited.of(id) {
             if let Some(wait) = self.awaited.waits.get(&token) {
-                self.awaited.ended.push(Box::new(removed((*wait.job).clone())));
+                self.awaited.ended.push(removed((*wait.job).clone()));
             }
         }
     }
@@ -162,7 +162,7 @@ impl Engine {
             match stored {
                 // One that was tried again at once has ended all the same.
                 Ok(stored) => {
-                    let job = stored.filter(is_finished).map_or(told, Box::new);
+                    let job = stored.filter(is_finished).unwrap_or(told);
                     self.awaited.answer(&job, out);
                 }
                 Err(Stop::Need(needs)) => {

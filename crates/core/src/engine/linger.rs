@@ -99,7 +99,8 @@ impl Engine {
         };
         match queue.public.kind {
             Kind::Fifo => {
-                self.pick_lanes(state, queue, room, wanted.one_lane)?.0.iter().for_each(|(_, head)| take(head))
+                let (picked, _) = self.pick_lanes(state, queue, room, wanted.one_lane)?;
+                picked.iter().for_each(|(_, head)| take(head));
             }
             Kind::Standard => ready_heads(state, queue, wanted, most, &mut take)?,
         }

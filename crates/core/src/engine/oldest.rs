@@ -39,7 +39,7 @@ impl Which {
 /// What a walk came to.
 pub(super) enum First {
     /// This one is the first.
-    Is(u64, Head),
+    Is(u64, Box<Head>),
     /// There is none.
     None,
     /// Many rows were passed, and it is not known yet.
@@ -73,7 +73,7 @@ pub(super) fn first<S: View>(state: &S, queue: &mut QueueState, which: Which) ->
     }
     if let Some((id, head)) = found {
         queue.passed(which, id);
-        return Ok(First::Is(id, head));
+        return Ok(First::Is(id, Box::new(head)));
     }
     if let Some(last) = last {
         queue.passed(which, last + 1);

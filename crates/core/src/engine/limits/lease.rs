@@ -16,8 +16,8 @@ struct Gathered {
     deliveries: Vec<Delivery>,
     /// Steps that brought nothing: dead letters, and lanes that have to wait.
     steps: usize,
-    /// The lane of what was taken last; `None` inside for those without one.
-    lane: Option<Option<Lane>>,
+    /// The lane of what was taken last, once something was: those without one share `None`.
+    lane: (bool, Option<Lane>),
 }
 
 impl Engine {
@@ -28,7 +28,7 @@ impl Engine {
         id: QueueId,
         wanted: Wanted,
     ) -> Result<Leased, Stop> {
-        let mut gathered = Gathered { room: Room::of(wanted), deliveries: Vec::new(), steps: 0, lane: None };
+        let mut gathered = Gathered { room: Room::of(wanted), deliveries: Vec::new(), steps: 0, lane: (false, None) };
         while gathered.room.messages > 0 {
             let Some(queue) = self.queues.get(&id).filter(|queue| queue.blocked.is_none()) else { break };
             let fifo = queue.public.kind == Kind::Fifo;
@@ -67,7 +67,7 @@ impl Engine {
             self.quieten(state, id)?;
         }
         let next = match gathered.lane {
-            Some(lane) if wanted.one_lane => self.next_of_lane(state, id, lane)?,
+            (true, lane) if wanted.one_lane => self.next_of_lane(state, id, lane)?,
             _ => self.next_fair(state, id)?,
         };
         let Some((message, head)) = next else { return Ok(false) };
@@ -81,14 +81,14 @@ impl Engine {
         match self.try_start(state, id, message, &head)? {
             Start::Granted(permits) => {
                 gathered.room = left;
-                gathered.lane = Some(head.lane_on(Kind::Standard));
+                gathered.lane = (true, head.lane_on(Kind::Standard));
                 gathered.deliveries.push(self.grant(state, id, message, &head, wanted, permits)?);
                 Ok(true)
             }
             Start::Held(by) => {
                 self.hold_back(state, id, head.lane_on(Kind::Standard), head.place(message), by)?;
                 gathered.steps += 1;
-                Ok(!wanted.one_lane || gathered.lane.is_none())
+                Ok(!wanted.one_lane || !gathered.lane.0)
             }
         }
     }
