@@ -612,3 +612,24 @@ fn a_worker_that_is_asked_to_slow_down_holds_back_its_key_and_counts_no_attempt(
         assert_eq!(texts(&world.lease(plain, 1)), ["x"]);
     }
 }
+
+#[test]
+fn who_waits_no_more_holds_nobody_behind_it_back() {
+    for world in worlds() {
+        let mut world = world();
+        put(&mut world, "api", units(10, 60_000));
+        let queue = world.create("a", under(&[shared("api")]));
+        let other = world.create("b", under(&[shared("api")]));
+        world.send(queue, costing("four", 4)).unwrap();
+        world.send(queue, costing("nine", 9)).unwrap();
+        world.send(other, costing("one", 1)).unwrap();
+        assert_eq!(texts(&take(&mut world, queue, 1)), ["four"]);
+        let first = world.wait(queue, 1, 30_000);
+        let second = world.wait(other, 1, 30_000);
+        world.after(1_000);
+        assert!(world.got(second).is_none(), "it came later than one that waits for its room");
+        world.give(Command::Cancel { receive: first });
+        world.after(0);
+        assert_eq!(texts(&world.got(second).expect("nobody stands before it")), ["one"]);
+    }
+}

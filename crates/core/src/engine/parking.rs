@@ -39,10 +39,8 @@ pub(super) fn unpark<S: State>(state: &mut S, queue: &mut QueueState, from: &Wai
     let key = (from.limiter, from.key);
     state.delete(&keys::limit_waiting(queue.space.namespace, from));
     queue.unparked.push((key, from.head));
-    if record.parked.take_if(|parked| *parked == key).is_some()
-        && let Some(head) = record.head
-    {
-        step_in(state, queue, from.lane, record.noisy, head);
+    if record.head == Some(from.head) && record.parked.take_if(|parked| *parked == key).is_some() {
+        step_in(state, queue, from.lane, record.noisy, from.head);
         write(state, queue.space, from.lane, &record);
     }
     Ok(())

@@ -68,6 +68,10 @@ impl Engine {
         self.waits.remove(&(deadline, token));
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.waiters.retain(|waiter| waiter.token != token);
+            if queue.waiters.is_empty() {
+                // It gives its place in line up: others need not wait behind it.
+                self.unblock(id);
+            }
         }
         out.replies.push((token, Ok(Reply::Received(Vec::new()))));
     }

@@ -28,6 +28,10 @@ pub struct Rows {
     /// Whether those are read without a load, as in a store before its first checkpoint of them.
     keeps_born: bool,
     wrote: std::cell::Cell<bool>,
+    /// Rows asked for, and rows that walks came by.
+    pub reads: std::cell::Cell<usize>,
+    /// Rows written or deleted.
+    pub writes: usize,
 }
 
 impl Rows {
@@ -56,12 +60,14 @@ impl Rows {
 
     fn write(&mut self, key: &[u8]) {
         self.wrote.set(true);
+        self.writes += 1;
         self.written.insert(Key::from_slice(key));
     }
 }
 
 impl View for Rows {
     fn get(&self, key: &[u8], _ahead: usize) -> Result<Option<&[u8]>, Need> {
+        self.reads.set(self.reads.get() + 1);
         let mut to = Key::from_slice(key);
         to.push(0);
         let in_memory = self.written.contains(key) || self.keeps_born && self.born.contains(key);
@@ -78,6 +84,7 @@ impl View for Rows {
                 return Err(Need { from: at, to: Key::from_slice(to), rows: SCAN_ROWS });
             };
             for (key, value) in self.all.range(at..end.clone()) {
+                self.reads.set(self.reads.get() + 1);
                 if row(key, value) == ControlFlow::Break(()) {
                     return Ok(());
                 }
