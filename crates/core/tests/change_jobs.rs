@@ -1,6 +1,6 @@
 //! Changing jobs: their place, their time, their payload, their end.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
 
 mod support;
 

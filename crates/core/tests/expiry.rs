@@ -1,7 +1,5 @@
 //! Jobs that have to be started in time.
 
-#![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
-
 mod support;
 
 use support::*;

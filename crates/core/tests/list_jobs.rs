@@ -117,3 +117,54 @@ fn a_page_holds_no_more_bytes_than_asked_for_and_always_one_job() {
     let Reply::Jobs(page) = world.ask(command).unwrap() else { panic!("no page") };
     assert_eq!(texts(&world, &page.jobs), ["one"]);
 }
+
+#[test]
+fn finished_jobs_are_listed_newest_first_and_waiting_ones_by_id() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a", Config { retry: retry(1, 0), ..Config::default() });
+        for at in 0..6 {
+            world.add(queue, message(&at.to_string())).unwrap();
+            let got = world.lease_one(queue);
+            if at % 3 == 0 {
+                world.fail(queue, got.handle).unwrap();
+            } else {
+                world.complete(queue, got.handle).unwrap();
+            }
+            // Some end within the same millisecond.
+            world.after(at % 2);
+        }
+        for text in ["p", "q", "r"] {
+            let child = job("child", JobOptions { parent: Some(Parent::Added(0)), ..JobOptions::default() });
+            world.add_all(vec![(queue, message(text)), (queue, child)]).unwrap();
+        }
+        for max in [1, 2, 256] {
+            let mut texts_of = |state| {
+                let listed = list(&mut world, queue, state, max);
+                texts(&world, &listed)
+            };
+            assert_eq!(texts_of(JobState::Completed), ["5", "4", "2", "1"]);
+            assert_eq!(texts_of(JobState::Failed), ["3", "0"]);
+            assert_eq!(texts_of(JobState::Waiting), ["p", "q", "r"]);
+        }
+        let jobs = list(&mut world, queue, JobState::Completed, 9).iter().map(|job| JobRef::Id(job.id)).collect();
+        world.ask(Command::ChangeJobs { queue, jobs, change: JobChange::Remove }).unwrap();
+        assert!(list(&mut world, queue, JobState::Completed, 9).is_empty());
+        let command =
+            Command::ListJobs { queue, state: JobState::Removed, after: None, max: 1, payload_bytes_max: None };
+        assert!(matches!(world.ask(command), Err(Error::Invalid { field: "state", .. })));
+    }
+}
+
+#[test]
+fn what_is_due_in_other_queues_is_passed_a_slice_at_a_time() {
+    let mut world = World::new();
+    let [queue, other] = ["a", "b"].map(|name| world.create(name, Config::default()));
+    let delayed = |delay_ms| NewMessage { delay_ms: Some(delay_ms), ..message("x") };
+    world.add_all(vec![(other, delayed(1_000)); 600]).unwrap();
+    world.add(queue, delayed(2_000)).unwrap();
+    let command = Command::ListJobs { queue, state: JobState::Delayed, after: None, max: 9, payload_bytes_max: None };
+    let Reply::Jobs(page) = world.ask(command).unwrap() else { panic!("no page") };
+    assert!(page.jobs.is_empty() && page.next.is_some(), "there is more behind these 256");
+    assert_eq!(list(&mut world, queue, JobState::Delayed, 9).len(), 1);
+}

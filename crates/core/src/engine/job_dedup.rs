@@ -15,7 +15,7 @@ use crate::api::job::{JobDedup, JobEventKind};
 use crate::api::{NewMessage, QueueId};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::head::{Head, State as Standing};
-use crate::keys;
+use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::queue::QueueState;
 use crate::spec::Spec;
@@ -100,7 +100,7 @@ impl Engine {
         dedup: &JobDedup,
         message: &NewMessage,
     ) -> Result<Option<Duplicate>, Stop> {
-        let Some(row) = self.dedup_row(state, queue, dedup.hash)? else { return Ok(None) };
+        let Some(row) = read(state, queue.space, dedup.hash)? else { return Ok(None) };
         if row.until.is_some_and(|until| until <= self.now) {
             return Ok(None);
         }
@@ -203,7 +203,7 @@ impl Engine {
     ) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         // One that is over may still be there.
-        let before = self.dedup_row(state, queue, dedup.hash)?.and_then(|row| row.until);
+        let before = read(state, queue.space, dedup.hash)?.and_then(|row| row.until);
         let until = dedup.ttl_ms.map(|ttl_ms| self.now.after(Duration::from_millis(ttl_ms)));
         self.move_dedup_end(state, id, dedup.hash, before, until);
         self.put_dedup(state, id, dedup.hash, &DedupRow { job, until, kept: None });
@@ -219,7 +219,7 @@ impl Engine {
         job: u64,
     ) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
-        let taken = self.dedup_row(state, queue, dedup.hash)?.is_some();
+        let taken = read(state, queue.space, dedup.hash)?.is_some();
         if taken || dedup.ttl_ms.is_some() { Ok(()) } else { self.remember_job(state, id, dedup, job) }
     }
 
@@ -234,7 +234,7 @@ impl Engine {
     ) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let space = queue.space;
-        let row = match self.dedup_row(state, queue, dedup.hash) {
+        let row = match read(state, queue.space, dedup.hash) {
             // It went by this very command, and a store may have forgotten that it is not there.
             Err(Stop::Need(_)) => None,
             row => row?,
@@ -258,7 +258,7 @@ impl Engine {
     pub(super) fn add_kept<S: State>(&mut self, state: &mut S, id: QueueId, hash: [u8; 16]) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
         let space = queue.space;
-        let Some(mut row) = self.dedup_row(state, queue, hash)? else { return Ok(()) };
+        let Some(mut row) = read(state, queue.space, hash)? else { return Ok(()) };
         let Some(Kept { id: job, head, spec }) = row.kept.take() else { return Ok(()) };
         if let Some(lane) = head.lane {
             prepare_lane(state, queue, lane, 2)?;
@@ -269,20 +269,6 @@ impl Engine {
         self.put_dedup(state, id, hash, &row);
         self.enter(state, id, job, &head)?;
         self.happened(id, job, || JobEventKind::Added(head.state.of_job()));
-        Ok(())
-    }
-
-    /// What is kept back by a job of a space that was left behind goes with it.
-    pub(super) fn forget_kept<S: State>(
-        &self,
-        state: &mut S,
-        space: keys::Space,
-        dedup: &JobDedup,
-    ) -> Result<(), Stop> {
-        let row = state.get(&space.job_dedup(dedup.hash), 0)?.map(DedupRow::read).transpose()?;
-        if let Some(kept) = row.and_then(|row| row.kept) {
-            state.delete(&keys::body(space.namespace, kept.id));
-        }
         Ok(())
     }
 
@@ -303,7 +289,7 @@ impl Engine {
                 return Ok(next);
             };
             *rows -= 1;
-            let row = self.dedup_row(state, queue, hash)?;
+            let row = read(state, queue.space, hash)?;
             state.delete(&space.dedup_end(at, hash));
             if row.is_some_and(|row| row.until == Some(at) && row.kept.is_none()) {
                 state.delete(&space.job_dedup(hash));
@@ -312,10 +298,6 @@ impl Engine {
                 queue.dedup_ends_at = at;
             }
         }
-    }
-
-    fn dedup_row<S: View>(&self, state: &S, queue: &QueueState, hash: [u8; 16]) -> Result<Option<DedupRow>, Stop> {
-        Ok(state.get(&queue.space.job_dedup(hash), 0)?.map(DedupRow::read).transpose()?)
     }
 
     fn put_dedup<S: State>(&mut self, state: &mut S, id: QueueId, hash: [u8; 16], row: &DedupRow) {
@@ -342,6 +324,18 @@ impl Engine {
             self.look_by(id, after);
         }
     }
+}
+
+/// What is kept back by a job of a space that was left behind goes with it.
+pub(super) fn forget_kept<S: State>(state: &mut S, space: Space, dedup: &JobDedup) -> Result<(), Stop> {
+    if let Some(kept) = read(state, space, dedup.hash)?.and_then(|row| row.kept) {
+        state.delete(&keys::body(space.namespace, kept.id));
+    }
+    Ok(())
+}
+
+fn read<S: View>(state: &S, space: Space, hash: [u8; 16]) -> Result<Option<DedupRow>, Stop> {
+    Ok(state.get(&space.job_dedup(hash), 0)?.map(DedupRow::read).transpose()?)
 }
 
 fn first_dedup_end<S: View>(state: &S, queue: &QueueState) -> Result<Option<(Time, [u8; 16])>, Stop> {

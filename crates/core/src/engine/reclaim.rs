@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::children::forget_children;
 use super::extras::Rows;
 use super::flow_tasks::How;
+use super::job_dedup::forget_kept;
 use super::message::due_times;
 use super::spec_row;
 use super::{Engine, SLICE_ROWS, Stop, due, prepare_each};
@@ -76,7 +77,7 @@ impl Engine {
         let Some(spec) = spec_row::read(state, space, id, head)? else { return Ok(()) };
         self.tell_parent(state, space.namespace, &spec, id, (How::Removed, None));
         match &spec.dedup {
-            Some(dedup) => self.forget_kept(state, space, dedup),
+            Some(dedup) => forget_kept(state, space, dedup),
             None => Ok(()),
         }
     }
