@@ -4,6 +4,7 @@ mod address;
 mod arguments;
 mod credentials;
 mod events;
+mod exact;
 mod failure;
 mod queue_name;
 mod request;
@@ -12,6 +13,7 @@ mod transport;
 
 pub(crate) use arguments::ServerArguments;
 pub(crate) use events::Event;
+pub(crate) use exact::Exact;
 pub(crate) use failure::Failure;
 pub(crate) use queue_name::{Queue, is_fifo};
 pub(crate) use request::Request;
@@ -50,11 +52,23 @@ impl Client {
 
     /// Carries out an operation of the native API.
     pub(crate) fn native(&self, request: &Request) -> Result<Value, Failure> {
+        self.parse(&self.answer(request)?)
+    }
+
+    /// The same, with what is written in the answer as well.
+    pub(crate) fn native_exactly(&self, request: &Request) -> Result<(Value, Exact), Failure> {
+        let body = self.answer(request)?;
+        let answer = self.parse(&body)?;
+        let exact = Exact::read(&body).map_err(|error| self.strange(&format!("its answer is not JSON ({error})")))?;
+        Ok((answer, exact))
+    }
+
+    fn answer(&self, request: &Request) -> Result<Vec<u8>, Failure> {
         let response = self.transport.send(request)?;
         if !(200..300).contains(&response.status) {
             return Err(Failure::of_native(&response, &request.path));
         }
-        self.parse(&response.body)
+        Ok(response.body)
     }
 
     /// Attributes of a queue.

@@ -382,3 +382,18 @@ fn watching_a_queue_that_is_not_there_fails_at_once() {
     let away = support::weir(&["job", "watch", "mail", "--url", "http://127.0.0.1:1"], &[]);
     assert_eq!(away.status.code(), Some(8), "{}", err(&away));
 }
+
+#[test]
+fn numbers_of_senders_and_workers_are_printed_as_they_were_written() {
+    let job = "{\"id\":\"17\",\"state\":\"completed\",\"result\":{\"price\":1.50,\"n\":12345678901234567890123}}";
+    let page = format!("{{\"jobs\":[{job}],\"examined\":1}}");
+    let event = "id: 7-1\nevent: completed\ndata: {\"type\":\"completed\",\"result\":1.50}\n\n";
+    let answers = [job.to_owned(), job.to_owned(), page, event.to_owned()];
+    let server = Scripted::start_with(answers.map(|answer| (200, answer)));
+    let exact = "{\"price\":1.50,\"n\":12345678901234567890123}";
+    assert_eq!(out(&server.weir(&["job", "get", "mail", "17", "--result"])), format!("{exact}\n"));
+    assert!(out(&server.weir(&["job", "get", "mail", "17", "--json"])).contains(exact));
+    assert_eq!(out(&server.weir(&["job", "list", "mail", "--json"])), format!("{job}\n"));
+    let watched = out(&server.weir(&["job", "watch", "mail", "-n", "1", "--json"]));
+    assert_eq!(watched, "{\"event_id\":\"7-1\",\"result\":1.50,\"type\":\"completed\"}\n");
+}

@@ -31,13 +31,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.server.client()?;
     let waited = until_finished(&client, &arguments.queue, &arguments.id, arguments.wait.unwrap_or(0))?;
     if arguments.result {
-        if let Some(result) = waited.job.get("result") {
+        if let Some(result) = waited.exact.get("result") {
             output::say(&format!("{result}\n"))?;
         } else if arguments.wait.is_none() || wait::state(&waited.job) == "completed" {
             anyhow::bail!("the job has no result: it is {}", wait::state(&waited.job));
         }
     } else if arguments.json {
-        output::say(&format!("{:#}\n", waited.job))?;
+        output::say(&format!("{}\n", waited.exact.pretty()))?;
     } else {
         output::say(&View(&waited.job).told())?;
     }

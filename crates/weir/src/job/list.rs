@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::picked::State;
-use crate::client::{Client, Queue, Request, ServerArguments, list, number, text};
+use crate::client::{Client, Exact, Queue, Request, ServerArguments, list, number, text};
 use crate::exit::Usage;
 use crate::output::{self, Table};
 
@@ -51,13 +51,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut table = Table::new(&["ID", "STATE", "NAME", "PRIORITY", "LEASES", "ADDED", "DUE", "DATA"]).right(&[3, 4]);
     let mut cursor: Option<String> = None;
     loop {
-        let answer = page(&client, arguments, left.min(PAGE), cursor.as_deref())?;
+        let (answer, exact) = page(&client, arguments, left.min(PAGE), cursor.as_deref())?;
         let jobs = list(&answer, "jobs");
         left = left.saturating_sub(jobs.len() as u64);
-        for job in jobs {
-            if arguments.json {
-                output::say(&format!("{job}\n"))?;
-            } else if arguments.ids {
+        if arguments.json {
+            let lines: Vec<String> = exact.items("jobs").iter().map(|job| format!("{}\n", job.get())).collect();
+            output::say(&lines.concat())?;
+        }
+        for job in jobs.iter().filter(|_| !arguments.json) {
+            if arguments.ids {
                 output::say(&format!("{}\n", output::clean(text(job, "id").unwrap_or_default())))?;
             } else {
                 table.row(row(job));
@@ -79,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(client: &Client, arguments: &Arguments, limit: u64, cursor: Option<&str>) -> anyhow::Result<Value> {
+fn page(client: &Client, arguments: &Arguments, limit: u64, cursor: Option<&str>) -> anyhow::Result<(Value, Exact)> {
     let states: Vec<&str> = arguments.states.iter().map(|state| state.name()).collect();
     let request = Request::get(&["queues", arguments.queue.name(), "jobs"])
         .with("states", (!states.is_empty()).then(|| states.join(",")))
@@ -87,7 +89,7 @@ fn page(client: &Client, arguments: &Arguments, limit: u64, cursor: Option<&str>
         .with("filter", arguments.filter.as_ref())
         .with("limit", Some(limit))
         .with("cursor", cursor);
-    Ok(client.native(&request)?)
+    Ok(client.native_exactly(&request)?)
 }
 
 fn row(job: &Value) -> [String; 8] {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::client::{Client, Failure, Queue, Request, text};
+use crate::client::{Client, Exact, Failure, Queue, Request, text};
 use crate::exit::NotInTime;
 use crate::output;
 
@@ -16,6 +16,8 @@ const ONE_WAIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Waited {
     pub(super) job: Value,
+    /// The same as it is written.
+    pub(super) exact: Exact,
     ms: u64,
 }
 
@@ -29,9 +31,9 @@ pub(super) fn until_finished(client: &Client, queue: &Queue, id: &str, ms: u64) 
         let request = Request::get(&["queues", queue.name(), "jobs", id])
             .with("wait_ms", (ms > 0).then_some(now.as_millis()))
             .waiting(now);
-        let job = client.native(&request)?;
+        let (job, exact) = client.native_exactly(&request)?;
         if has_finished(&job) || left <= now {
-            return Ok(Waited { job, ms });
+            return Ok(Waited { job, exact, ms });
         }
     }
 }
@@ -64,8 +66,8 @@ impl Waited {
     /// Prints the result, or the job as an object, and what became of it.
     pub(super) fn tell_result(&self, json: bool) -> anyhow::Result<ExitCode> {
         if json {
-            output::say(&format!("{:#}\n", self.job))?;
-        } else if let Some(result) = self.job.get("result") {
+            output::say(&format!("{}\n", self.exact.pretty()))?;
+        } else if let Some(result) = self.exact.get("result") {
             output::say(&format!("{result}\n"))?;
         }
         self.outcome()

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::view::plain;
-use crate::client::{Client, Event, Failure, Queue, Request, ServerArguments, number, text};
+use crate::client::{Client, Event, Exact, Failure, Queue, Request, ServerArguments, number, text};
 use crate::output;
 
 /// For how long a server that is away is looked for.
@@ -132,15 +132,12 @@ impl Watch<'_> {
             output::note("events were missed: look at the jobs anew");
             return Ok(());
         }
-        let happening: Value = serde_json::from_str(&event.data)
-            .map_err(|error| anyhow::anyhow!("the server sent an event that is not JSON: {error}"))?;
+        let strange = |error| anyhow::anyhow!("the server sent an event that is not JSON: {error}");
         output::say(&if self.arguments.json {
-            let mut object = happening;
-            if let (Some(object), Some(id)) = (object.as_object_mut(), &event.id) {
-                object.insert("event_id".to_owned(), id.as_str().into());
-            }
-            format!("{object}\n")
+            let happening = Exact::read(event.data.as_bytes()).map_err(strange)?;
+            format!("{}\n", happening.with("event_id", event.id.as_deref().unwrap_or_default()).line())
         } else {
+            let happening = serde_json::from_str(&event.data).map_err(strange)?;
             line(&happening, self.arguments.queue.is_none())
         })?;
         self.left -= 1;
