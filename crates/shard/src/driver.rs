@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 use weir_core::api::{Command, Error, Event, Output, Reply, Token};
-use weir_core::kv::{Key, Need};
+use weir_core::kv::Need;
 use weir_core::{Engine, Stop, Time};
 use weir_store::disk::Disk;
 use weir_store::{

@@ -329,10 +329,18 @@ impl<E: Engine> Watching<E> {
     }
 
     async fn take(&mut self, queue: &Arc<Queue>) -> Result<(), Problem> {
+        // Before anything is waited for: whoever goes away meanwhile leaves the queue too.
         self.queues.push(queue.id);
         if self.app.hub.watch(queue) {
             let command = Command::WatchQueue { queue: queue.id, watch: true };
-            crate::engine::call(&self.app.engine, command).await.map_err(Problem::of)?;
+            if let Err(refused) = crate::engine::call(&self.app.engine, command).await {
+                // The engine does not tell of it: the next one who watches has to ask again.
+                self.queues.pop();
+                if let Some(visits) = self.app.hub.leave(queue.id) {
+                    self.app.hub.forget(queue.id, visits);
+                }
+                return Err(Problem::of(refused));
+            }
         }
         Ok(())
     }
