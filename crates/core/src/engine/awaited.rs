@@ -206,6 +206,10 @@ impl Engine {
 
     /// Answers all who wait, with what was known when they asked.
     pub(super) fn end_all_awaits(&mut self, out: &mut Output) {
+        // Of one that has ended meanwhile nothing may be stored any more.
+        for told in std::mem::take(&mut self.awaited.ended) {
+            self.awaited.answer(&told, out);
+        }
         while let Some((&token, _)) = self.awaited.waits.first_key_value() {
             if let Some(wait) = self.awaited.remove(token) {
                 // What was stored then may have been replaced by now.
