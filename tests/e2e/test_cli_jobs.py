@@ -52,7 +52,7 @@ def test_a_job_goes_through_from_add_to_result(said, jobs):
 def test_add_waits_for_the_result(started, jobs):
     waiting = started("job", "add", jobs.name, "--wait", "30s")
     jobs.complete(leased(jobs), result=[1, 2])
-    assert waiting.communicate(timeout=PATIENCE_SECONDS) == ("[1,2]\n", "")
+    assert waiting.communicate(timeout=PATIENCE_SECONDS) == ("[1, 2]\n", "")
     assert waiting.returncode == 0
 
 

@@ -21,9 +21,10 @@ impl Exact {
         self.0.get(name).map(|value| value.get())
     }
 
-    /// The items of a list, as they are written; none where there is no such list.
-    pub(crate) fn items(&self, name: &str) -> Vec<Box<RawValue>> {
-        self.get(name).and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
+    /// The items of a list, each in one line; none where there is no such list.
+    pub(crate) fn items(&self, name: &str) -> Vec<String> {
+        let items: Option<Vec<&RawValue>> = self.get(name).and_then(|list| serde_json::from_str(list).ok());
+        items.unwrap_or_default().into_iter().map(|item| in_one_line(item.get())).collect()
     }
 
     /// With another member.
@@ -35,7 +36,7 @@ impl Exact {
 
     /// In one line.
     pub(crate) fn line(&self) -> String {
-        serde_json::to_string(&self.0).expect("an object of JSON is JSON")
+        in_one_line(&serde_json::to_string(&self.0).expect("an object of JSON is JSON"))
     }
 
     /// With a line for each member.
@@ -44,18 +45,22 @@ impl Exact {
     }
 }
 
+/// JSON without its line breaks, which stand between tokens only: those of texts are escaped.
+fn in_one_line(json: &str) -> String {
+    json.replace(['\r', '\n'], " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_stay_as_they_were_written() {
-        let text = "{\"result\":{\"n\":1.50,\"big\":12345678901234567890123},\"jobs\":[{\"n\":1e400},2.0]}";
+        let text = "{\"result\":{\"n\":1.50,\"big\":12345678901234567890123},\"jobs\":[{\n\"n\":1e400},2.0]}";
         let exact = Exact::read(text.as_bytes()).unwrap();
         assert_eq!(exact.get("result"), Some("{\"n\":1.50,\"big\":12345678901234567890123}"));
-        let items: Vec<String> = exact.items("jobs").iter().map(|item| item.get().to_owned()).collect();
-        assert_eq!(items, ["{\"n\":1e400}", "2.0"]);
+        assert_eq!(exact.items("jobs"), ["{ \"n\":1e400}", "2.0"]);
         assert!(exact.pretty().contains("  \"result\": {\"n\":1.50,\"big\":12345678901234567890123}"));
-        assert!(exact.with("event_id", "7-1").line().starts_with("{\"event_id\":\"7-1\",\"jobs\":["));
+        assert!(exact.with("event_id", "7-1").line().starts_with("{\"event_id\":\"7-1\",\"jobs\":[{ \""));
     }
 }

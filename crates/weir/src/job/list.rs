@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let jobs = list(&answer, "jobs");
         left = left.saturating_sub(jobs.len() as u64);
         if arguments.json {
-            let lines: Vec<String> = exact.items("jobs").iter().map(|job| format!("{}\n", job.get())).collect();
+            let lines: Vec<String> = exact.items("jobs").iter().map(|job| format!("{job}\n")).collect();
             output::say(&lines.concat())?;
         }
         for job in jobs.iter().filter(|_| !arguments.json) {
