@@ -147,6 +147,24 @@ coverage! {
     jobs_extended,
     /// Settlements of leases that were lost.
     stale_settlements,
+    /// Jobs told of, with all that belongs to them.
+    jobs_described,
+    /// Jobs that were waited for until their end.
+    ends_awaited,
+    /// Jobs changed by hand.
+    jobs_changed,
+    /// Jobs whose waiting was explained with a time.
+    jobs_explained,
+    /// Limiters created or changed.
+    limiters_put,
+    /// Permits granted, at once or later.
+    permits_granted,
+    /// Permits that were not granted.
+    permits_refused,
+    /// Keys paused.
+    keys_paused,
+    /// Starts that left under limiters.
+    limited_starts,
     /// Queues paused.
     pauses,
     /// Full comparisons with the model.

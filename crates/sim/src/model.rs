@@ -199,6 +199,12 @@ impl Model {
             (Command::Settle { queue, entries, .. }, Ok(Reply::JobsSettled(settled))) => {
                 self.jobs_settled(*queue, entries, settled, at)
             }
+            (Command::ChangeJobs { queue, jobs, change }, Ok(Reply::Settled(results))) => {
+                self.jobs_changed(*queue, jobs, change, results, at)
+            }
+            (Command::Explain { queue, job }, reply) => self.explained(*queue, *job, reply, at),
+            // Who gives up, or waits when the shard ends, is told what was known when it asked.
+            (Command::DescribeJob { .. }, _) if effect.canceled => Ok(()),
             (Command::DescribeJob { queue, job, wait_ms }, reply) => self.described(*queue, *job, reply, *wait_ms > 0),
             (Command::PutLimiter { name, terms, .. }, reply) => self.limiter_put(name, terms, reply, at),
             (_, Err(Error::LimiterNotFound)) => self.limiter_not_found(effect),

@@ -93,11 +93,25 @@ pub enum Mutation {
     KillThatLosesWrites,
     /// Acknowledged groups wait longer for their sync than they may.
     SyncThatComesLate,
+    /// A limiter lets one more pass than its windows say.
+    WindowThatLetsOneMorePass,
+    /// A limiter's windows are shorter than they should.
+    WindowThatIsTooShort,
+    /// A limiter lets one more run at once.
+    OneMoreAtOnce,
+    /// The pause of a key is acknowledged and holds nothing back.
+    KeyPauseThatIsIgnored,
+    /// A permit that was given back counts on.
+    PermitThatLeaks,
+    /// A cancel is acknowledged and the job goes on.
+    CancelThatIsLost,
+    /// A job is said to run later than it does.
+    ExplanationThatIsTooLate,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 40] = [
+    pub const ALL: [Mutation; 47] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -138,6 +152,13 @@ impl Mutation {
         Mutation::PauseThatEndsEarly,
         Mutation::KillThatLosesWrites,
         Mutation::SyncThatComesLate,
+        Mutation::WindowThatLetsOneMorePass,
+        Mutation::WindowThatIsTooShort,
+        Mutation::OneMoreAtOnce,
+        Mutation::KeyPauseThatIsIgnored,
+        Mutation::PermitThatLeaks,
+        Mutation::CancelThatIsLost,
+        Mutation::ExplanationThatIsTooLate,
     ];
 
     /// Changes what the shard is told of durability.

@@ -29,7 +29,7 @@ pub(crate) struct Profile {
     /// Out of ten commands, how many are about jobs: none in every other run.
     pub(crate) jobs: u64,
     /// Weights of these, in the order of `workload::jobs::draw_job`.
-    pub(crate) job_weights: [u64; 10],
+    pub(crate) job_weights: [u64; 12],
     /// Whether retention is short enough to matter.
     pub(crate) short_retention: bool,
     /// Most messages or handles of a command.
@@ -91,7 +91,7 @@ impl Profile {
             eagerness: rng.between(1, 9),
             weights,
             jobs: 0,
-            job_weights: [30, 26, 30, 0, 3, 2, 3, 6, 4, 0],
+            job_weights: [30, 26, 30, 8, 3, 2, 3, 6, 4, 20, 10, 8],
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
@@ -103,6 +103,12 @@ impl Profile {
             profile.jobs = rng.between(5, 9);
             for weight in &mut profile.job_weights {
                 *weight *= rng.between(1, 5);
+            }
+            if rng.chance(1, 2) {
+                profile.job_weights[9] = 0;
+            } else {
+                // What left and was forgotten, as a loss of power may have it, cannot be counted.
+                profile.options.durability = Durability::Fsync;
             }
             profile.steps = rng.between(100, 500);
         }

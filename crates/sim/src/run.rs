@@ -61,8 +61,8 @@ pub(crate) struct Made {
     numbers: Vec<usize>,
     /// What comes along with a job that is told of.
     along: Vec<Vec<u8>>,
-    /// What starts under limiters once the client has it.
-    starts: Vec<Use>,
+    /// What starts under limiters once the client has it, and until when it may.
+    starts: Vec<(Use, u64)>,
 }
 
 pub(crate) struct Run {

@@ -6,6 +6,7 @@
 //! messages; their messages come and go by the commands of workers.
 
 mod added;
+mod changed;
 mod counted;
 mod described;
 mod leased;
@@ -69,6 +70,8 @@ pub struct Job {
     pub result: Option<Vec<u8>>,
     /// The grant that is to be given back at a moment that is not known.
     pub returning: Option<u32>,
+    /// It was said not to run before.
+    pub not_before: Option<u64>,
     /// Everything that it may be. Never empty.
     pub may: Vec<Standing>,
 }

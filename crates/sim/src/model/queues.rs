@@ -89,6 +89,8 @@ impl Model {
             | Command::Lease { queue, .. }
             | Command::Settle { queue, .. }
             | Command::DescribeJob { queue, .. }
+            | Command::ChangeJobs { queue, .. }
+            | Command::Explain { queue, .. }
             | Command::PauseQueue { queue, .. }
             | Command::Delete { queue, .. }
             | Command::ChangeVisibility { queue, .. } => *queue,

@@ -1,7 +1,9 @@
 //! Deliberate faults of jobs.
 
-use weir_core::api::job::{Again, JobState, Keep, Settled, Settlement};
+use weir_core::Time;
+use weir_core::api::job::{Again, JobChange, JobState, Keep, Settled, Settlement};
 use weir_core::api::{Command, Config, Error, Reply};
+use weir_core::limiter::Terms;
 
 use super::Mutation;
 
@@ -26,10 +28,35 @@ impl Mutation {
                     self.alter_settlement(settlement);
                 }
             }
+            Command::PutLimiter { terms, .. } => self.alter_terms(terms),
+            Command::PauseKey { for_ms, .. } if self == Mutation::KeyPauseThatIsIgnored => *for_ms = 0,
+            Command::ChangeJobs { change, .. }
+                if self == Mutation::CancelThatIsLost && *change == JobChange::Cancel =>
+            {
+                *change = JobChange::Priority { priority: 0, lifo: false };
+            }
+            Command::SettlePermit { done, .. } if self == Mutation::PermitThatLeaks => *done = false,
             Command::PauseQueue { for_ms, .. } if self == Mutation::PauseThatEndsEarly => *for_ms /= 2,
             Command::CreateQueue { config, .. } | Command::ConfigureQueue { config, .. } => {
                 *config = self.alter_job_config(config);
             }
+            _ => {}
+        }
+    }
+
+    fn alter_terms(self, terms: &mut Terms) {
+        match self {
+            Mutation::WindowThatLetsOneMorePass => {
+                for window in &mut terms.windows {
+                    window.max += 1;
+                }
+            }
+            Mutation::WindowThatIsTooShort => {
+                for window in &mut terms.windows {
+                    window.per_ms = (window.per_ms / 4).max(1);
+                }
+            }
+            Mutation::OneMoreAtOnce => terms.concurrency = terms.concurrency.map(|max| max + 1),
             _ => {}
         }
     }
@@ -83,6 +110,9 @@ impl Mutation {
                 for settled in settled.iter_mut().filter(|settled| **settled == Err(Error::LeaseLost)) {
                     *settled = Ok(Settled { state: JobState::Completed, due: None, cancel_requested: false });
                 }
+            }
+            (Mutation::ExplanationThatIsTooLate, _, Ok(Reply::Explained(explanation))) => {
+                explanation.not_before = explanation.not_before.map(|time| Time(time.0 + 100_000));
             }
             (Mutation::StallThatIsNotCounted, _, Ok(Reply::Received(deliveries))) => {
                 for delivery in deliveries {

@@ -1,6 +1,6 @@
 //! The end of all jobs.
 
-use weir_core::api::job::Settlement;
+use weir_core::api::job::{JobRef, Settlement};
 use weir_core::api::{Command, Counters, QueueId};
 
 use crate::model::{Checked, Standing, is_job_queue};
@@ -20,12 +20,21 @@ impl Run {
         // The backoff of an attempt that was found to have taken too long.
         self.pass(30_000)?;
         self.settle()?;
-        for _ in 0..20_000 {
-            if !self.drain_jobs()? {
+        for _ in 0..400 {
+            while self.drain_jobs()? {}
+            self.settle()?;
+            if self.job_queue_ids().into_iter().all(|id| self.is_worked_off(id)) {
                 break;
             }
+            // Windows, pauses and permits of others come to their ends.
+            self.pass(10_300)?;
+            self.settle()?;
         }
-        self.settle()?;
+        let there: Vec<_> = self.model.jobs.all.iter().map(|(id, job)| (job.queue, *id)).collect();
+        for (queue, id) in there {
+            self.submit(Command::DescribeJob { queue, job: JobRef::Id(id), wait_ms: 0 })?;
+        }
+        self.work_off()?;
         self.model.pass(self.now);
         if let Some(job) = self.model.jobs.all.values().find(|job| !job.possibly(Standing::is_finished)) {
             return Err(format!("job {} never came to an end, and can only be {:?}", job.number, job.may));
@@ -40,7 +49,18 @@ impl Run {
             self.submit(Command::DeleteQueue { queue: id })?;
             self.settle()?;
         }
-        Ok(())
+        let limiters = self.model.jobs.limits.limiters.iter().filter(|(_, limiter)| !limiter.deleted);
+        for limiter in limiters.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.submit(Command::DeleteLimiter { limiter })?;
+        }
+        self.settle()
+    }
+
+    /// Whether nothing of a queue is left but what has finished.
+    fn is_worked_off(&self, id: QueueId) -> bool {
+        let counters = self.life.as_ref().and_then(|life| life.driver.engine().counters(id)).unwrap_or_default();
+        let Counters { completed, failed, .. } = counters;
+        counters == Counters { completed, failed, ..Counters::default() }
     }
 
     /// Leases from every queue and completes what comes. Says whether anything came.

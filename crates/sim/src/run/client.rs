@@ -1,7 +1,7 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
 use weir_core::api::limit::Acquired;
-use weir_core::api::{Command, Error, Reply, Token};
+use weir_core::api::{Command, Delivery, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
 
 use super::{Made, Run};
@@ -49,17 +49,8 @@ impl Run {
         {
             self.check_arrival(token, *queue)?;
         }
-        let numbers = match &reply {
-            Ok(Reply::Received(deliveries)) => deliveries
-                .iter()
-                .filter_map(|delivery| self.model.by_id.get(&delivery.handle.message).copied())
-                .collect(),
-            _ => Vec::new(),
-        };
-        let along = match &reply {
-            Ok(Reply::Job(job)) => self.model.job_payloads(job),
-            _ => Vec::new(),
-        };
+        let numbers = reply.as_ref().map(|reply| self.numbers_of(reply)).unwrap_or_default();
+        let along = reply.as_ref().map(|reply| self.along(reply)).unwrap_or_default();
         let starts = self.model.starts_of(&effect);
         self.effects.push(effect);
         if let Some(pending) = self.pending.get_mut(&token) {
@@ -69,6 +60,19 @@ impl Run {
             self.acknowledged = self.acknowledged.max(sequence);
         }
         Ok(())
+    }
+
+    /// Numbers of the messages that come with an answer.
+    fn numbers_of(&self, reply: &Reply) -> Vec<usize> {
+        let Reply::Received(deliveries) = reply else { return Vec::new() };
+        let number = |delivery: &Delivery| self.model.by_id.get(&delivery.handle.message).copied();
+        deliveries.iter().filter_map(number).collect()
+    }
+
+    /// What comes along with a job that is told of.
+    fn along(&self, reply: &Reply) -> Vec<Vec<u8>> {
+        let Reply::Job(job) = reply else { return Vec::new() };
+        self.model.job_payloads(job)
     }
 
     /// A client has its answer.
@@ -117,17 +121,27 @@ impl Run {
                 if payloads.len() != made.numbers.len() + made.along.len() {
                     return Err(format!("command {} brought {} payloads", token.0, payloads.len()));
                 }
-                for (payload, number) in payloads.iter().zip(&made.numbers) {
-                    if **payload != payload_of(*number, payload.len()) {
+                // One that was changed meanwhile may come as it is now.
+                let now = made.reply.as_ref().map(|reply| self.numbers_of(reply)).unwrap_or_default();
+                for (at, (payload, number)) in payloads.iter().zip(&made.numbers).enumerate() {
+                    let is = |number: usize| **payload == payload_of(number, payload.len());
+                    if !is(*number) && !now.get(at).is_some_and(|number| is(*number)) {
                         return Err(format!("the payload of message {number} is not what was sent"));
                     }
                 }
-                if let Some((payload, other)) =
-                    payloads.iter().zip(&made.along).find(|(payload, other)| payload != other)
+                let now = made.reply.as_ref().map(|reply| self.along(reply)).unwrap_or_default();
+                let is = |at: usize, payload: &[u8]| {
+                    let as_told = |told: &[Vec<u8>]| told.get(at).is_some_and(|told| told == payload);
+                    as_told(&made.along) || as_told(&now)
+                };
+                if let Some((_, (payload, other))) =
+                    payloads.iter().zip(&made.along).enumerate().find(|(at, (payload, _))| !is(*at, payload))
                 {
                     return Err(format!("with a job came {payload:?} in place of {other:?}"));
                 }
-                for started in &made.starts {
+                // Nobody starts what is lost by the time that he learns of it.
+                for (started, _) in made.starts.iter().filter(|(_, until)| self.now < *until) {
+                    self.coverage.limited_starts += 1;
                     self.starts.leave(started, self.now)?;
                 }
                 self.release(&pending.command, made.reply.as_ref().ok())?;
@@ -143,10 +157,12 @@ impl Run {
 
     /// The door says when what was granted left.
     fn release(&mut self, command: &Command, reply: Option<&Reply>) -> Checked {
-        let (Command::Lease { queue, .. } | Command::Receive { queue, .. }, Some(Reply::Received(deliveries))) =
-            (command, reply)
-        else {
-            return Ok(());
+        let (queue, deliveries) = match (command, reply) {
+            (Command::Acquire { limiter, .. }, Some(Reply::Acquired(Acquired::Granted { permit, .. }))) => {
+                return self.submit(Command::PermitReleased { limiter: *limiter, permit: *permit });
+            }
+            (Command::Lease { queue, .. }, Some(Reply::Received(deliveries))) => (queue, deliveries),
+            _ => return Ok(()),
         };
         let limited = self.clients.jobs.queues.iter().any(|known| known.id == *queue && !known.keyed.is_empty());
         if deliveries.is_empty() || !limited {
@@ -254,6 +270,20 @@ impl Run {
                     coverage.settled(settlement, settled);
                 }
             }
+            (Command::DescribeJob { .. }, Some(Ok(Reply::Job(_)))) => {
+                coverage.jobs_described += 1;
+                coverage.ends_awaited += u64::from(effect.at > effect.submitted);
+            }
+            (Command::ChangeJobs { .. }, Some(Ok(Reply::Settled(settled)))) => {
+                coverage.jobs_changed += settled.iter().filter(|result| result.is_ok()).count() as u64;
+            }
+            (_, Some(Ok(Reply::Explained(explanation)))) => {
+                coverage.jobs_explained += u64::from(explanation.not_before.is_some());
+            }
+            (_, Some(Ok(Reply::Limiter { .. }))) => coverage.limiters_put += 1,
+            (_, Some(Ok(Reply::Acquired(Acquired::Granted { .. })))) => coverage.permits_granted += 1,
+            (_, Some(Ok(Reply::Acquired(Acquired::Blocked(_))))) => coverage.permits_refused += 1,
+            (Command::PauseKey { for_ms: 1.., .. }, Some(Ok(_))) => coverage.keys_paused += 1,
             (Command::PauseQueue { for_ms: 1.., .. }, Some(Ok(_))) => coverage.pauses += 1,
             (Command::PurgeQueue { .. }, Some(Ok(_))) => coverage.purges += 1,
             (Command::DeleteQueue { .. }, Some(Ok(_))) => coverage.queues_deleted += 1,

@@ -74,7 +74,10 @@ impl Run {
         {
             pending.canceled = true;
         }
-        let answered = !matches!(command, Command::Cancel { .. } | Command::Return { .. } | Command::Released { .. });
+        let answered = !matches!(
+            command,
+            Command::Cancel { .. } | Command::Return { .. } | Command::Released { .. } | Command::PermitReleased { .. }
+        );
         if answered {
             let pending = Pending { command: command.clone(), submitted: self.now, made: None, canceled: false };
             self.pending.insert(token, pending);
@@ -97,7 +100,7 @@ impl Run {
         if life.driver.figures().parked > parked && life.driver.store().unsealed_bytes() != written {
             return Err(format!("command {} wrote something and then had to wait for rows", token.0));
         }
-        if let Command::Released { .. } = &original {
+        if let Command::Released { .. } | Command::PermitReleased { .. } = &original {
             self.model.released(life.driver.figures().parked > parked, self.now);
         }
         if let (Command::Return { .. }, false) = (&original, poisoned) {

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use weir_core::Time;
-use weir_core::api::job::{Again, Backoff, JobOptions, JobRef, Keep, NewJob, Retry, Settlement};
+use weir_core::api::job::{Again, Backoff, JobChange, JobOptions, JobRef, Keep, NewJob, Retry, Settlement};
 use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Tags};
 
 use super::{Clients, KnownQueue, limits, uuid};
@@ -49,7 +49,12 @@ impl Clients {
                 _ => Command::QueueStats { queue: id },
             },
             8 => self.give_back(rng, id),
-            _ => self.draw_limit(rng),
+            9 => self.draw_limit(rng),
+            10 => {
+                let jobs = (0..rng.between(1, 3)).map(|_| self.job(rng, id)).collect();
+                Command::ChangeJobs { queue: id, jobs, change: self.change(rng, profile) }
+            }
+            _ => Command::Explain { queue: id, job: self.job(rng, id) },
         }
     }
 
@@ -94,6 +99,21 @@ impl Clients {
         match self.jobs.handles.get(at) {
             Some(&(queue, handle)) => Command::Return { queue, handles: SmallVec::from_elem(handle, 1) },
             None => Command::QueueStats { queue },
+        }
+    }
+
+    fn change(&mut self, rng: &mut Rng, profile: &Profile) -> JobChange {
+        match rng.below(8) {
+            0 => JobChange::Priority { priority: rng.below(4) as u32, lifo: rng.chance(1, 3) },
+            1 => JobChange::RunAt(Time(self.now.saturating_add(rng.below(9_000)).saturating_sub(1_000).max(START))),
+            2 => JobChange::Promote,
+            3 => JobChange::Retry { reset: rng.chance(1, 2) },
+            4..=5 => JobChange::Cancel,
+            6 => JobChange::Remove,
+            _ => {
+                self.next_number += 1;
+                JobChange::Payload(payload_of(self.next_number, rng.between(8, profile.payload_max) as usize))
+            }
         }
     }
 

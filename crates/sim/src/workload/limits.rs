@@ -27,11 +27,13 @@ impl Clients {
             0..=2 => put(rng),
             3 if rng.chance(1, 4) => Command::DeleteLimiter { limiter },
             3..=6 => Command::LimiterStats { limiter, key },
-            7..=8 => Command::PauseKey { limiter, key, for_ms: *rng.pick(&[0, 300, 4_000, 30_000]).unwrap_or(&0) },
+            7..=8 => {
+                Command::PauseKey { limiter, key, for_ms: *rng.pick(&[0, 300, 4_000, 30_000, 30_000]).unwrap_or(&0) }
+            }
             9..=14 => Command::Acquire {
                 limiter,
                 key,
-                cost: rng.between(1, 3) as u32,
+                cost: rng.between(1, 2) as u32,
                 priority: rng.below(3) as u32,
                 lease_ms: *rng.pick(&[200, 5_000, 60_000]).unwrap_or(&200),
                 wait_ms: *rng.pick(&[0, 0, 700, 10_000]).unwrap_or(&0),

@@ -67,6 +67,7 @@ impl Model {
                 failures: BTreeMap::new(),
                 result: None,
                 returning: None,
+                not_before: None,
                 may: vec![standing],
             },
         );

@@ -20,7 +20,8 @@ impl Model {
                 let Some(found) = found else { return Ok(()) };
                 return self.job(found)?.see("was not found", |standing| standing.state == State::Removed);
             }
-            Ok(Reply::Job(told)) if told.state == JobState::Removed && waited => {
+            // One of which nothing is kept is told by what was at hand.
+            Ok(Reply::Job(told)) if waited && (told.state == JobState::Removed || told.body.is_none()) => {
                 let Some(found) = found else { return Ok(()) };
                 return self.job(found)?.see("was removed", |standing| standing.state == State::Removed);
             }
@@ -34,7 +35,14 @@ impl Model {
             return Err(format!("job {} was told of in place of job {found}", told.id));
         }
         job.see(&format!("is told as {told:?}"), |standing| told_as(standing, told))?;
-        let certain = (told.priority, told.lifo, told.lane, told.sent_at.0, &told.retry, told.logs);
+        // Under limiters its keys belong to its lane.
+        let lane = if config.limiters.is_empty() { told.lane } else { job.lane };
+        if told.progress.is_some() != job.progress.is_some()
+            || told.state == JobState::Completed && told.result.is_some() != job.result.is_some()
+        {
+            return Err(format!("job {} is told without its progress or its result: {told:?}", job.number));
+        }
+        let certain = (told.priority, told.lifo, lane, told.sent_at.0, &told.retry, told.logs);
         let expected = (
             job.place.priority(),
             job.place.is_lifo(),
@@ -63,7 +71,8 @@ impl Model {
     /// What comes along with a job: its payload, progress, result and failures.
     pub fn job_payloads(&self, told: &job::Job) -> Vec<Vec<u8>> {
         let Some(job) = self.jobs.all.get(&told.id) else { return Vec::new() };
-        let mut payloads = vec![payload_of(job.number, job.bytes as usize)];
+        let mut payloads = Vec::new();
+        payloads.extend(told.body.is_some().then(|| payload_of(job.number, job.bytes as usize)));
         payloads.extend(job.progress.clone().filter(|_| told.progress.is_some()));
         let stored = |extra: &Option<Extra>| matches!(extra, Some(Extra::Stored(_)));
         if stored(&told.result) {
@@ -93,6 +102,6 @@ fn told_as(standing: &Standing, told: &job::Job) -> bool {
     state
         && finished
         && history
-        && (told.grants, told.failures, told.stalls, told.cancel_requested)
-            == (standing.receives, standing.failures, standing.stalls, standing.cancel)
+        && (standing.is_finished() || told.cancel_requested == standing.cancel)
+        && (told.grants, told.failures, told.stalls) == (standing.receives, standing.failures, standing.stalls)
 }

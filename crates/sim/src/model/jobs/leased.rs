@@ -56,6 +56,7 @@ impl Model {
                 grants: before.grants + 1,
                 receives: before.receives + 1,
                 timeout,
+                cancel: before.cancel,
                 ..before.moved(State::Leased, Span::at(end))
             });
             self.handles.insert((handle.space, handle.message, handle.grant, handle.proof));
@@ -143,6 +144,9 @@ impl Job {
             standing.state == State::Ready
                 && (standing.grants + 1, standing.receives + 1, standing.failures, standing.stalls) == told
         })?;
+        if let Some(bound) = self.not_before.take().filter(|bound| at < *bound) {
+            return Err(format!("job {} was not to run before {bound}, and ran at {at}", self.number));
+        }
         if (delivery.priority, delivery.sent_at.0) != (self.place.priority(), self.sent) {
             return Err(format!("job {} came with another priority or time of sending", self.number));
         }

@@ -63,6 +63,8 @@ pub struct Limits {
     pub touched: BTreeMap<LimiterId, u64>,
     /// When something last left, and whether it may be later than that.
     pub released: (u64, bool),
+    /// Whether a queue was emptied and what ran of it may not be reclaimed yet.
+    pub emptied: bool,
 }
 
 /// Starts that left, by key: when, and what they cost.
@@ -108,6 +110,7 @@ impl Model {
         if *created == existing.is_some() || existing.is_some_and(|id| id != limiter.id) {
             return Err(format!("limiter {name} was put as {limiter:?}"));
         }
+        self.forget_bounds(None);
         let limits = &mut self.jobs.limits;
         let model = limits.limiters.entry(limiter.id).or_insert_with(|| LimiterModel {
             name: name.to_owned(),
@@ -122,6 +125,7 @@ impl Model {
     }
 
     pub(in crate::model) fn limiter_deleted(&mut self, id: LimiterId) -> Checked {
+        self.forget_bounds(None);
         let limits = &mut self.jobs.limits;
         let limiter = limits.limiters.get_mut(&id).ok_or("a limiter that never was is deleted")?;
         limiter.deleted = true;
@@ -144,6 +148,7 @@ impl Model {
     }
 
     pub(in crate::model) fn key_paused(&mut self, key: Key, for_ms: u64, at: u64) {
+        self.forget_bounds(None);
         let limits = &mut self.jobs.limits;
         limits.touched.insert(key.0, at);
         let until = at.saturating_add(for_ms);
@@ -214,6 +219,7 @@ impl Model {
 
     pub(in crate::model) fn key_told(&self, key: Key, stats: &KeyStats, at: u64) -> Checked {
         let (least, most) = self.running(key, at);
+        let most = if self.jobs.limits.emptied { u64::MAX } else { most };
         if !(least..=most).contains(&stats.running) {
             return Err(format!("under limiter {} run {least} to {most}, and it says {stats:?}", key.0.0));
         }
@@ -257,6 +263,7 @@ impl Model {
         reply: &Result<Reply, Error>,
         at: u64,
     ) -> Checked {
+        self.forget_bounds(None);
         let permit = self.jobs.limits.permits.get(&id).copied();
         match (reply, permit) {
             (Ok(Reply::Done), Some(permit)) => {
@@ -287,25 +294,30 @@ impl Model {
     /// The engine has all rows that it wanted.
     pub fn releases_settled(&mut self, at: u64) {
         let limits = &mut self.jobs.limits;
+        limits.emptied = false;
         if limits.released.1 {
             limits.released = (at, false);
         }
     }
 
-    /// What starts with a command that took effect.
-    pub fn starts_of(&self, effect: &Effect) -> Vec<Use> {
+    /// What starts with a command that took effect, and until when it may.
+    pub fn starts_of(&self, effect: &Effect) -> Vec<(Use, u64)> {
         match (&effect.command, &effect.reply) {
             (Command::Lease { .. }, Some(Ok(Reply::Received(deliveries)))) => {
                 let uses = |delivery: &Delivery| {
-                    self.jobs.limits.uses.get(&(delivery.handle.message, delivery.handle.grant)).cloned()
+                    let uses = self.jobs.limits.uses.get(&(delivery.handle.message, delivery.handle.grant))?;
+                    Some(uses.iter().map(|started| (started.clone(), delivery.deadline.0)).collect::<Vec<_>>())
                 };
                 deliveries.iter().filter_map(uses).flatten().collect()
             }
-            (Command::Acquire { limiter, key, cost, .. }, Some(Ok(Reply::Acquired(Acquired::Granted { .. })))) => {
+            (
+                Command::Acquire { limiter, key, cost, .. },
+                Some(Ok(Reply::Acquired(Acquired::Granted { until, .. }))),
+            ) => {
                 let limiter = self.jobs.limits.limiters.get_key_value(limiter);
                 let started =
                     limiter.map(|(id, model)| Use { key: (*id, *key), cost: *cost, terms: model.terms.clone() });
-                started.into_iter().collect()
+                started.map(|started| (started, until.0)).into_iter().collect()
             }
             _ => Vec::new(),
         }
@@ -322,8 +334,8 @@ impl Model {
         let (released, later) = limits.released;
         let since = limits.touched.get(&key.0).copied().unwrap_or(0).max(self.opened_at).max(released);
         let paused = limits.paused.get(&key).copied().unwrap_or(0);
-        let pause_over = paused.saturating_add(rest) < at;
-        pause_over && !later && since.saturating_add(rest) < at && self.running(key, at).1 == 0
+        let pause_over = paused.saturating_add(rest) < self.settled_until;
+        pause_over && !later && since.saturating_add(rest) < self.settled_until && self.running(key, at).1 == 0
     }
 
     /// Whether no limiter can hold a job back.

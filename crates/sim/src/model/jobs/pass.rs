@@ -22,7 +22,7 @@ impl Model {
             for job in all.values_mut() {
                 let Some(queue) = queues.get(&job.queue) else { continue };
                 job.pass(queue, &finished, at);
-                job.notice(settled);
+                job.notice(settled, at);
             }
         }
         self.jobs.all.retain(|_, job| job.possibly(|standing| standing.state != State::Removed));
@@ -144,7 +144,7 @@ impl Job {
     }
 
     /// Takes away what cannot be any more when everything due until `settled` was dealt with.
-    fn notice(&mut self, settled: u64) {
+    fn notice(&mut self, settled: u64, at: u64) {
         let over = |standing: &Standing| match standing.state {
             State::Delayed | State::Leased => standing.due.is_over(settled),
             _ => false,
@@ -160,7 +160,7 @@ impl Job {
         let first = self.may.iter().map(|standing| standing.state.rank()).min();
         for standing in &mut self.may {
             if standing.due.to.is_none() && Some(standing.state.rank()) == first {
-                standing.due.to = Some(settled.max(standing.due.from).saturating_add(standing.due.slack));
+                standing.due.to = Some(at.max(standing.due.from).saturating_add(standing.due.slack));
             }
         }
     }

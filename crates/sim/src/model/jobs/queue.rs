@@ -55,16 +55,19 @@ impl Model {
         debug_assert!(!queue.deleted, "a deleted queue is not configured");
         let queue = self.jobs.queues.entry(id).or_insert_with(|| JobQueue { configs: Vec::new(), paused_until: 0 });
         queue.configs.push((at, config.clone()));
+        self.forget_bounds(None);
     }
 
     /// All jobs of a queue go.
     pub(in crate::model) fn jobs_emptied(&mut self, id: QueueId) {
         self.jobs.all.retain(|_, job| job.queue != id);
+        self.jobs.limits.emptied = true;
     }
 
     /// A queue was paused or resumed.
     pub(in crate::model) fn paused(&mut self, id: QueueId, for_ms: u64, at: u64) -> Checked {
         self.queue(id)?;
+        self.forget_bounds(Some(id));
         if let Some(queue) = self.jobs.queues.get_mut(&id) {
             queue.paused_until = if for_ms == 0 { 0 } else { at.saturating_add(for_ms) };
         }

@@ -46,6 +46,8 @@ impl Model {
     }
 
     pub(in crate::model) fn jobs_returned(&mut self, handles: &[Handle], at: u64, certain: bool) -> Checked {
+        // What was started and did not leave is given back.
+        self.forget_bounds(None);
         for handle in handles {
             let Some(found) = self.job_of(handle) else { continue };
             let job = self.job(found)?;
@@ -108,6 +110,7 @@ impl Job {
         if settled.state != state || due_expected.is_some() && due != due_expected {
             return Err(format!("job {} was settled as {settled:?}, not {after:?}", self.number));
         }
+        self.not_before = None;
         self.finish(config, after);
         Ok(())
     }

@@ -123,7 +123,8 @@ impl Standing {
     /// The same job as if it had not been granted.
     #[must_use]
     pub fn given_back(&self, from: u64) -> Self {
-        Self { receives: self.receives - 1, ..self.moved(State::Ready, Span::after(from, 0, 0)) }
+        let receives = self.receives - 1;
+        Self { receives, cancel: self.cancel, ..self.moved(State::Ready, Span::after(from, 0, 0)) }
     }
 
     /// Whether it will never run again by itself.

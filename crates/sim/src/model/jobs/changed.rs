@@ -1,0 +1,165 @@
+//! Jobs changed by hand, and what was said of why they wait.
+
+use weir_core::api::job::{Explanation, FailureKind, JobChange, JobRef, JobState};
+use weir_core::api::{Config, Error, QueueId, Reply};
+
+use super::super::{Checked, Model, number_of};
+use super::{Job, JobQueue, Place, Span, Standing, State};
+
+impl Model {
+    pub(in crate::model) fn jobs_changed(
+        &mut self,
+        id: QueueId,
+        jobs: &[JobRef],
+        change: &JobChange,
+        results: &[Result<(), Error>],
+        at: u64,
+    ) -> Checked {
+        if jobs.len() != results.len() {
+            return Err("not one answer for each job".to_owned());
+        }
+        let config = self.job_queue(id)?.config();
+        // A limiter's start that will not be is given back.
+        self.forget_bounds(None);
+        for (&reference, result) in jobs.iter().zip(results) {
+            let Some(found) = self.find_job(id, reference) else {
+                if result.is_ok() {
+                    return Err("a job that is gone was changed".to_owned());
+                }
+                continue;
+            };
+            let job = self.job(found)?;
+            match result {
+                Ok(()) => {
+                    job.change(found, &config, change, at)?;
+                    let number = job.number;
+                    self.by_id.insert(found, number);
+                    self.written_until = self.written_until.max(at);
+                }
+                Err(Error::JobNotFound) => {
+                    job.see("was not found", |standing| standing.state == State::Removed)?;
+                }
+                Err(Error::JobState { state }) => {
+                    let refused = |standing: &Standing| standing.is_told(*state) && !standing.allows(change);
+                    job.see(&format!("was not changed, being {state:?}"), refused)?;
+                }
+                Err(error) => return Err(format!("job {} could not be changed: {error}", job.number)),
+            }
+            self.jobs.all.retain(|_, job| job.possibly(|standing| standing.state != State::Removed));
+        }
+        Ok(())
+    }
+
+    pub(in crate::model) fn explained(
+        &mut self,
+        id: QueueId,
+        reference: JobRef,
+        reply: &Result<Reply, Error>,
+        at: u64,
+    ) -> Checked {
+        let found = self.find_job(id, reference);
+        match (reply, found) {
+            (Err(Error::JobNotFound), None) => Ok(()),
+            (Err(Error::JobNotFound), Some(found)) => {
+                self.job(found)?.see("was not found", |standing| standing.state == State::Removed)
+            }
+            (Ok(Reply::Explained(explanation)), Some(found)) => {
+                let Explanation { state, holds, not_before } = &**explanation;
+                let job = self.job(found)?;
+                job.see(&format!("is explained as {state:?}"), |standing| standing.is_told(*state))?;
+                let number = job.number;
+                job.not_before = not_before.map(|time| time.0);
+                let finished = matches!(state, JobState::Completed | JobState::Failed);
+                if finished && !holds.is_empty() || !finished && *state != JobState::Ready && holds.is_empty() {
+                    return Err(format!("job {number}, which is {state:?}, is held by {holds:?}"));
+                }
+                if not_before.is_some_and(|time| time.0 < at) {
+                    return Err(format!("job {number} was to run before now: {explanation:?}"));
+                }
+                Ok(())
+            }
+            (reply, _) => Err(format!("asking why a job waits was answered with {reply:?}")),
+        }
+    }
+
+    /// Somebody changed what holds jobs back, of one queue or of all: what was said of when they run counts no more.
+    pub(in crate::model) fn forget_bounds(&mut self, queue: Option<QueueId>) {
+        let concerned = |job: &&mut Job| queue.is_none_or(|queue| job.queue == queue);
+        self.jobs.all.values_mut().filter(concerned).for_each(|job| job.not_before = None);
+    }
+}
+
+impl Standing {
+    /// Whether it is told as being in `state`.
+    fn is_told(&self, state: JobState) -> bool {
+        match self.state {
+            State::Leased => state == JobState::Leased,
+            State::Delayed => state == JobState::Delayed,
+            State::Waiting => state == JobState::Waiting,
+            State::Ready => state == JobState::Ready,
+            State::Completed => state == JobState::Completed,
+            State::Failed(_) => state == JobState::Failed,
+            State::Removed => false,
+        }
+    }
+
+    /// Whether a job that stands so can be changed so.
+    fn allows(&self, change: &JobChange) -> bool {
+        let waits = matches!(self.state, State::Ready | State::Delayed | State::Waiting);
+        match change {
+            JobChange::Priority { .. } => waits,
+            JobChange::RunAt(_) => matches!(self.state, State::Ready | State::Delayed),
+            JobChange::Promote => self.state == State::Delayed,
+            JobChange::Retry { .. } => matches!(self.state, State::Completed | State::Failed(_)),
+            JobChange::Cancel => waits || self.state == State::Leased,
+            JobChange::Remove => !matches!(self.state, State::Leased | State::Removed),
+            JobChange::Payload(_) => self.state != State::Removed,
+        }
+    }
+}
+
+impl Job {
+    fn change(&mut self, id: u64, config: &Config, change: &JobChange, at: u64) -> Checked {
+        self.see(&format!("was changed by {change:?}"), |standing| standing.allows(change))?;
+        let before = std::mem::take(&mut self.may);
+        match change {
+            JobChange::Priority { priority, lifo } => self.place = Place::new(*priority, id, *lifo),
+            JobChange::Payload(payload) => {
+                self.number = number_of(payload).ok_or("a payload without a number")?;
+                self.bytes = payload.len() as u64;
+            }
+            // It was begun, and has its time no more.
+            JobChange::Retry { .. } => self.options.expires_at = None,
+            _ => {}
+        }
+        for standing in before {
+            let changed = self.changed(&standing, config, change, at);
+            if !self.may.contains(&changed) {
+                self.may.push(changed);
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&self, before: &Standing, config: &Config, change: &JobChange, at: u64) -> Standing {
+        let now = Span::at(at);
+        match change {
+            JobChange::Priority { .. } | JobChange::Payload(_) => before.clone(),
+            JobChange::RunAt(time) if time.0 > at => before.moved(State::Delayed, Span::at(time.0)),
+            JobChange::RunAt(_) | JobChange::Promote => before.moved(State::Ready, now),
+            JobChange::Retry { reset } => {
+                let failures = if *reset { 0 } else { before.failures };
+                Standing { failures, stalls: 0, ..before.moved(State::Ready, now) }
+            }
+            JobChange::Cancel if before.state == State::Leased => Standing { cancel: true, ..before.clone() },
+            JobChange::Cancel => {
+                let mut failed = before.moved(State::Failed(FailureKind::Cancelled), now);
+                failed.history.push((before.grants, FailureKind::Cancelled));
+                let keep = JobQueue::keep(config, self, failed.state);
+                let gone = keep.count == 0 || keep.age_ms == 0;
+                if gone { failed.moved(State::Removed, now) } else { failed }
+            }
+            JobChange::Remove => before.moved(State::Removed, now),
+        }
+    }
+}
