@@ -75,7 +75,7 @@ that a program takes; each key has all of it for itself.
 
 ```sh
 weir limiter put mail --max 50 --per 10s --max 300 --per 1m --concurrency 4 --reserve 20%:0
-permit=$(weir limiter acquire mail --wait 1m) && ./send-newsletter; weir limiter settle mail \"$permit\"
+permit=$(weir limiter acquire mail --wait 1m) && { ./send-newsletter; weir limiter settle mail \"$permit\"; }
 ```
 ";
 
