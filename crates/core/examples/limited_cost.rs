@@ -3,7 +3,12 @@
 //!
 //! `cargo run --release -p weir-core --example limited_cost`. Microseconds hang on the machine; the ratio does not.
 
-#![allow(clippy::print_stdout, clippy::disallowed_types, reason = "a measurement for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::cast_precision_loss,
+    reason = "a measurement for people"
+)]
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
