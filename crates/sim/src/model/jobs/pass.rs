@@ -105,7 +105,7 @@ impl Job {
             && expires.0 <= at
         {
             let mut expired = standing.moved(State::Failed(FailureKind::Expired), Span::after(expires.0, 0, 0));
-            expired.history.push((0, FailureKind::Expired));
+            expired.history.push((standing.grants, FailureKind::Expired));
             after.push(expired);
         }
         after
