@@ -4,7 +4,8 @@ One data directory lives through all rounds. In each, clients send, receive and 
 queue with groups, with priorities and bodies of up to 100 KiB, until the process is killed; sometimes it is killed once
 more while it recovers. After the restart the counters must agree with what the clients know, and at times both queues
 are emptied and compared message by message.
-The number of rounds is WEIR_CRASH_ROUNDS, the seed of their times WEIR_CRASH_SEED.
+The number of rounds is WEIR_CRASH_ROUNDS, the seed of their times WEIR_CRASH_SEED. A fifth of so many rounds are played with
+`storage.durability` at an interval: what a process wrote is there when it is killed, synced or not.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import random
 import threading
 import time
 
+import pytest
 from weir_process import Weir, eventually
 
 ROUNDS = int(os.environ.get("WEIR_CRASH_ROUNDS", "50"))
@@ -262,9 +264,14 @@ def drain(ledger, wire):
     ledger.deleted |= ledger.intended
 
 
-def test_what_was_acknowledged_survives_kill_9_and_what_was_deleted_stays_deleted(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("durability", "rounds"), [("fsync", ROUNDS), ("interval(500ms)", max(1, ROUNDS // 5))], ids=["fsync", "interval"]
+)
+def test_what_was_acknowledged_survives_kill_9_and_what_was_deleted_stays_deleted(
+    tmp_path, capsys, durability, rounds
+):
     rng = random.Random(SEED)
-    weir = Weir(tmp_path / "data").start()
+    weir = Weir(tmp_path / "data", "--storage-durability", durability).start()
     ledgers = [Ledger("load", fifo=False), Ledger("load.fifo", fifo=True)]
     kills = 0
     try:
@@ -273,7 +280,7 @@ def test_what_was_acknowledged_survives_kill_9_and_what_was_deleted_stays_delete
             attributes = {"VisibilityTimeout": "1"} | ({"FifoQueue": "true"} if ledger.fifo else {})
             status, answer = wire.call("CreateQueue", QueueName=ledger.name, Attributes=attributes)
             assert status == 200, answer
-        for number in range(1, ROUNDS + 1):
+        for number in range(1, rounds + 1):
             where = f"round {number} of seed {SEED}"
             clients = load(ledgers, weir, rng)
             time.sleep(rng.uniform(0.1, 1.0))
@@ -294,7 +301,7 @@ def test_what_was_acknowledged_survives_kill_9_and_what_was_deleted_stays_delete
                 assert not ledger.violations, (where, ledger.violations[:5])
                 check_counters(ledger, wire)
                 send_again(ledger, wire)
-                if number % DRAIN_EVERY == 0 or number == ROUNDS:
+                if number % DRAIN_EVERY == 0 or number == rounds:
                     drain(ledger, wire)
                 assert not ledger.violations, (where, ledger.violations[:5])
             assert "panicked" not in weir.log(), where
@@ -303,7 +310,7 @@ def test_what_was_acknowledged_survives_kill_9_and_what_was_deleted_stays_delete
         with capsys.disabled():
             for ledger in ledgers:
                 print(
-                    f"\n{ledger.name}: {kills} kills in {ROUNDS} rounds; {len(ledger.sent)} sends and "
+                    f"\n{ledger.name}: {kills} kills in {rounds} rounds of {durability}; {len(ledger.sent)} sends and "
                     f"{len(ledger.deleted)} deletes acknowledged, none lost or undone",
                     end="",
                 )
