@@ -198,14 +198,3 @@ fn a_change_of_many_jobs_of_a_group_reads_all_before_it_writes() {
         assert_eq!(world.counters(queue), Counters { ready: 10, failed: 30, ..Counters::default() });
     }
 }
-
-#[test]
-fn a_job_of_a_group_that_is_named_twice_is_moved_to_the_front_once() {
-    let mut world = World::cold();
-    let queue = world.create("a", Config::default());
-    let ids: Vec<u64> = (0..4).map(|n| world.add(queue, grouped("x", n)).unwrap().id).collect();
-    let jobs = [ids[2], ids[1], ids[1]].map(JobRef::Id).to_vec();
-    let changed = change_all(&mut world, queue, jobs, JobChange::Priority { priority: 0, lifo: true });
-    assert_eq!(changed, [Ok(()), Ok(()), Ok(())]);
-    assert_eq!(world.counters(queue), Counters { ready: 4, ..Counters::default() });
-}

@@ -64,6 +64,13 @@ fn a_directory_closed_after_a_checkpoint_found_no_room_opens_again() {
     run::run(376).map(drop).map_err(|failure| failure.wrong).unwrap();
 }
 
+/// Found by seed 1183: a job of a group that was named twice in one change was moved from where it had just been moved to,
+/// and what stands behind that had not been read.
+#[test]
+fn a_job_that_is_named_twice_in_a_change_moves_once() {
+    run::run(1183).map(drop).map_err(|failure| failure.wrong).unwrap();
+}
+
 #[test]
 fn a_seed_plays_the_same_run_each_time() {
     for seed in 1..=8 {
