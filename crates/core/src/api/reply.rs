@@ -1,0 +1,114 @@
+//! What the engine answers.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::job::{Added, Child, Explanation, Job, JobPage, Settled};
+use super::limit::{Acquired, KeyStats, Limiter};
+use super::{Counters, Delivery, Error, Listed, MoveTask, Queue, Sent};
+use crate::kv::Key;
+use crate::time::Time;
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done; nothing to say.
+    Done,
+    /// The queue, and whether this command created it.
+    Queue {
+        /// The queue.
+        queue: Arc<Queue>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// A page of queues.
+    Queues {
+        /// The queues, in the order of their names.
+        queues: Vec<Arc<Queue>>,
+        /// Whether there are more behind the last one.
+        more: bool,
+    },
+    /// A queue with its counters.
+    Stats {
+        /// The queue.
+        queue: Arc<Queue>,
+        /// Its counters.
+        counters: Counters,
+        /// When the oldest message was sent.
+        oldest: Option<Time>,
+    },
+    /// What became of each message.
+    Sent(SmallVec<[Result<Sent, Error>; 1]>),
+    /// The messages leased, in order of delivery.
+    Received(Vec<Delivery>),
+    /// A slice of a queue's messages, in the order of their ids.
+    Listed {
+        /// The messages. There may be none in a slice although there are more.
+        messages: Vec<Listed>,
+        /// Whether the shard is to read their payloads.
+        payloads: bool,
+        /// After which id to go on; nothing at the end.
+        next: Option<u64>,
+    },
+    /// A move.
+    MoveTask(MoveTask),
+    /// Moves, newest first.
+    MoveTasks(Vec<MoveTask>),
+    /// What became of each handle, or of each message.
+    Settled(SmallVec<[Result<(), Error>; 1]>),
+    /// What became of each job to be added, in order.
+    Added(Vec<Added>),
+    /// What became of each settlement.
+    JobsSettled(SmallVec<[Result<Settled, Error>; 1]>),
+    /// A job. Its payload, and what of it is stored, come along in the order of [`Reply::payload_keys`].
+    Job(Box<Job>),
+    /// Lines of a log, oldest first.
+    Logs {
+        /// Number of the first line.
+        from: u64,
+        /// Keys of the lines.
+        lines: Vec<Key>,
+        /// How many lines were ever written.
+        total: u64,
+    },
+    /// Children of a job.
+    Children {
+        /// The children.
+        children: Vec<Child>,
+        /// Whether there are more behind the last one.
+        more: bool,
+    },
+    /// Why a job does not run.
+    Explained(Box<Explanation>),
+    /// A page of jobs.
+    Jobs(JobPage),
+    /// A limiter, and whether this command created it.
+    Limiter {
+        /// The limiter.
+        limiter: Arc<Limiter>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// How a key of a limiter stands.
+    KeyStats(KeyStats),
+    /// What came of asking for a permit.
+    Acquired(Acquired),
+}
+
+impl Reply {
+    /// Keys of what the shard is to read and hand on with the reply, in order.
+    pub fn payload_keys(&self) -> SmallVec<[&Key; 10]> {
+        match self {
+            Reply::Received(deliveries) => deliveries.iter().map(|delivery| &delivery.body).collect(),
+            Reply::Listed { messages, payloads: true, .. }
+            | Reply::Jobs(JobPage { jobs: messages, payloads: true, .. }) => {
+                messages.iter().map(|message| &message.body).collect()
+            }
+            Reply::Job(job) => job.payload_keys().collect(),
+            Reply::Logs { lines, .. } => lines.iter().collect(),
+            Reply::Children { children, .. } => children.iter().filter_map(|child| child.result.as_ref()).collect(),
+            _ => SmallVec::new(),
+        }
+    }
+}
