@@ -54,6 +54,24 @@ fn of_a_long_queue_only_so_many_jobs_are_counted() {
 }
 
 #[test]
+fn what_came_back_here_and_there_is_loaded_together() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    for _ in 0..60 {
+        world.add(queue, message("x")).unwrap();
+    }
+    let leased: Vec<Got> = (0..60).flat_map(|_| world.lease(queue, 1)).collect();
+    for got in leased.iter().step_by(2) {
+        world.settle(queue, got.handle, Settlement::Release { delay_ms: 0, pause: None }).unwrap();
+    }
+    world.rows.loads = 0;
+    let last = leased[58].handle.message;
+    assert_eq!(holds(&mut world, queue, last), [Hold::Behind { jobs: 29, or_more: false }, Hold::NoWorker]);
+    // A store keeps few stretches in memory at once, and each is a wait.
+    assert!(world.rows.loads < 10, "{} loads", world.rows.loads);
+}
+
+#[test]
 fn a_delayed_job_of_a_paused_queue_runs_when_both_are_over() {
     let mut world = World::cold();
     let queue = world.create("a", Config::default());

@@ -365,12 +365,15 @@ pub(super) fn walk_from<S: View>(
     while go_on && u32::try_from(at.0).is_ok() {
         let gap = gaps.next_gap(at);
         let to = gap.map_or_else(|| end, |gap| position_key(queue, kind, gap));
-        state.scan(&position_key(queue, kind, at), &to, &mut |key, _| {
+        let scanned = state.scan(&position_key(queue, kind, at), &to, &mut |key, _| {
             if let Some((place, _)) = keys::after_kind(key).and_then(Place::split) {
                 go_on = row(key, place);
             }
             if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
+        });
+        // What is missing before a gap is loaded with what follows it: stretches of a row or two, each loaded by itself,
+        // would be as many loads as there are gaps, and as many stretches to be kept in memory at once.
+        scanned.map_err(|need| Need { to: end.to_key(), ..need })?;
         let Some(gap) = gap else { break };
         at = gaps.skip(gap);
     }

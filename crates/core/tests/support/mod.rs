@@ -32,6 +32,8 @@ pub struct Rows {
     pub reads: std::cell::Cell<usize>,
     /// Rows written or deleted.
     pub writes: usize,
+    /// Stretches of rows that were loaded.
+    pub loads: usize,
 }
 
 impl Rows {
@@ -43,6 +45,7 @@ impl Rows {
     }
 
     pub fn load(&mut self, need: &Need) {
+        self.loads += 1;
         let mut rows = self.all.range(need.from.clone()..need.to.clone());
         let end = rows.nth(need.rows.max(1)).map_or(need.to.clone(), |(key, _)| key.clone());
         if let Some(loaded) = &mut self.loaded {
