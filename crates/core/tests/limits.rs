@@ -5,6 +5,7 @@
 mod support;
 
 use support::*;
+use weir_core::Time;
 use weir_core::api::limit::*;
 use weir_core::api::*;
 use weir_core::limiter::{Counts, Reserve, Terms, Unknown, What, Window};
@@ -522,6 +523,27 @@ fn programs_outside_take_permits_in_the_order_of_priority_and_arrival() {
         world.restart();
         // The queue, its counters, the limiter and the shard's.
         assert_eq!(world.rows.all.len(), 4, "{:?}", world.rows.all);
+    }
+}
+
+#[test]
+fn who_waited_for_a_permit_has_it_when_there_is_room_by_the_time_that_his_end_is_noticed() {
+    for world in worlds() {
+        let mut world = world();
+        let limiter = put(&mut world, "crm", at_once(1));
+        let acquire =
+            |lease_ms, wait_ms| Command::Acquire { limiter, key: None, cost: 1, priority: 0, lease_ms, wait_ms };
+        world.ask(acquire(1_000, 0)).unwrap();
+        let waits = world.give(acquire(1_000, 500));
+        // The machine slept.
+        world.now = Time(world.now.0 + 5_000);
+        world.after(0);
+        let answer = world.answer(waits);
+        assert!(matches!(answer, Some(Ok(Reply::Acquired(Acquired::Granted { .. })))), "{answer:?}");
+        let waits = world.give(acquire(1_000, 500));
+        world.after(500);
+        let answer = world.answer(waits);
+        assert!(matches!(answer, Some(Ok(Reply::Acquired(Acquired::Blocked(_))))), "{answer:?}");
     }
 }
 

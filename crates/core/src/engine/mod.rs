@@ -301,11 +301,12 @@ impl Engine {
         self.reclaim(state, out)?;
         self.end_pauses(state, out);
         self.drop_answers(state);
-        self.end_acquires(out);
         self.run_wakes(state, out)?;
         self.run_sweeps(state, out)?;
         self.resume();
         self.serve(state, out)?;
+        // Who has waited long enough is not refused when there is room by now, however late it is noticed.
+        self.end_acquires(out);
         self.end_awaits(state, out)
     }
 

@@ -230,13 +230,19 @@ impl Engine {
         true
     }
 
-    /// Answers those whose time to wait is over.
+    /// Answers those whose time to wait is over. Those whose line waits for rows get what the rows bring first.
     pub(in crate::engine) fn end_acquires(&mut self, out: &mut Output) {
         while let Some(&(at, token)) = self.limits.acquire_ends.first() {
             if at > self.now {
                 return;
             }
-            self.cancel_acquire(token, out);
+            let key = self.limits.acquires.get(&token).map(|waiting| waiting.wish.key());
+            if key.is_some_and(|key| self.limits.stalled.contains(&key)) {
+                self.limits.acquire_ends.remove(&(at, token));
+                self.limits.overdue.push((at, token));
+            } else {
+                self.cancel_acquire(token, out);
+            }
         }
     }
 

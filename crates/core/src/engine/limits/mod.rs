@@ -87,6 +87,8 @@ pub(super) struct Limiters {
     last_turn: u64,
     acquires: BTreeMap<Token, acquire::Waiting>,
     acquire_ends: BTreeSet<(Time, Token)>,
+    /// Those of them that are over, and are answered when rows are loaded.
+    overdue: Vec<(Time, Token)>,
     sweeps: sweep::Sweeps,
 }
 
@@ -129,6 +131,11 @@ impl Limiters {
     /// Rows that were asked for are there.
     pub(super) fn rows_loaded(&mut self) {
         self.woken.extend(self.stalled.drain(..));
+        for (at, token) in self.overdue.drain(..) {
+            if self.acquires.contains_key(&token) {
+                self.acquire_ends.insert((at, token));
+            }
+        }
         self.wakes.stalled = false;
         self.sweeps.stalled = false;
     }
