@@ -263,6 +263,28 @@ fn a_longer_window_waits_for_the_starts_that_it_cannot_know_unless_told_otherwis
 }
 
 #[test]
+fn what_is_on_its_way_when_the_past_is_forgiven_counts_from_when_it_leaves() {
+    for (counts, left) in [(Counts::Starts, 1), (Counts::Units, 3)] {
+        let mut key = Key::new(Terms::default());
+        let before = key.go(10, 3);
+        let permit = key.start(20, 3, 0).unwrap();
+        let withdrawn = key.start(20, 3, 0).unwrap();
+        key.change(windows(&[Window { max: 4, per_ms: 1_000, counts }]), 30, Unknown::Empty);
+        assert_eq!(key.blocked(30), (What::UnknownPast(0), None), "only when it left it can be counted");
+        key.state.withdrawn(&key.limit, &withdrawn, Time(40));
+        key.released(&permit, 50);
+        assert_eq!(key.state.used(&key.limit, Time(60), 0), Some((left, 4)));
+        let mut all = vec![before, permit];
+        all.extend((left..4).map(|_| key.go(60, 1)));
+        for permit in all {
+            key.state.finished(&key.limit, &permit);
+        }
+        assert_eq!(key.blocked(60), (What::Window(0), Some(1_051)));
+        assert!(key.is_idle(1_061));
+    }
+}
+
+#[test]
 fn a_key_is_idle_when_nothing_of_it_is_in_a_window_or_running() {
     let mut key = Key::new(windows(&[starts(3, 100)]));
     assert!(key.is_idle(0));

@@ -40,7 +40,7 @@ enum Step {
         ms: u64,
     },
     Resume,
-    Change(Terms),
+    Change(Terms, Unknown),
     /// What was not synced never happened; what was may have left until now.
     Crash,
     /// The state goes out of memory and comes back.
@@ -61,10 +61,22 @@ struct Entry {
     left: Option<u64>,
 }
 
+/// What a window knows.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// What left by then does not count.
+    forgiven: u64,
+    /// Whether it knows all the rest, so that there is nothing to be forgiven.
+    whole: bool,
+}
+
 #[derive(Clone, Debug)]
 struct World {
     now: u64,
     limit: Limit,
+    /// What each window knows, and when the past was forgiven last.
+    known: Vec<Known>,
+    forgiven: u64,
     key: Option<KeyState>,
     entries: Vec<Entry>,
     /// Entries that are not finished.
@@ -80,6 +92,8 @@ impl World {
     fn new(terms: Terms) -> Self {
         Self {
             now: 1_000_000,
+            known: vec![Known { forgiven: 0, whole: true }; terms.windows.len()],
+            forgiven: 0,
             limit: Limit::new(terms).unwrap(),
             key: None,
             entries: Vec::new(),
@@ -151,11 +165,9 @@ impl World {
     /// What was granted just now leaves now at the earliest: nothing that may be as close as `per` to it is forgotten.
     fn check(&self) {
         let terms = self.limit.terms();
-        for window in &terms.windows {
-            let counted = self
-                .entries
-                .iter()
-                .filter(|entry| entry.left.is_none_or(|left| left + window.per_ms + terms.guard_ms >= self.now));
+        for (window, known) in terms.windows.iter().zip(&self.known) {
+            let counts = |left: u64| left + window.per_ms + terms.guard_ms >= self.now && left > known.forgiven;
+            let counted = self.entries.iter().filter(|entry| entry.left.is_none_or(counts));
             let sum: u64 = match window.counts {
                 Counts::Starts => counted.map(|entry| entry.starts).sum(),
                 Counts::Units => counted.map(|entry| entry.units).sum(),
@@ -199,8 +211,8 @@ impl World {
                 let now = Time(self.now);
                 self.key().resume(now);
             }
-            Step::Change(terms) => {
-                self.limit.change(terms, Time(self.now), Unknown::Full).unwrap();
+            Step::Change(terms, unknown) => {
+                self.change(terms, unknown);
                 self.save();
             }
             Step::Crash => self.crash(),
@@ -216,6 +228,26 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A window knows what one as long, or longer, knew before; only what none did may be forgiven.
+    fn change(&mut self, terms: Terms, unknown: Unknown) {
+        let forgives = unknown == Unknown::Empty;
+        if forgives {
+            self.forgiven = self.now;
+        }
+        let before = self.limit.terms().clone();
+        let later = Known { forgiven: self.forgiven, whole: false };
+        let known = terms.windows.iter().map(|window| {
+            let covers = |known: &Window| {
+                known.counts == window.counts && known.per_ms + before.guard_ms >= window.per_ms + terms.guard_ms
+            };
+            let known = before.windows.iter().zip(&self.known).filter(|(known, _)| covers(known));
+            let known = known.map(|(_, known)| *known).filter(|known| known.whole || !forgives);
+            known.min_by_key(|known| (known.forgiven, !known.whole)).unwrap_or(later)
+        });
+        self.known = known.collect();
+        self.limit.change(terms, Time(self.now), unknown).unwrap();
     }
 
     fn release(&mut self, times: u8, waited: u8) {
@@ -336,7 +368,9 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::PassUntilRoom),
         1 => (1_u64..2_000).prop_map(|ms| Step::Pause { ms }),
         1 => Just(Step::Resume),
-        2 => terms().prop_map(Step::Change),
+        2 => (terms(), prop::bool::weighted(0.3)).prop_map(|(terms, forgives)| {
+            Step::Change(terms, if forgives { Unknown::Empty } else { Unknown::Full })
+        }),
         2 => Just(Step::Crash),
         2 => Just(Step::Reload),
         3 => Just(Step::DropIfIdle),

@@ -61,7 +61,7 @@ impl KeyState {
             worst.or(Some(self.paced_until(limit)), What::Pacing);
         }
         for (index, (ring, rule)) in self.rings.iter().zip(limit.rules()).enumerate() {
-            worst.or(Some(Self::unknown_until(limit, ring, rule.hold_ms, now)), What::UnknownPast(index));
+            worst.or(Self::unknown_until(limit, ring, rule.hold_ms, now), What::UnknownPast(index));
             let weight = rule.weight(cost);
             if weight > rule.ceilings.lowest(held) {
                 worst.or(None, What::TooCostly(index));

@@ -104,9 +104,21 @@ impl KeyState {
             return;
         }
         self.unreleased = self.unreleased.saturating_sub(1);
-        for ring in &mut self.rings {
-            ring.release(permit.seq, at);
+        let held = limit.held(permit.priority);
+        let mut is_counted_late = false;
+        for (ring, rule) in self.rings.iter_mut().zip(limit.rules()) {
+            if !ring.release(permit.seq, at) {
+                continue;
+            }
+            if ring.forgotten_at <= limit.forgiven_at() {
+                // It left after the change that forgave what was before, and counts like any other start.
+                ring.push(self.next_seq, at, rule.weight(permit.cost), held, rule.quantum, false);
+                is_counted_late = true;
+            } else {
+                ring.forgotten_at = ring.forgotten_at.max(at);
+            }
         }
+        self.next_seq += u64::from(is_counted_late);
     }
 
     /// After a recovery: every start whose release is unknown counts as released at `at`.
@@ -220,15 +232,15 @@ impl KeyState {
         let rings = limit.rules().iter().map(|rule| {
             let window = rule.window;
             let best = self.rings.iter().filter(|ring| ring.counts == window.counts).min_by_key(|ring| {
-                let known = Self::unknown_until(limit, ring, rule.hold_ms, now) <= now;
+                // What may be forgiven is better known.
+                let known = ring.strangers == 0
+                    && (ring.forgotten_at == Time(0) || ring.forgotten_at.0.saturating_add(rule.hold_ms) <= now.0);
                 (if known { Time(0) } else { ring.forgotten_at }, ring.per_ms != window.per_ms, ring.per_ms)
             });
             best.map_or_else(
                 || {
                     // Starts of the past did not count in this way.
-                    let forgiven = limit.changed_at() <= limit.forgiven_at();
-                    let strangers = if forgiven { 0 } else { self.unreleased };
-                    Ring::late(window.counts, window.per_ms, limit.changed_at(), self.next_seq, strangers)
+                    Ring::late(window.counts, window.per_ms, limit.changed_at(), self.next_seq, self.unreleased)
                 },
                 |best| best.with_per(window.per_ms),
             )
@@ -254,7 +266,7 @@ impl KeyState {
     /// when.
     fn has_room(&self, limit: &Limit, now: Time, cost: u32, held: Classes<bool>) -> bool {
         let windows = self.rings.iter().zip(limit.rules()).all(|(ring, rule)| {
-            ring.has_room(rule, rule.weight(cost), held) && Self::unknown_until(limit, ring, rule.hold_ms, now) <= now
+            ring.has_room(rule, rule.weight(cost), held) && Self::knows(limit, ring, rule.hold_ms, now)
         });
         let (all, later) = self.concurrency(limit, now);
         windows
@@ -264,15 +276,20 @@ impl KeyState {
             && (!self.is_paced(limit, now) || self.paced_until(limit) <= now)
     }
 
-    /// Until when the ring has to expect starts that it does not know.
-    pub(super) fn unknown_until(limit: &Limit, ring: &Ring, hold_ms: u64, now: Time) -> Time {
-        if ring.strangers > 0 {
-            return Time(now.0.saturating_add(hold_ms));
+    /// Whether the ring knows every start that counts at `now`.
+    fn knows(limit: &Limit, ring: &Ring, hold_ms: u64, now: Time) -> bool {
+        Self::unknown_until(limit, ring, hold_ms, now).is_some_and(|until| until <= now)
+    }
+
+    /// Until when the ring has to expect starts that it does not know; `None` for as long as some that are on their way
+    /// have not left: they count from then on.
+    pub(super) fn unknown_until(limit: &Limit, ring: &Ring, hold_ms: u64, now: Time) -> Option<Time> {
+        match (ring.forgotten_at <= limit.forgiven_at(), ring.strangers > 0) {
+            (true, true) => None,
+            (true, false) => Some(Time(0)),
+            (false, true) => Some(Time(now.0.saturating_add(hold_ms))),
+            (false, false) => Some(Time(ring.forgotten_at.0.saturating_add(hold_ms))),
         }
-        if ring.forgotten_at <= limit.forgiven_at() {
-            return Time(0);
-        }
-        Time(ring.forgotten_at.0.saturating_add(hold_ms))
     }
 
     /// How many may run at once now, in all and of those held to each reserve.

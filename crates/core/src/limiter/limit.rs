@@ -22,7 +22,8 @@ pub(super) const MS_NS: u64 = 1_000_000;
 pub enum Unknown {
     /// They fill the window: the promise holds over the change too, but a key may wait for as long as the windows grew.
     Full,
-    /// They were none: nobody waits, and intervals that began before the change may hold too many.
+    /// They were none: intervals that began before the change may hold too many. Nobody waits for longer than it takes
+    /// what was granted before to leave, since that counts.
     Empty,
 }
 

@@ -124,17 +124,18 @@ impl Ring {
         slot.open += u32::from(open);
     }
 
-    /// The start `seq` left, at `at` at the latest.
-    pub(super) fn release(&mut self, seq: u64, at: Time) {
+    /// The start `seq` left, at `at` at the latest. Says whether it was one that the ring does not know.
+    pub(super) fn release(&mut self, seq: u64, at: Time) -> bool {
         if seq < self.first {
-            if self.strangers > 0 {
-                self.strangers -= 1;
-                self.forgotten_at = self.forgotten_at.max(at);
-            }
-        } else if let Some(slot) = self.slot(seq) {
+            let is_stranger = self.strangers > 0;
+            self.strangers -= u64::from(is_stranger);
+            return is_stranger;
+        }
+        if let Some(slot) = self.slot(seq) {
             slot.at = slot.at.max(at);
             slot.open = slot.open.saturating_sub(1);
         }
+        false
     }
 
     /// Every start that was granted has left, at `at` at the latest.
