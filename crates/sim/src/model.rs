@@ -206,7 +206,9 @@ impl Model {
             // Who gives up, or waits when the shard ends, is told what was known when it asked.
             (Command::DescribeJob { .. }, _) if effect.canceled => Ok(()),
             (Command::DescribeJob { queue, job, wait_ms }, reply) => self.described(*queue, *job, reply, *wait_ms > 0),
-            (Command::PutLimiter { name, terms, .. }, reply) => self.limiter_put(name, terms, reply, at),
+            (Command::PutLimiter { name, terms, unknown, .. }, reply) => {
+                self.limiter_put(name, terms, *unknown, reply, at)
+            }
             (_, Err(Error::LimiterNotFound)) => self.limiter_not_found(effect),
             (Command::DeleteLimiter { limiter }, Ok(Reply::Done)) => self.limiter_deleted(*limiter),
             (Command::LimiterStats { limiter, key }, Ok(Reply::KeyStats(stats))) => {

@@ -32,6 +32,11 @@ impl Run {
                 |command: &Command| matches!(command, Command::DeleteQueue { queue: deleted } if deleted == queue);
             canceled |= self.pending.values().any(|pending| pending.made.is_none() && deletes(&pending.command));
         }
+        if let (Command::Acquire { limiter, .. }, Err(Error::LimiterNotFound)) = (&command, &reply) {
+            // So do those who wait for a permit of a limiter that is being deleted.
+            let deletes = |command: &Command| matches!(command, Command::DeleteLimiter { limiter: deleted } if deleted == limiter);
+            canceled |= self.pending.values().any(|pending| pending.made.is_none() && deletes(&pending.command));
+        }
         let effect = Effect { token, command, submitted, at: self.now, sequence, reply: Some(reply.clone()), canceled };
         self.count(&effect);
         self.digest(&format!("{}{sequence}{}{reply:?}", token.0, self.now));

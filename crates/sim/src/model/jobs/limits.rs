@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use weir_core::api::limit::{Acquired, KeyStats, LimitKey, LimiterId, PermitId};
 use weir_core::api::{Command, Delivery, Error, QueueId, Reply};
-use weir_core::limiter::{Counts, Terms};
+use weir_core::limiter::{Counts, Terms, Unknown, Window};
 
 use super::super::{Checked, Effect, Model};
 use super::{Job, State};
@@ -22,10 +22,23 @@ pub struct LimiterModel {
     pub name: String,
     /// What it allows.
     pub terms: Terms,
+    /// What each of its windows knows.
+    pub known: Vec<Known>,
+    /// When what was not known was last taken for nothing.
+    pub forgiven: u64,
     /// Counts its changes.
     pub version: u64,
     /// Whether it was deleted.
     pub deleted: bool,
+}
+
+/// What a window knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// What left by then does not count.
+    pub forgiven: u64,
+    /// Whether it knows all the rest, so that there is nothing to be forgiven.
+    pub whole: bool,
 }
 
 /// That something starts under a key.
@@ -35,8 +48,40 @@ pub struct Use {
     pub key: Key,
     /// What it costs.
     pub cost: u32,
-    /// What the limiter allowed when it was granted.
+    /// What the limiter allowed when it was granted, and what its windows knew.
     pub terms: Terms,
+    /// One for each window.
+    pub known: Vec<Known>,
+}
+
+impl LimiterModel {
+    fn new(name: &str, terms: &Terms) -> Self {
+        let known = vec![Known { forgiven: 0, whole: true }; terms.windows.len()];
+        Self { name: name.to_owned(), terms: terms.clone(), known, forgiven: 0, version: 0, deleted: false }
+    }
+
+    /// A window knows what one as long, or longer, knew before; only what none did may be forgiven.
+    fn change(&mut self, terms: &Terms, unknown: Unknown, at: u64) {
+        let forgives = unknown == Unknown::Empty;
+        if forgives {
+            self.forgiven = at;
+        }
+        let later = Known { forgiven: self.forgiven, whole: false };
+        let known = terms.windows.iter().map(|window| {
+            let covers = |known: &Window| {
+                known.counts == window.counts && known.per_ms + self.terms.guard_ms >= window.per_ms + terms.guard_ms
+            };
+            let known = self.terms.windows.iter().zip(&self.known).filter(|(known, _)| covers(known));
+            let known = known.map(|(_, known)| *known).filter(|known| known.whole || !forgives);
+            known.min_by_key(|known| (known.forgiven, !known.whole)).unwrap_or(later)
+        });
+        self.known = known.collect();
+        self.terms = terms.clone();
+    }
+
+    fn started(&self, key: Key, cost: u32) -> Use {
+        Use { key, cost, terms: self.terms.clone(), known: self.known.clone() }
+    }
 }
 
 /// A permit that somebody holds, or may.
@@ -78,8 +123,8 @@ impl Starts {
     pub fn leave(&mut self, started: &Use, at: u64) -> Checked {
         let left = self.left.entry(started.key).or_default();
         left.push((at, started.cost));
-        for window in &started.terms.windows {
-            let inside = left.iter().filter(|(left, _)| *left + window.per_ms > at);
+        for (window, known) in started.terms.windows.iter().zip(&started.known) {
+            let inside = left.iter().filter(|(left, _)| *left + window.per_ms > at && *left > known.forgiven);
             let sum: u64 = match window.counts {
                 Counts::Starts => inside.count() as u64,
                 Counts::Units => inside.map(|(_, cost)| u64::from(*cost)).sum(),
@@ -100,6 +145,7 @@ impl Model {
         &mut self,
         name: &str,
         terms: &Terms,
+        unknown: Unknown,
         reply: &Result<Reply, Error>,
         at: u64,
     ) -> Checked {
@@ -112,14 +158,11 @@ impl Model {
         }
         self.forget_bounds(None);
         let limits = &mut self.jobs.limits;
-        let model = limits.limiters.entry(limiter.id).or_insert_with(|| LimiterModel {
-            name: name.to_owned(),
-            terms: terms.clone(),
-            version: 0,
-            deleted: false,
-        });
+        let model = limits.limiters.entry(limiter.id).or_insert_with(|| LimiterModel::new(name, terms));
+        if !*created {
+            model.change(terms, unknown, at);
+        }
         model.version = limiter.version;
-        model.terms = terms.clone();
         limits.touched.insert(limiter.id, at);
         Ok(())
     }
@@ -167,9 +210,8 @@ impl Model {
         let Some(queue) = self.jobs.queues.get(&queue) else { return Vec::new() };
         let limits = queue.config().limiters.into_iter().enumerate().filter_map(|(at, limited)| {
             let id = self.limiter_named(&limited.limiter)?;
-            let terms = self.jobs.limits.limiters.get(&id)?.terms.clone();
             let (key, cost) = job.limits.get(at).copied().unwrap_or_default();
-            Some(Use { key: (id, key), cost: cost.max(1), terms })
+            Some(self.jobs.limits.limiters.get(&id)?.started((id, key), cost.max(1)))
         });
         limits.collect()
     }
@@ -233,8 +275,8 @@ impl Model {
         let (key, at) = ((limiter, key), effect.at);
         match acquired {
             Acquired::Granted { permit, until } => {
-                let terms = self.jobs.limits.limiters.get(&limiter).map(|limiter| limiter.terms.clone());
-                let started = Use { key, cost, terms: terms.ok_or("a permit of a limiter that never was")? };
+                let model = self.jobs.limits.limiters.get(&limiter).ok_or("a permit of a limiter that never was")?;
+                let started = model.started(key, cost);
                 self.check_start(&started, at)?;
                 self.jobs.limits.touched.insert(limiter, at);
                 if until.0 != at.saturating_add(lease_ms) {
@@ -314,9 +356,8 @@ impl Model {
                 Command::Acquire { limiter, key, cost, .. },
                 Some(Ok(Reply::Acquired(Acquired::Granted { until, .. }))),
             ) => {
-                let limiter = self.jobs.limits.limiters.get_key_value(limiter);
-                let started =
-                    limiter.map(|(id, model)| Use { key: (*id, *key), cost: *cost, terms: model.terms.clone() });
+                let model = self.jobs.limits.limiters.get(limiter);
+                let started = model.map(|model| model.started((*limiter, *key), *cost));
                 started.map(|started| (started, until.0)).into_iter().collect()
             }
             _ => Vec::new(),
