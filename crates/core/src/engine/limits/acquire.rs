@@ -230,14 +230,16 @@ impl Engine {
         true
     }
 
-    /// Answers those whose time to wait is over. Those whose line waits for rows get what the rows bring first.
+    /// Answers those whose time to wait is over. Where ends of leases and permits, or their line, wait for rows, they get
+    /// what the rows bring first.
     pub(in crate::engine) fn end_acquires(&mut self, out: &mut Output) {
         while let Some(&(at, token)) = self.limits.acquire_ends.first() {
             if at > self.now {
                 return;
             }
             let key = self.limits.acquires.get(&token).map(|waiting| waiting.wish.key());
-            if key.is_some_and(|key| self.limits.stalled.contains(&key)) {
+            let stalled = self.due_stalled || self.limits.wakes.stalled;
+            if stalled || key.is_some_and(|key| self.limits.stalled.contains(&key)) {
                 self.limits.acquire_ends.remove(&(at, token));
                 self.limits.overdue.push((at, token));
             } else {
