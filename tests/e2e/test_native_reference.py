@@ -45,8 +45,8 @@ def test_an_address_tells_which_methods_it_takes(native):
         ({"prioriti": 1}, "prioriti", "unknown field"),
         ({"jobs": [{}, {"custom_id": "17"}]}, "jobs[1].custom_id", "digits"),
         ({"jobs": [{"retry": {"attempts_max": 0}}]}, "jobs[0].retry.attempts_max", "from 1 to 1000000, found 0"),
-        ({"delay_ms": 1, "run_at_ms": 2}, "jobs[0].run_at_ms", "delay_ms"),
-        ({"attributes": {"weir.name": "x"}}, "jobs[0].attributes.weir.name", "server's own"),
+        ({"delay_ms": 1, "run_at_ms": 2}, "run_at_ms", "delay_ms"),
+        ({"attributes": {"weir.name": "x"}}, "attributes.weir.name", "server's own"),
         ({"jobs": []}, "jobs", "from 1 to 10000"),
     ],
 )

@@ -2,6 +2,7 @@
 //!
 //! The table of operations ([`table`]) is what requests are routed by and what the reference is made from.
 
+mod bounds;
 mod catalog;
 mod cursor;
 mod decode;

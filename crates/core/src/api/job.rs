@@ -319,6 +319,10 @@ pub struct Job {
     pub started_at: Option<Time>,
     /// When it finished.
     pub finished_at: Option<Time>,
+    /// It fails as expired if it has not been started by then.
+    pub expires_at: Option<Time>,
+    /// How long one attempt may take, by what is in force now.
+    pub timeout_ms: Option<u64>,
     /// How often it was granted.
     pub grants: u32,
     /// Failures so far.

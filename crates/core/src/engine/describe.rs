@@ -79,6 +79,8 @@ pub(super) fn known(queue: &QueueState, id: u64, head: &Head, spec: Option<&Spec
         due: has_end.then_some(head.due),
         started_at: head.started_at,
         finished_at: is_finished.then_some(head.due),
+        expires_at: head.expires_at,
+        timeout_ms: spec.and_then(|spec| spec.timeout_ms).or(queue.config().timeout_ms),
         grants: head.receives,
         failures: head.failures,
         stalls: head.stalls,

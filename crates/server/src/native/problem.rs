@@ -82,10 +82,18 @@ impl Problem {
         Self { field: Some(field.to_owned()), ..self }
     }
 
-    /// The same, of a field that stands under `place`.
+    /// The same, of a field that stands under `place`; nowhere in particular where that is empty.
     pub(crate) fn under(self, place: &str) -> Self {
+        if place.is_empty() {
+            return self;
+        }
         let detail = format!("{place}.{}", self.detail);
         Self { detail, field: self.field.map(|field| format!("{place}.{field}")), ..self }
+    }
+
+    /// The same refusal, for what stands in a field.
+    pub(crate) fn at(self, field: &str) -> Self {
+        Self { detail: format!("{field}: {}", self.detail), field: Some(field.to_owned()), ..self }
     }
 
     /// A queue that is not there.

@@ -13,6 +13,7 @@ use rand::random;
 use weir_core::api::{Command, Config, Error, Kind, NAME_BYTES_MAX, Queue, Reply as EngineReply};
 
 use super::Problem;
+use super::bounds::LONGEST_MS;
 use super::endpoint::Call;
 use crate::engine::{self, Engine};
 use weir_shard::Refused;
@@ -39,6 +40,12 @@ fn check_name(name: &str) -> Result<Kind, Problem> {
     Ok(if name.strip_suffix(".fifo").is_some() { Kind::Fifo } else { Kind::Standard })
 }
 
+/// What a queue has where a request says nothing. SQS's four days would take a job away that nobody came to work on, or
+/// that is to run later than that: here only who asks for a retention has one.
+fn default_config() -> Config {
+    Config { retention_ms: LONGEST_MS, ..Config::default() }
+}
+
 impl<E: Engine> Call<'_, E> {
     /// Creates the queue called `name` or, if there is one, calls `change` for what its configuration should be.
     async fn create_or(
@@ -57,7 +64,7 @@ impl<E: Engine> Call<'_, E> {
                     None => continue,
                 }
             }
-            let mut config = Config::default();
+            let mut config = default_config();
             settings.apply(&mut config, kind, &self.app.config.limits)?;
             let (name, tags) = (name.to_owned(), settings.tags()?.unwrap_or_default());
             let command = Command::CreateQueue { namespace, name, kind, config, tags, seed: random() };

@@ -18,6 +18,7 @@ use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
 use super::super::route::{Method, Route, Tag};
 use super::super::text::Text;
 use super::data::{push_number, push_string};
+use super::job_ref::job_ref;
 use super::spec::Spec;
 use crate::access::Role;
 use crate::engine::{self, Engine};
@@ -31,7 +32,7 @@ const HEADERS: &[(&str, &str)] = &[(
     "Names the request: up to 256 bytes. One of the same key within a day adds nothing and has the answer of the first.",
 )];
 const ERRORS: &[&str] =
-    &["queue.not_found", "queue.stale", "job.not_found", "message.group_required", "limit.exceeded"];
+    &["queue.not_found", "queue.stale", "job.not_found", "job.state", "message.group_required", "limit.exceeded"];
 
 /// `POST /v1/queues/{queue}/jobs`
 pub(crate) struct AddToQueue;
@@ -51,7 +52,27 @@ pub(crate) struct Many<'a> {
 
 /// One job, or a list of them.
 #[derive(Debug)]
-pub(crate) struct OneOrMany<'a>(Vec<Spec<'a>>);
+pub(crate) struct OneOrMany<'a> {
+    jobs: Vec<Spec<'a>>,
+    /// Whether it is one that stands by itself, and not in a list.
+    is_one: bool,
+}
+
+/// Jobs of a request, and what they have in common.
+struct Asked<'a> {
+    jobs: &'a [Spec<'a>],
+    /// Whether the one that there is stands by itself, and not in a list.
+    is_one: bool,
+    /// The queue of those that name none.
+    queue: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// Where the job of a place stands in the request.
+    fn place(&self, at: usize) -> String {
+        if self.is_one { String::new() } else { format!("jobs[{at}]") }
+    }
+}
 
 /// What became of the jobs.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -95,7 +116,8 @@ impl Endpoint for AddToQueue {
     type Response = AddedJobs;
 
     async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: OneOrMany<'a>) -> Outcome<AddedJobs> {
-        add(&call, &request.0, Some(call.params.get("queue"))).await
+        let asked = Asked { jobs: &request.jobs, is_one: request.is_one, queue: Some(call.params.get("queue")) };
+        add(&call, &asked).await
     }
 }
 
@@ -110,11 +132,11 @@ impl Endpoint for Add {
     type Response = AddedJobs;
 
     async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: Many<'a>) -> Outcome<AddedJobs> {
-        add(&call, &request.jobs, None).await
+        add(&call, &Asked { jobs: &request.jobs, is_one: false, queue: None }).await
     }
 }
 
-async fn add<E: Engine>(call: &Call<'_, E>, specs: &[Spec<'_>], queue: Option<&str>) -> Outcome<AddedJobs> {
+async fn add<E: Engine>(call: &Call<'_, E>, asked: &Asked<'_>) -> Outcome<AddedJobs> {
     let key = call.header(IDEMPOTENCY)?;
     if let Some(key) = key.filter(|key| key.is_empty() || key.len() > 256) {
         let text = format!("must have from 1 to 256 bytes, found {}", key.len());
@@ -122,9 +144,9 @@ async fn add<E: Engine>(call: &Call<'_, E>, specs: &[Spec<'_>], queue: Option<&s
     }
     let idempotency = key.map(|key| idempotency_hash(&format!("{:012}/{key}", call.caller.namespace.0)));
     for _ in 0..TRIES {
-        let mut building = Building { call, queues: Vec::new(), jobs: Vec::with_capacity(specs.len()) };
-        for (at, spec) in specs.iter().enumerate() {
-            building.push(spec, queue, None, &|| format!("jobs[{at}]"))?;
+        let mut building = Building { call, queues: Vec::new(), jobs: Vec::with_capacity(asked.jobs.len()) };
+        for (at, spec) in asked.jobs.iter().enumerate() {
+            building.push(spec, asked.queue, None, &|| asked.place(at))?;
         }
         let Building { queues, jobs, .. } = building;
         if jobs.is_empty() || jobs.len() > ADD_MAX {
@@ -133,14 +155,36 @@ async fn add<E: Engine>(call: &Call<'_, E>, specs: &[Spec<'_>], queue: Option<&s
         }
         match engine::call(&call.app.engine, Command::AddJobs { jobs, idempotency }).await {
             Ok(answered) => match answered.reply {
-                EngineReply::Added(added) => return Ok(Answer::Written(written(&added, &queues, queue).into())),
+                EngineReply::Added(added) => return Ok(Answer::Written(written(&added, &queues, asked.queue).into())),
                 _ => return Err(Problem::internal()),
             },
             Err(Refused::Engine(Error::Stale { .. })) => {}
+            Err(Refused::Engine(error @ (Error::JobNotFound | Error::JobState { .. }))) => {
+                return Err(parent_at_fault(call, asked, &error).await);
+            }
             Err(refused) => return Err(Problem::of(refused)),
         }
     }
     Err(Problem::of_error(&Error::Stale { version: 0 }))
+}
+
+/// The refusal of a parent that is not there, or takes no children any more, with the place where it is named.
+async fn parent_at_fault<E: Engine>(call: &Call<'_, E>, asked: &Asked<'_>, error: &Error) -> Problem {
+    for (at, spec) in asked.jobs.iter().enumerate() {
+        let Some(parent) = spec.parent() else { continue };
+        let Ok(queue) = call.find(&parent.queue) else { continue };
+        let command = Command::DescribeJob { queue: queue.id, job: job_ref(&parent.id), wait_ms: 0 };
+        let problem = match (engine::call(&call.app.engine, command).await, error) {
+            (Err(Refused::Engine(Error::JobNotFound)), _) => Problem::no_job(&parent.id, &parent.queue),
+            (Ok(answered), Error::JobState { state }) => match answered.reply {
+                EngineReply::Job(found) if found.state == *state => Problem::of_error(error),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        return problem.at("parent.id").under(&asked.place(at));
+    }
+    Problem::of_error(error)
 }
 
 /// Jobs on their way into a command.
@@ -169,16 +213,23 @@ impl<E: Engine> Building<'_, '_, E> {
         parent: Option<Parent>,
         place: &dyn Fn() -> String,
     ) -> Result<(), Problem> {
-        let Some(name) = spec.queue.as_deref().or(queue) else {
+        let named = spec.queue.as_deref();
+        let Some(name) = named.or(queue) else {
             return Err(Problem::field("queue", "is missing").under(&place()));
         };
-        let queue = self.queue(name)?;
+        let queue = self.queue(name).map_err(|problem| match named {
+            Some(_) => problem.at("queue").under(&place()),
+            None => problem,
+        })?;
         let parent = match (parent, spec.parent()) {
             (Some(_), Some(_)) => {
                 let text = "a child of a job of the same request has no other parent";
                 return Err(Problem::field("parent", text).under(&place()));
             }
-            (None, Some(asked)) => Some(asked.parent(&*self.queue(&asked.queue)?)),
+            (None, Some(asked)) => {
+                let queue = self.queue(&asked.queue);
+                Some(asked.parent(&*queue.map_err(|problem| problem.at("parent.queue").under(&place()))?))
+            }
             (parent, None) => parent,
         };
         let limits = &self.call.app.config.limits;
@@ -190,7 +241,10 @@ impl<E: Engine> Building<'_, '_, E> {
         let at = self.jobs.len() as u32;
         self.jobs.push(job);
         for (child_at, child) in spec.children.iter().enumerate() {
-            let place = || format!("{}.children[{child_at}]", place());
+            let place = || match place() {
+                place if place.is_empty() => format!("children[{child_at}]"),
+                place => format!("{place}.children[{child_at}]"),
+            };
             self.push(child, Some(name), Some(Parent::Added(at)), &place)?;
         }
         Ok(())
@@ -226,7 +280,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
         struct Reading;
 
         impl<'de> Visitor<'de> for Reading {
-            type Value = Vec<Spec<'de>>;
+            type Value = OneOrMany<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a job or {\"jobs\": [...]}")
@@ -238,15 +292,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for OneOrMany<'a> {
                     let jobs = map.next_value()?;
                     return match map.next_key::<Text<'de>>()? {
                         Some(other) => Err(A::Error::custom(format!("`{}` beside `jobs`", &*other))),
-                        None => Ok(jobs),
+                        None => Ok(OneOrMany { jobs, is_one: false }),
                     };
                 }
                 let job = Spec::deserialize(MapAccessDeserializer::new(Begun { first, rest: map }))?;
-                Ok(vec![job])
+                Ok(OneOrMany { jobs: vec![job], is_one: true })
             }
         }
 
-        deserializer.deserialize_map(Reading).map(OneOrMany)
+        deserializer.deserialize_map(Reading)
     }
 }
 

@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 use weir_aws::sqs::payload::{Attribute, Payload};
 use weir_core::Time;
 use weir_core::api::job::{JobChange, JobRef};
-use weir_core::api::{Command, Queue, Reply as EngineReply};
+use weir_core::api::{Command, Error, Queue, Reply as EngineReply};
 
 use super::super::Problem;
+use super::super::bounds::LONGEST_MS;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use super::super::route::{Method, Route, Tag};
 use super::job_ref::job_ref;
-use super::spec::{LONGEST_MS, now_ms};
+use super::spec::{beyond_retention, now_ms};
 use super::view::decode;
 use crate::access::Role;
 use crate::engine::{self, Engine};
@@ -87,12 +88,16 @@ impl Endpoint for Change {
             let to = call.find(name).map_err(|_| Problem::field("queue", &format!("no queue is called {name}")))?;
             return move_job(&call, &queue, job, &to).await;
         }
+        if let Some(ms) = changes.delay_ms {
+            let at = Time(now_ms() + within("delay_ms", ms, 0, LONGEST_MS)?);
+            return change_time(&call, &queue, job, "delay_ms", at).await;
+        }
+        if let Some(ms) = changes.run_at_ms {
+            let at = Time(within("run_at_ms", ms, 0, LONGEST_MS)?);
+            return change_time(&call, &queue, job, "run_at_ms", at).await;
+        }
         let change = if let Some(priority) = changes.priority {
             JobChange::Priority { priority, lifo: changes.lifo.unwrap_or_default() }
-        } else if let Some(ms) = changes.delay_ms {
-            JobChange::RunAt(Time(now_ms() + within("delay_ms", ms, 0, LONGEST_MS)?))
-        } else if let Some(ms) = changes.run_at_ms {
-            JobChange::RunAt(Time(within("run_at_ms", ms, 0, LONGEST_MS)?))
         } else {
             let data = changes.data.map_or("null", RawValue::get);
             JobChange::Payload(payload(&call, &queue, job, data).await?)
@@ -103,13 +108,34 @@ impl Endpoint for Change {
 
 /// Carries out a change of one job.
 async fn change_one<E: Engine>(call: &Call<'_, E>, queue: &Queue, job: JobRef, change: JobChange) -> Outcome<Nothing> {
+    carry_out(call, queue, job, change).await?.map_err(|error| Problem::of_error(&error))?;
+    Ok(Answer::Of(Nothing {}))
+}
+
+/// Has a job run at another time, which the request gave in `field`.
+async fn change_time<E: Engine>(
+    call: &Call<'_, E>,
+    queue: &Queue,
+    job: JobRef,
+    field: &'static str,
+    at: Time,
+) -> Outcome<Nothing> {
+    match carry_out(call, queue, job, JobChange::RunAt(at)).await? {
+        Ok(()) => Ok(Answer::Of(Nothing {})),
+        Err(Error::LimitExceeded { found, .. }) => Err(beyond_retention(field, queue, found)),
+        Err(error) => Err(Problem::of_error(&error)),
+    }
+}
+
+async fn carry_out<E: Engine>(
+    call: &Call<'_, E>,
+    queue: &Queue,
+    job: JobRef,
+    change: JobChange,
+) -> Result<Result<(), Error>, Problem> {
     let command = Command::ChangeJobs { queue: queue.id, jobs: vec![job], change };
     let EngineReply::Settled(outcomes) = call.command(command).await? else { return Err(Problem::internal()) };
-    match outcomes.into_iter().next() {
-        Some(Ok(())) => Ok(Answer::Of(Nothing {})),
-        Some(Err(error)) => Err(Problem::of_error(&error)),
-        None => Err(Problem::internal()),
-    }
+    outcomes.into_iter().next().ok_or_else(Problem::internal)
 }
 
 /// The payload of a job with other data.

@@ -10,6 +10,7 @@ use weir_core::api::{Command, LIST_MAX, Queue, QueueId, Reply as EngineReply};
 use weir_core::limiter::What;
 
 use super::super::Problem;
+use super::super::bounds::WAIT_MS_MAX;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use super::super::route::{Method, Route, Tag};
 use super::data::raw;
@@ -20,7 +21,6 @@ use crate::access::Role;
 use crate::engine::{self, Engine};
 
 const NOT_FOUND: &[&str] = &["queue.not_found", "job.not_found"];
-const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// `GET /v1/queues/{queue}/jobs/{id}`
 pub(crate) struct Get;

@@ -12,12 +12,12 @@ use weir_aws::sqs::{RECEIVE_BYTES_MAX, receipt};
 use weir_core::api::{BATCH_MAX, Command, Delivery, Handle, Queue, Reply as EngineReply};
 
 use super::super::Problem;
+use super::super::bounds::{LONGEST_MS, WAIT_MS_MAX};
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use super::super::route::{Method, Route, Tag};
 use super::attributes::Shown;
 use super::data::{CUSTOM_ID, NAME, own, push_data, push_number, push_string};
 use super::settle::{Entry, Prepared, SettledJob};
-use super::spec::LONGEST_MS;
 use crate::access::Role;
 use crate::engine::{self, Engine};
 
@@ -39,7 +39,8 @@ pub(crate) struct Request<'a> {
     /// How many bytes at most; the first job comes whatever its length. Default, and most, 17 MiB.
     bytes_max: Option<u64>,
     /// How long to wait for the batch to become full, from when there is a first job. Default 0: what there is. Nothing
-    /// is leased while it fills.
+    /// is leased while it fills. Ready jobs count whether a limiter holds them back or not: under one that is at its
+    /// bound a batch may come before its time with fewer than `max`.
     linger_ms: Option<u64>,
     /// Whether all jobs of the batch are to be of one group.
     #[serde(default)]
@@ -76,7 +77,8 @@ pub(crate) struct LeasedJob {
     data: Box<RawValue>,
     /// Which attempt this is, from 1: failures so far, and one.
     attempt: u64,
-    /// How often it was leased, this time included.
+    /// How often it was leased, this time included. A lease that nobody got to see, because the connection ended before the
+    /// answer was written, is taken back and does not count.
     leases: u64,
     /// How often its worker was lost, if ever.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,8 +105,6 @@ pub(crate) struct LeasedJob {
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letter_of: Option<String>,
 }
-
-const WAIT_MS_MAX: u64 = 3_600_000;
 
 impl Endpoint for Lease {
     const ROUTE: Route = Route::new(

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use weir_core::api::job::{ATTEMPTS_MAX, BACKOFFS_MAX, Backoff, Keep, Retry};
 
 use super::super::Problem;
+use super::super::bounds::LONGEST_MS;
 use super::super::endpoint::within;
 
 /// How a job that failed is tried again. What is absent has its default.
@@ -23,7 +24,7 @@ pub(crate) struct RetrySettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     jitter_percent: Option<f64>,
-    /// No wait is longer. Default an hour.
+    /// No wait is longer. Default an hour, or the longest wait that `backoff` names if that is more.
     #[serde(skip_serializing_if = "Option::is_none")]
     backoff_ms_max: Option<u64>,
 }
@@ -65,17 +66,9 @@ impl RetrySettings {
             retry.attempts_max = attempts;
         }
         if let Some(backoff) = &self.backoff {
-            retry.backoff = match backoff {
-                BackoffSettings::Fixed(delay_ms) => Backoff::Fixed { delay_ms: *delay_ms },
-                BackoffSettings::Exponential(delay_ms) => Backoff::Exponential { delay_ms: *delay_ms },
-                BackoffSettings::List(delays_ms) => {
-                    if delays_ms.is_empty() || delays_ms.len() > BACKOFFS_MAX {
-                        let text = format!("must have from 1 to {BACKOFFS_MAX} entries, found {}", delays_ms.len());
-                        return Err(Problem::field(&format!("{field}.backoff.list_ms"), &text));
-                    }
-                    Backoff::List { delays_ms: delays_ms.clone() }
-                }
-            };
+            retry.backoff = backoff.checked(&format!("{field}.backoff"))?;
+            // What was asked for is not cut short by what was not.
+            retry.cap_ms = retry.cap_ms.max(backoff.longest_ms());
         }
         if let Some(percent) = self.jitter_percent {
             if !(0.0..=100.0).contains(&percent) {
@@ -86,8 +79,39 @@ impl RetrySettings {
             let permille = (percent * 10.0).round() as u32;
             retry.jitter_permille = permille;
         }
-        retry.cap_ms = self.backoff_ms_max.unwrap_or(retry.cap_ms);
+        if let Some(cap_ms) = self.backoff_ms_max {
+            retry.cap_ms = within(format!("{field}.backoff_ms_max"), cap_ms, 0, LONGEST_MS)?;
+        }
         Ok(())
+    }
+}
+
+impl BackoffSettings {
+    fn checked(&self, field: &str) -> Result<Backoff, Problem> {
+        Ok(match self {
+            Self::Fixed(ms) => Backoff::Fixed { delay_ms: within(format!("{field}.fixed_ms"), *ms, 0, LONGEST_MS)? },
+            Self::Exponential(ms) => {
+                Backoff::Exponential { delay_ms: within(format!("{field}.exponential_ms"), *ms, 0, LONGEST_MS)? }
+            }
+            Self::List(delays_ms) => {
+                if delays_ms.is_empty() || delays_ms.len() > BACKOFFS_MAX {
+                    let text = format!("must have from 1 to {BACKOFFS_MAX} entries, found {}", delays_ms.len());
+                    return Err(Problem::field(&format!("{field}.list_ms"), &text));
+                }
+                for (at, ms) in delays_ms.iter().enumerate() {
+                    within(format!("{field}.list_ms[{at}]"), *ms, 0, LONGEST_MS)?;
+                }
+                Backoff::List { delays_ms: delays_ms.clone() }
+            }
+        })
+    }
+
+    /// The longest wait that is named.
+    fn longest_ms(&self) -> u64 {
+        match self {
+            Self::Fixed(ms) | Self::Exponential(ms) => *ms,
+            Self::List(delays_ms) => delays_ms.iter().copied().max().unwrap_or_default(),
+        }
     }
 }
 

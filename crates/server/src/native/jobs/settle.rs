@@ -13,11 +13,11 @@ use weir_core::api::job::{
 use weir_core::api::{BATCH_MAX, Command, Error, Queue, Reply as EngineReply};
 
 use super::super::Problem;
+use super::super::bounds::LONGEST_MS;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use super::super::route::{Method, Route, Tag};
 use super::super::text::Text;
 use super::data::push_number;
-use super::spec::LONGEST_MS;
 use crate::access::Role;
 use crate::engine::Engine;
 

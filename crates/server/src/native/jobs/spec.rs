@@ -13,6 +13,8 @@ use weir_core::api::job::{JobDedup, JobOptions, NewJob, OnChildFailure, Parent, 
 use weir_core::api::{Kind, NewMessage, Queue};
 
 use super::super::Problem;
+use super::super::bounds::LONGEST_MS;
+use super::super::endpoint::within;
 use super::super::text::Text;
 use super::attributes::Attributes;
 use super::data::{CUSTOM_ID, NAME};
@@ -130,8 +132,6 @@ pub(crate) enum OnFailure {
 
 /// Longest name, custom id, group or deduplication id in bytes.
 const TEXT_BYTES_MAX: usize = 256;
-/// A thousand years: no longer time makes sense, and sums stay far from overflow.
-pub(super) const LONGEST_MS: u64 = 1_000 * 366 * 86_400_000;
 
 impl Spec<'_> {
     /// The parent that is not added together with the job.
@@ -181,7 +181,7 @@ impl Spec<'_> {
         let message = NewMessage {
             uuid,
             payload: payload.encode(),
-            delay_ms: self.delay()?,
+            delay_ms: self.delay(queue)?,
             priority: self.priority.unwrap_or_default(),
             lane: group.map(lane),
             dedup,
@@ -191,11 +191,18 @@ impl Spec<'_> {
         Ok(NewJob { queue: queue.id, version: queue.version, message })
     }
 
-    fn delay(&self) -> Result<Option<u64>, Problem> {
+    fn delay(&self, queue: &Queue) -> Result<Option<u64>, Problem> {
         if self.delay_ms.is_some() && self.run_at_ms.is_some() {
             return Err(Problem::field("run_at_ms", "stands beside delay_ms, and only one of them can hold"));
         }
-        long("delay_ms", self.delay_ms)
+        long("run_at_ms", self.run_at_ms)?;
+        let run_in = self.run_at_ms.map(|at| at.saturating_sub(now_ms()));
+        for (field, found) in [("delay_ms", long("delay_ms", self.delay_ms)?), ("run_at_ms", run_in)] {
+            if let Some(found) = found.filter(|ms| *ms > queue.config.retention_ms) {
+                return Err(beyond_retention(field, queue, found));
+            }
+        }
+        Ok(self.delay_ms)
     }
 
     /// How duplicates are told: on a FIFO queue as over SQS, unless more is asked for than SQS has.
@@ -218,7 +225,7 @@ impl Spec<'_> {
         if queue.kind == Kind::Fifo && plain {
             return Ok((Some(hash), told, None));
         }
-        let ttl_ms = long("deduplication.ttl_ms", ttl_ms)?;
+        let ttl_ms = ttl_ms.map(|ms| within("deduplication.ttl_ms", ms, 1, LONGEST_MS)).transpose()?;
         Ok((None, told, Some(JobDedup { hash, ttl_ms, extend, replace, keep_last_if_active })))
     }
 
@@ -239,9 +246,9 @@ impl Spec<'_> {
         Ok(JobOptions {
             custom_id: self.custom_id.as_ref().map(|id| custom_id_hash(id)),
             lifo: self.lifo.unwrap_or_default(),
-            run_at: long("run_at_ms", self.run_at_ms)?.map(Time),
+            run_at: self.run_at_ms.map(Time),
             retry,
-            timeout_ms: long("timeout_ms", self.timeout_ms)?,
+            timeout_ms: self.timeout_ms.map(|ms| within("timeout_ms", ms, 1, LONGEST_MS)).transpose()?,
             expires_at: long("expires_at_ms", expires)?.map(Time),
             keep_completed: self.keep_completed.map(KeepSettings::keep),
             keep_failed: self.keep_failed.map(KeepSettings::keep),
@@ -273,13 +280,18 @@ fn check_text(field: &str, text: &str) -> Result<(), Problem> {
 }
 
 /// Refuses times that make no sense.
-fn long(field: &str, ms: Option<u64>) -> Result<Option<u64>, Problem> {
-    match ms {
-        Some(found) if found > LONGEST_MS => {
-            Err(Problem::field(field, &format!("must be from 0 to {LONGEST_MS}, found {found}")))
-        }
-        ms => Ok(ms),
-    }
+fn long(field: &'static str, ms: Option<u64>) -> Result<Option<u64>, Problem> {
+    ms.map(|found| within(field, found, 0, LONGEST_MS)).transpose()
+}
+
+/// Refuses a time that a job would not see, because its queue keeps it for less long.
+pub(super) fn beyond_retention(field: &str, queue: &Queue, found_ms: u64) -> Problem {
+    let kept_ms = queue.config.retention_ms;
+    let text = format!(
+        "the queue {} keeps jobs for {kept_ms} ms (its retention_ms), and this is {found_ms} ms away; raise retention_ms",
+        queue.name
+    );
+    Problem::field(field, &text)
 }
 
 /// The time on the wall.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use weir_aws::sqs::Deduplication;
 use weir_aws::sqs::payload::{Attribute, Payload};
 use weir_core::api::job::{Extra, FailureKind, Job, JobState};
 use weir_core::api::{Listed, Queue, QueueId};
@@ -25,9 +26,15 @@ pub(crate) struct JobView {
     /// When the newest attempt began.
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at_ms: Option<u64>,
-    /// When it finished.
+    /// It fails as expired if it has not been started by then.
     #[serde(skip_serializing_if = "Option::is_none")]
-    finished_at_ms: Option<u64>,
+    expires_at_ms: Option<u64>,
+    /// How long one attempt may take, however often its lease is extended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    /// The deduplication id that its sender gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deduplication_id: Option<String>,
     /// Failures so far.
     failures: u32,
     /// Workers lost so far.
@@ -92,6 +99,9 @@ pub(crate) struct Common {
     /// When its delay, backoff or lease ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     due_at_ms: Option<u64>,
+    /// When it finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at_ms: Option<u64>,
     /// The queue that it was moved from as a dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letter_of: Option<String>,
@@ -200,13 +210,19 @@ impl JobView {
             leases: job.grants,
             added_at_ms: job.sent_at.0,
             due_at_ms: job.due.map(|at| at.0),
+            finished_at_ms: job.finished_at.map(|at| at.0),
             dead_letter_of: None,
             ..Common::of_payload(&payload)
         };
         Ok(Self {
             common,
             started_at_ms: job.started_at.map(|at| at.0),
-            finished_at_ms: job.finished_at.map(|at| at.0),
+            expires_at_ms: job.expires_at.map(|at| at.0),
+            timeout_ms: job.timeout_ms,
+            deduplication_id: match payload.deduplication {
+                Some(Deduplication::Id(id)) => Some(id.to_owned()),
+                _ => None,
+            },
             failures: job.failures,
             stalls: job.stalls,
             lifo: job.lifo,
@@ -225,6 +241,10 @@ impl JobView {
 
 impl Common {
     pub(super) fn of_listed(queue: &Queue, state: JobState, listed: &Listed, payload: &Payload<'_>) -> Self {
+        // A finished job has in this place when that was.
+        let at = listed.due.map(|at| at.0);
+        let is_finished = matches!(state, JobState::Completed | JobState::Failed);
+        let (due, finished) = if is_finished { (None, at) } else { (at, None) };
         Self {
             id: listed.id.to_string(),
             queue: queue.name.clone(),
@@ -232,7 +252,8 @@ impl Common {
             priority: listed.priority,
             leases: listed.receives,
             added_at_ms: listed.sent_at.0,
-            due_at_ms: listed.due.map(|at| at.0),
+            due_at_ms: due,
+            finished_at_ms: finished,
             dead_letter_of: listed.dead_letter_source.as_deref().map(str::to_owned),
             ..Self::of_payload(payload)
         }
@@ -253,6 +274,7 @@ impl Common {
             leases: 0,
             added_at_ms: 0,
             due_at_ms: None,
+            finished_at_ms: None,
             dead_letter_of: None,
         }
     }

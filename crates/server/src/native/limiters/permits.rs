@@ -7,14 +7,13 @@ use weir_core::api::{Command, Error, QueueId, Reply as EngineReply};
 use weir_core::limiter::UNITS_MAX;
 
 use super::super::Problem;
+use super::super::bounds::WAIT_MS_MAX;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use super::super::route::{Method, Route, Tag};
 use super::key_of;
 use super::manage::BlockedView;
 use crate::access::Role;
 use crate::engine::Engine;
-
-const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// `POST /v1/limiters/{limiter}/acquire`
 pub(crate) struct Acquire;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_core::api::Config;
 
-use super::{Problem, QueueView, Settings};
+use super::{Problem, QueueView, Settings, default_config};
 use crate::access::Role;
 use crate::engine::Engine;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
@@ -82,7 +82,7 @@ impl Endpoint for Put {
         let limits = &call.app.config.limits;
         let replaced = |queue: &weir_core::api::Queue| {
             // What other doors keep with the queue is not this one's to take away.
-            let mut config = Config { notes: queue.config.notes.clone(), ..Config::default() };
+            let mut config = Config { notes: queue.config.notes.clone(), ..default_config() };
             settings.apply(&mut config, queue.kind, limits)?;
             Ok(config)
         };

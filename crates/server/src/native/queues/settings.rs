@@ -11,6 +11,7 @@ use weir_core::api::{Config, DEDUP_WINDOW_MS_MAX, DedupScope, Kind, Redrive, Red
 
 use super::Problem;
 use crate::limits;
+use crate::native::bounds::{LONGEST_MS, WAIT_MS_MAX};
 use crate::native::endpoint::within;
 use crate::native::jobs::options::{KeepSettings, RetrySettings};
 
@@ -26,7 +27,8 @@ pub(crate) struct Settings {
     pub(crate) lease_ms: Option<u64>,
     /// How long a receive over SQS waits where it says nothing. Default 0.
     pub(crate) receive_wait_ms: Option<u64>,
-    /// How long a job is kept that nobody finishes, from its adding; at least 60 000. Default four days.
+    /// How long a job is kept that nobody finishes, from its adding; at least 60 000. Default: for ever, or
+    /// rather a thousand years; four days for a queue that was created over SQS.
     pub(crate) retention_ms: Option<u64>,
     /// Longest job in bytes: data, name and attributes. 1 048 576, which is SQS's default, stands for what the server
     /// takes.
@@ -139,10 +141,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
     }
 }
 
-/// A thousand years: no longer time makes sense, and sums stay far from overflow.
-const LONGEST_MS: u64 = 1_000 * 366 * 86_400_000;
 const RETENTION_MS_MIN: u64 = 60_000;
-const WAIT_MS_MAX: u64 = 3_600_000;
 
 impl Settings {
     /// Changes `config` as asked.
