@@ -33,10 +33,25 @@ def test_lists_are_tables_for_people_and_objects_for_programs(said, make_queue, 
     queue = make_queue("cli-listed")
     send(sqs, queue, "1", "2")
     heading, row = said("queue", "list", "cli-listed").splitlines()
-    assert heading.split() == ["NAME", "READY", "LEASED", "DELAYED"]
-    assert row.split() == [name_of(queue), "2", "0", "0"]
+    assert heading.split() == ["NAME", "READY", "LEASED", "DELAYED", "WAITING", "COMPLETED", "FAILED"]
+    assert row.split() == [name_of(queue), "2", "0", "0", "0", "0", "0"]
     [found] = json.loads(said("queue", "list", "cli-listed", "--json"))
-    assert found == {"name": name_of(queue), "url": queue, "ready": 2, "leased": 0, "delayed": 0}
+    counters = {"ready": 2, "leased": 0, "delayed": 0, "waiting": 0, "completed": 0, "failed": 0}
+    assert found == {"name": name_of(queue), **counters}
+
+
+def test_a_queue_whose_name_sqs_does_not_know_is_managed_all_the_same(cli, said):
+    name = "cli-über / alles"
+    assert said("queue", "create", name, "--visibility", "1m") == f"{name}\n"
+    assert name in said("queue", "list", "cli-ü", "--names").splitlines()
+    assert re.search(r"^retention +for ever$", said("queue", "show", name), re.M)
+    said("queue", "set", name, "--retention", "30d")
+    said("job", "add", name, "--delay", "20d")
+    shown = json.loads(said("queue", "show", name, "--json"))
+    assert (shown["visibility_s"], shown["retention_s"], shown["delayed"]) == (60, 30 * 86_400, 1)
+    assert said("queue", "purge", name, "--yes") == f"purged {name}\n"
+    assert said("queue", "delete", name, "--yes") == f"deleted {name}\n"
+    assert cli("queue", "show", name).returncode == NOT_FOUND
 
 
 def test_a_queue_is_named_by_its_url_or_arn_as_well(said, sqs, queue):
@@ -167,7 +182,8 @@ def test_what_does_not_exist_has_an_exit_code_of_its_own(cli):
         arguments = [*command, "cli-nothing", *(["x"] if command == ["send"] else [])]
         done = cli(*arguments)
         assert done.returncode == NOT_FOUND, (arguments, done.stderr)
-        assert "does not exist" in done.stderr and "weir queue list" in done.stderr
+        assert "cli-nothing" in done.stderr or "does not exist" in done.stderr
+        assert "weir queue list" in done.stderr
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do(cli):

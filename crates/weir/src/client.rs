@@ -9,13 +9,14 @@ mod failure;
 mod queue_name;
 mod request;
 mod signature;
+mod slices;
 mod transport;
 
 pub(crate) use arguments::ServerArguments;
 pub(crate) use events::Event;
 pub(crate) use exact::Exact;
 pub(crate) use failure::Failure;
-pub(crate) use queue_name::{Queue, is_fifo};
+pub(crate) use queue_name::{Queue, is_fifo, is_plain};
 pub(crate) use request::Request;
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::client::{Client, Queue, ServerArguments};
+use crate::client::{Client, Queue, Request, ServerArguments};
 use crate::exit::Usage;
 use crate::output;
 
@@ -66,19 +66,21 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Resume(arguments) => hold::resume(&arguments)?,
         Command::Drain(arguments) => return hold::drain(&arguments),
         Command::Clean(arguments) => return hold::clean(&arguments),
-        Command::Purge(removal) => remove(&removal, "purge", "purged", "PurgeQueue")?,
-        Command::Delete(removal) => remove(&removal, "delete", "deleted", "DeleteQueue")?,
+        Command::Purge(removal) => {
+            remove(&removal, "purge", "purged", |name| Request::post(&["queues", name, "purge"]).json(&json!({})))?;
+        }
+        Command::Delete(removal) => remove(&removal, "delete", "deleted", |name| Request::delete(&["queues", name]))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn remove(removal: &Removal, verb: &str, done: &str, operation: &str) -> anyhow::Result<()> {
+fn remove(removal: &Removal, verb: &str, done: &str, request: impl Fn(&str) -> Request) -> anyhow::Result<()> {
     let client = removal.server.client()?;
     if !removal.yes {
         confirm(&client, &removal.queues, verb)?;
     }
     for queue in &removal.queues {
-        client.sqs(operation, &json!({ "QueueUrl": queue.url() }))?;
+        client.native(&request(queue.name()))?;
         output::say(&format!("{done} {}\n", output::clean(queue.name())))?;
     }
     Ok(())
@@ -92,8 +94,8 @@ fn confirm(client: &Client, queues: &[Queue], verb: &str) -> anyhow::Result<()> 
         );
     }
     for queue in queues {
-        let counts = list::Counts::of(&client.attributes(queue, &list::Counts::NAMES)?);
-        let total = counts.ready + counts.leased + counts.delayed;
+        let shown = client.native(&Request::get(&["queues", queue.name()]))?;
+        let total = list::counters(&shown).map(|(_, count)| count).sum();
         output::note(&format!("{}: {}", output::clean(queue.name()), output::counted(total, "message")));
     }
     let mut answer = String::new();

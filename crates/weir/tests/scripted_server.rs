@@ -148,7 +148,7 @@ fn a_filter_that_is_wrong_is_refused_before_anything_is_asked() {
 #[test]
 fn requests_are_signed_with_the_key_of_the_environment() {
     let server = Scripted::start([(200, json!({})), (200, json!({ "done": true }))]);
-    server.weir_signed(&["queue", "list"]);
+    server.weir_signed(&["receive", "mail"]);
     server.weir_signed(&["redrive", "dead", "--dry-run"]);
     for request in server.requests() {
         let authorization = request.header("authorization").expect("a signature");
@@ -166,7 +166,7 @@ fn a_refused_key_has_an_exit_code_of_its_own() {
     let refusal =
         json!({ "__type": "com.amazon.coral.service#InvalidClientTokenId", "message": "The key is unknown." });
     let server = Scripted::start([(403, refusal)]);
-    let output = server.weir_signed(&["queue", "list"]);
+    let output = server.weir_signed(&["receive", "mail"]);
     assert_eq!(output.status.code(), Some(7));
     assert!(err(&output).starts_with("error: The key is unknown (InvalidClientTokenId); requests are signed with"));
 }

@@ -3,6 +3,9 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
+/// Longest name in SQS.
+const NAME_BYTES_MAX: usize = 80;
+
 /// A queue by its name, or by its URL or ARN, whose last part is its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Queue(String);
@@ -37,6 +40,13 @@ pub(crate) fn is_fifo(name: &str) -> bool {
     name.ends_with(".fifo")
 }
 
+/// Whether SQS can speak of a queue of this name.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let plain = name.strip_suffix(".fifo").unwrap_or(name);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && plain.bytes().all(is_allowed)
+}
+
 impl FromStr for Queue {
     type Err = Infallible;
 
@@ -48,6 +58,15 @@ impl FromStr for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sqs_knows_names_of_letters_digits_hyphens_and_underscores() {
+        for (name, plain) in [("mail-1_x", true), ("mail.fifo", true), ("mail.x", false), ("über", false), ("", false)]
+        {
+            assert_eq!(is_plain(name), plain, "{name}");
+        }
+        assert!(is_plain(&"x".repeat(80)) && !is_plain(&"x".repeat(81)));
+    }
 
     #[test]
     fn a_queue_may_be_named_by_its_url_or_its_arn() {

@@ -2,17 +2,13 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::picked::Picked;
-use crate::client::{Client, Queue, Request, number, text};
+use crate::client::{Client, Queue, number};
 use crate::exit::Usage;
 use crate::output;
-
-/// How long the server may work on one slice.
-const WORK: Duration = Duration::from_mins(1);
 
 /// What is done to jobs.
 #[derive(Clone, Copy, Debug)]
@@ -83,29 +79,17 @@ impl Bulk<'_> {
         total: &mut Total,
     ) -> anyhow::Result<()> {
         let segments = [&["queues", self.queue.name()], self.change.path].concat();
-        let mut cursor: Option<String> = None;
-        loop {
+        client.in_slices(&segments, |answer| {
+            if let Some(answer) = answer {
+                total.add(answer);
+            }
             let counted = if dry_run { total.matched } else { total.changed };
             let left = self.picked.max.map(|max| max.saturating_sub(counted));
-            if left == Some(0) {
-                return Ok(());
-            }
             let mut request = members.clone();
             request.extend(dry_run.then(|| ("dry_run".to_owned(), true.into())));
             request.extend(left.map(|left| ("max".to_owned(), left.into())));
-            request.extend(cursor.clone().map(|cursor| ("cursor".to_owned(), cursor.into())));
-            let answer = client.native(&Request::post(&segments).json(&request.into()).waiting(WORK))?;
-            total.add(&answer);
-            let next = text(&answer, "cursor").map(str::to_owned);
-            if answer.get("done").and_then(Value::as_bool).unwrap_or(next.is_none()) {
-                return Ok(());
-            }
-            anyhow::ensure!(
-                next.is_some() && next != cursor,
-                "the server neither ends nor goes on: its answer has no new cursor"
-            );
-            cursor = next;
-        }
+            (left != Some(0)).then_some(request)
+        })
     }
 
     fn tell(&self, total: &Total) -> anyhow::Result<()> {

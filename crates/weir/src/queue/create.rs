@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 use super::job_settings::JobSettings;
 use super::settings::Settings;
 use crate::arguments::pair;
-use crate::client::{Client, Queue, Request, ServerArguments, is_fifo, text};
+use crate::client::{Client, Queue, Request, ServerArguments, is_fifo, is_plain, text};
 use crate::exit::Usage;
 use crate::output;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Its name: letters, digits, hyphens and underscores; with settings for jobs any characters, where SQS is not used.
+    /// Its name, of up to 256 bytes. Only one of at most 80 letters, digits, hyphens and underscores can be used over SQS.
     name: String,
     /// A tag. Can be given several times.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
@@ -44,9 +44,11 @@ pub(crate) struct SetArguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let url = match arguments.jobs.members() {
-        jobs if jobs.is_empty() => create_by_sqs(&client, arguments)?,
-        jobs => create(&client, arguments, jobs)?,
+    let jobs = arguments.jobs.members();
+    let url = if jobs.is_empty() && arguments.settings.has_attributes() {
+        create_by_sqs(&client, arguments)?
+    } else {
+        create(&client, arguments, jobs)?
     };
     output::say(&if arguments.json {
         format!("{:#}\n", json!({ "name": arguments.name, "url": url }))
@@ -55,7 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })
 }
 
-/// Creates a queue with settings that SQS does not have. Its URL, or its name where SQS does not allow that.
+/// Creates a queue. Its URL, or its name where SQS does not allow that.
 fn create(client: &Client, arguments: &Arguments, jobs: Map<String, Value>) -> anyhow::Result<String> {
     let mut settings = arguments.settings.members()?;
     settings.extend(jobs);
@@ -64,14 +66,14 @@ fn create(client: &Client, arguments: &Arguments, jobs: Map<String, Value>) -> a
         settings.insert("tags".to_owned(), tags.collect::<Map<_, _>>().into());
     }
     client.native(&Request::post(&["queues"]).json(&json!({ "name": arguments.name, "settings": settings })))?;
-    let plain = arguments.name.strip_suffix(".fifo").unwrap_or(&arguments.name);
-    if plain.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-' && byte != b'_') {
+    if !is_plain(&arguments.name) {
         return Ok(arguments.name.clone());
     }
     let answer = client.sqs("GetQueueUrl", &json!({ "QueueName": arguments.name }))?;
     Ok(text(&answer, "QueueUrl").unwrap_or(&arguments.name).to_owned())
 }
 
+/// Creates a queue with attributes that are named as in SQS.
 fn create_by_sqs(client: &Client, arguments: &Arguments) -> anyhow::Result<String> {
     let mut attributes = arguments.settings.attributes(client)?;
     if is_fifo(&arguments.name) {
@@ -90,12 +92,15 @@ fn create_by_sqs(client: &Client, arguments: &Arguments) -> anyhow::Result<Strin
 pub(super) fn set(arguments: &SetArguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
     let jobs = arguments.jobs.members();
-    if jobs.is_empty() {
+    if jobs.is_empty() && arguments.settings.has_attributes() {
         set_by_sqs(&client, arguments)?;
     } else {
         let mut settings = arguments.settings.members()?;
         settings.extend(arguments.no_dead_letter.then(|| ("dead_letters".to_owned(), Value::Null)));
         settings.extend(jobs);
+        if settings.is_empty() {
+            return Err(Usage("nothing to set: `weir queue set --help` lists the settings".to_owned()).into());
+        }
         client.native(&Request::patch(&["queues", arguments.queue.name()]).json(&settings.into()))?;
     }
     output::say(&format!("changed {}\n", output::clean(arguments.queue.name())))
@@ -105,9 +110,6 @@ fn set_by_sqs(client: &Client, arguments: &SetArguments) -> anyhow::Result<()> {
     let mut attributes = arguments.settings.attributes(client)?;
     if arguments.no_dead_letter {
         attributes.insert("RedrivePolicy".to_owned(), "".into());
-    }
-    if attributes.is_empty() {
-        return Err(Usage("nothing to set: `weir queue set --help` lists the settings".to_owned()).into());
     }
     client.sqs("SetQueueAttributes", &json!({ "QueueUrl": arguments.queue.url(), "Attributes": attributes }))?;
     Ok(())

@@ -1,8 +1,8 @@
 //! `weir queue list`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use crate::client::{Client, Failure, Queue, ServerArguments, list, number, text};
+use crate::client::{Client, Failure, Request, ServerArguments, list, number, text};
 use crate::output::{self, Table};
 
 /// Queues of one page.
@@ -22,62 +22,52 @@ pub(crate) struct Arguments {
     server: ServerArguments,
 }
 
-/// How many messages a queue holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Counts {
-    pub(super) ready: u64,
-    pub(super) leased: u64,
-    pub(super) delayed: u64,
-}
+/// What is counted of a queue: where its jobs stand.
+const COUNTERS: [&str; 6] = ["ready", "leased", "delayed", "waiting", "completed", "failed"];
 
-impl Counts {
-    pub(super) const NAMES: [&'static str; 3] =
-        ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"];
-
-    pub(super) fn of(attributes: &Value) -> Self {
-        let [ready, leased, delayed] = Self::NAMES.map(|name| number(attributes, name).unwrap_or_default());
-        Self { ready, leased, delayed }
-    }
+/// The counters of a queue, by their names.
+pub(super) fn counters(queue: &Value) -> impl Iterator<Item = (&'static str, u64)> {
+    let counters = queue.get("counters");
+    COUNTERS.into_iter().map(move |name| (name, counters.and_then(|found| number(found, name)).unwrap_or_default()))
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let urls = urls(&client, arguments.prefix.as_deref())?;
-    if arguments.names {
-        let names: Vec<String> = urls.iter().map(|queue| format!("{}\n", output::clean(queue.name()))).collect();
-        return output::say(&names.concat());
-    }
-    let mut table = Table::new(&["NAME", "READY", "LEASED", "DELAYED"]).right(&[1, 2, 3]);
-    let mut objects = Vec::new();
-    for queue in &urls {
-        let counts = match client.attributes(queue, &Counts::NAMES) {
-            Ok(attributes) => Counts::of(&attributes),
-            // Deleted since it was listed.
-            Err(Failure::NotFound { .. }) => continue,
-            Err(failure) => return Err(failure.into()),
-        };
-        let Counts { ready, leased, delayed } = counts;
-        table.row([queue.name().to_owned(), ready.to_string(), leased.to_string(), delayed.to_string()]);
-        objects.push(json!({
-            "name": queue.name(), "url": queue.url(), "ready": ready, "leased": leased, "delayed": delayed,
-        }));
-    }
-    output::say(&if arguments.json { format!("{:#}\n", Value::Array(objects)) } else { table.render() })
+    let queues = queues(&client, arguments.prefix.as_deref())?;
+    let name = |queue: &Value| text(queue, "name").unwrap_or_default().to_owned();
+    output::say(&if arguments.names {
+        let names: Vec<String> = queues.iter().map(|queue| format!("{}\n", output::clean(&name(queue)))).collect();
+        names.concat()
+    } else if arguments.json {
+        let objects = queues.iter().map(|queue| {
+            let mut object = Map::from_iter([("name".to_owned(), name(queue).into())]);
+            object.extend(counters(queue).map(|(counter, count)| (counter.to_owned(), count.into())));
+            Value::Object(object)
+        });
+        format!("{:#}\n", Value::Array(objects.collect()))
+    } else {
+        let titles = ["NAME", "READY", "LEASED", "DELAYED", "WAITING", "COMPLETED", "FAILED"];
+        let mut table = Table::new(&titles).right(&[1, 2, 3, 4, 5, 6]);
+        for queue in &queues {
+            table.row(std::iter::once(name(queue)).chain(counters(queue).map(|(_, count)| count.to_string())));
+        }
+        table.render()
+    })
 }
 
-fn urls(client: &Client, prefix: Option<&str>) -> Result<Vec<Queue>, Failure> {
+fn queues(client: &Client, prefix: Option<&str>) -> Result<Vec<Value>, Failure> {
     let mut queues = Vec::new();
-    let mut request = json!({ "MaxResults": PAGE });
+    let mut cursor: Option<String> = None;
     loop {
-        if let (Some(prefix), Some(request)) = (prefix, request.as_object_mut()) {
-            request.insert("QueueNamePrefix".to_owned(), prefix.into());
-        }
-        let answer = client.sqs("ListQueues", &request)?;
-        let page = list(&answer, "QueueUrls").iter().filter_map(Value::as_str);
-        queues.extend(page.filter_map(|url| url.parse::<Queue>().ok()));
-        match text(&answer, "NextToken") {
-            Some(token) if !token.is_empty() => request = json!({ "MaxResults": PAGE, "NextToken": token }),
-            _ => return Ok(queues),
+        let request = Request::get(&["queues"])
+            .with("limit", Some(PAGE))
+            .with("prefix", prefix)
+            .with("cursor", cursor.as_deref());
+        let answer = client.native(&request)?;
+        queues.extend(list(&answer, "queues").iter().cloned());
+        match text(&answer, "cursor") {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return Ok(queues),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Settings {
     /// How long a new message waits before it is delivered.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     delay: Option<u64>,
-    /// How long a message is kept: 4d.
+    /// How long a message is kept that nobody finishes: 4d. A new queue keeps them for ever unless it is told.
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     retention: Option<u64>,
     /// How long a receive waits for a message if it does not say so itself.
@@ -39,6 +39,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Whether there are attributes that are named as in SQS, which only it knows.
+    pub(super) fn has_attributes(&self) -> bool {
+        !self.attributes.is_empty()
+    }
+
     /// The same as members of the native API's settings.
     pub(super) fn members(&self) -> anyhow::Result<Map<String, Value>> {
         if let Some((name, _)) = self.attributes.first() {

@@ -1,10 +1,10 @@
 //! `weir queue show`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::list::Counts;
-use crate::arguments::{spoken, spoken_ms};
-use crate::client::{Failure, Queue, Request, ServerArguments, list, number, text};
+use super::list::counters;
+use crate::arguments::spoken_ms;
+use crate::client::{Queue, Request, ServerArguments, is_plain, list, number, text};
 use crate::job::view::backoff;
 use crate::output::{self, Table};
 
@@ -19,82 +19,70 @@ pub(crate) struct Arguments {
     server: ServerArguments,
 }
 
+/// Longer than anybody waits: what the server says for ever with, in milliseconds.
+const EVER_MS: u64 = 1_000 * 365 * 86_400_000;
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
     let queue = &arguments.queue;
-    let attributes = client.attributes(queue, &["All"])?;
-    let tags = match client.sqs("ListQueueTags", &json!({ "QueueUrl": queue.url() })) {
-        Ok(answer) => answer.get("Tags").cloned().unwrap_or_else(|| json!({})),
-        // An older server keeps tags but does not tell them; all else about the queue is worth showing.
-        Err(failure) if failure.code() == Some("UnsupportedOperation") => json!({}),
-        Err(failure) => return Err(failure.into()),
-    };
-    let native = match client.native(&Request::get(&["queues", queue.name()])) {
-        Ok(native) => native,
-        // An older server has no such operation.
-        Err(Failure::Refused { .. }) => json!({}),
-        Err(failure) => return Err(failure.into()),
-    };
+    let shown = client.native(&Request::get(&["queues", queue.name()]))?;
+    // What SQS calls it, where it can speak of it at all.
+    let attributes = if is_plain(queue.name()) { client.attributes(queue, &["All"])? } else { json!({}) };
     if arguments.json {
-        return output::say(&format!("{:#}\n", object(queue, &attributes, &tags, &native)));
+        return output::say(&format!("{:#}\n", object(queue, &shown, &attributes)));
     }
     let mut table = Table::new(&["SETTING", "VALUE"]);
-    for (name, value) in rows(queue, &attributes, &tags).into_iter().chain(job_rows(&native)) {
+    for (name, value) in rows(queue, &shown, &attributes).into_iter().chain(job_rows(&shown)) {
         table.row([name, value]);
+    }
+    for (name, value) in shown.get("tags").and_then(Value::as_object).into_iter().flatten() {
+        table.row([format!("tag {name}"), value.as_str().unwrap_or_default().to_owned()]);
     }
     output::say(&table.render())
 }
 
 /// For programs: the stable part by our names, and all attributes by those of SQS.
-fn object(queue: &Queue, attributes: &Value, tags: &Value, native: &Value) -> Value {
-    let Counts { ready, leased, delayed } = Counts::of(attributes);
-    let (dead_letter, receives_max) = redrive(attributes);
-    let mut object = json!({
-        "name": queue.name(),
-        "arn": text(attributes, "QueueArn"),
-        "fifo": queue.is_fifo(),
-        "ready": ready,
-        "leased": leased,
-        "delayed": delayed,
-        "visibility_s": number(attributes, "VisibilityTimeout"),
-        "delay_s": number(attributes, "DelaySeconds"),
-        "retention_s": number(attributes, "MessageRetentionPeriod"),
-        "wait_s": number(attributes, "ReceiveMessageWaitTimeSeconds"),
-        "message_bytes_max": number(attributes, "MaximumMessageSize"),
-        "dead_letter": dead_letter,
-        "receives_max": receives_max,
-        "tags": tags,
-        "attributes": attributes,
-    });
+fn object(queue: &Queue, shown: &Value, attributes: &Value) -> Value {
+    let seconds = |name: &str| number(shown, name).map(|ms| ms / 1_000);
+    let (dead_letter, receives_max) = dead_letters(shown);
+    let mut object = Map::new();
+    let mut put = |name: &str, value: Value| object.extend([(name.to_owned(), value)]);
+    put("name", queue.name().into());
+    put("arn", text(attributes, "QueueArn").into());
+    put("fifo", queue.is_fifo().into());
+    counters(shown).for_each(|(name, count)| put(name, count.into()));
+    put("visibility_s", seconds("lease_ms").into());
+    put("delay_s", seconds("delay_ms").into());
+    put("retention_s", seconds("retention_ms").into());
+    put("wait_s", seconds("receive_wait_ms").into());
+    put("message_bytes_max", number(shown, "message_bytes_max").into());
+    put("dead_letter", dead_letter.into());
+    put("receives_max", receives_max.into());
     // What only the native API knows has the names that it has there.
     for name in JOB_MEMBERS {
-        if let (Some(object), Some(value)) = (object.as_object_mut(), native.get(name)) {
-            object.insert(name.to_owned(), value.clone());
-        }
+        shown.get(name).into_iter().for_each(|value| put(name, value.clone()));
     }
-    for name in JOB_COUNTERS {
-        let count = native.get("counters").and_then(|counters| counters.get(name));
-        if let (Some(object), Some(count)) = (object.as_object_mut(), count) {
-            object.insert(name.to_owned(), count.clone());
-        }
-    }
-    object
+    put("attributes", attributes.clone());
+    object.into()
 }
 
 /// What the native API says of a queue and SQS does not.
-const JOB_MEMBERS: [&str; 8] =
-    ["paused", "paused_until_ms", "retry", "stalls_max", "timeout_ms", "keep_completed", "keep_failed", "limiters"];
-/// The same of its counters.
-const JOB_COUNTERS: [&str; 3] = ["waiting", "completed", "failed"];
+const JOB_MEMBERS: [&str; 9] = [
+    "paused",
+    "paused_until_ms",
+    "retry",
+    "stalls_max",
+    "timeout_ms",
+    "keep_completed",
+    "keep_failed",
+    "limiters",
+    "tags",
+];
 
 /// What concerns jobs.
 fn job_rows(native: &Value) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: Option<String>| rows.extend(value.map(|value| (name.to_owned(), value)));
-    let counters = native.get("counters");
-    for name in JOB_COUNTERS {
-        row(name, counters.and_then(|counters| number(counters, name)).map(|count| count.to_string()));
-    }
     if native.get("paused").is_some_and(|paused| paused == true) {
         let until = number(native, "paused_until_ms").map(output::stamp);
         row("paused", Some(until.map_or_else(|| "until it is resumed".to_owned(), |at| format!("until {at}"))));
@@ -126,39 +114,31 @@ fn kept(keep: &Value) -> String {
     }
 }
 
-fn rows(queue: &Queue, attributes: &Value, tags: &Value) -> Vec<(String, String)> {
+fn rows(queue: &Queue, shown: &Value, attributes: &Value) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: Option<String>| rows.extend(value.map(|value| (name.to_owned(), value)));
-    let seconds = |name: &str| number(attributes, name).map(spoken);
-    let moment = |name: &str| number(attributes, name).map(|s| output::stamp(s * 1_000));
-    let Counts { ready, leased, delayed } = Counts::of(attributes);
+    let time = |name: &str| number(shown, name).map(|ms| if ms < EVER_MS { spoken_ms(ms) } else { "for ever".into() });
+    let moment = |name: &str| number(shown, name).map(output::stamp);
     row("name", Some(queue.name().to_owned()));
     row("arn", text(attributes, "QueueArn").map(str::to_owned));
     row("kind", Some(if queue.is_fifo() { "FIFO" } else { "standard" }.to_owned()));
-    row("ready", Some(ready.to_string()));
-    row("leased", Some(leased.to_string()));
-    row("delayed", Some(delayed.to_string()));
-    row("visibility", seconds("VisibilityTimeout"));
-    row("delay", seconds("DelaySeconds"));
-    row("retention", seconds("MessageRetentionPeriod"));
-    row("wait", seconds("ReceiveMessageWaitTimeSeconds"));
-    row("message bytes max", number(attributes, "MaximumMessageSize").map(|bytes| bytes.to_string()));
-    let (dead_letter, receives_max) = redrive(attributes);
+    counters(shown).for_each(|(name, count)| row(name, Some(count.to_string())));
+    row("visibility", time("lease_ms"));
+    row("delay", time("delay_ms"));
+    row("retention", time("retention_ms"));
+    row("wait", time("receive_wait_ms"));
+    row("message bytes max", number(shown, "message_bytes_max").map(|bytes| bytes.to_string()));
+    let (dead_letter, receives_max) = dead_letters(shown);
     row("dead-letter queue", dead_letter.map(|name| format!("{name}, after {} receives", receives_max.unwrap_or(0))));
-    row("content deduplication", text(attributes, "ContentBasedDeduplication").map(str::to_owned));
-    row("created", moment("CreatedTimestamp"));
-    row("changed", moment("LastModifiedTimestamp"));
-    for (name, value) in tags.as_object().into_iter().flatten() {
-        row(&format!("tag {name}"), value.as_str().map(str::to_owned));
-    }
+    let by_content = shown.get("deduplication").and_then(|found| found.get("by_content")).and_then(Value::as_bool);
+    row("content deduplication", by_content.map(|on| on.to_string()));
+    row("created", moment("created_at_ms"));
+    row("changed", moment("modified_at_ms"));
     rows
 }
 
 /// The dead-letter queue's name, and after how many receives messages go there.
-fn redrive(attributes: &Value) -> (Option<String>, Option<u64>) {
-    let policy: Option<Value> = text(attributes, "RedrivePolicy").and_then(|policy| serde_json::from_str(policy).ok());
-    let Some(policy) = policy else { return (None, None) };
-    let arn = text(&policy, "deadLetterTargetArn");
-    let name = arn.and_then(|arn| arn.parse::<Queue>().ok()).map(|queue| queue.name().to_owned());
-    (name, number(&policy, "maxReceiveCount"))
+fn dead_letters(shown: &Value) -> (Option<&str>, Option<u64>) {
+    let found = shown.get("dead_letters");
+    (found.and_then(|found| text(found, "queue")), found.and_then(|found| number(found, "leases_max")))
 }

@@ -5,16 +5,12 @@
 //! is the server's own affair, is handed back with the next request. `sample` holds some of what matched, each with
 //! `message_id`, `sent_at`, `receives` and the start of its `body`.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use super::Arguments;
-use crate::client::{Client, Request, list, number, text};
+use crate::client::{Client, list, number, text};
 use crate::output::{self, Table};
 
-/// How long the server may work on one slice, its rate included.
-const WORK: Duration = Duration::from_mins(1);
 /// How many messages are shown.
 const SHOWN: usize = 10;
 
@@ -39,31 +35,16 @@ pub(super) fn run(client: &Client, arguments: &Arguments) -> anyhow::Result<()> 
 }
 
 fn slices(client: &Client, arguments: &Arguments, total: &mut Total) -> anyhow::Result<()> {
-    let mut cursor: Option<Value> = None;
-    loop {
+    client.in_slices(&["queues", arguments.queue.name(), "redrive"], |answer| {
+        if let Some(answer) = answer {
+            total.add(answer);
+        }
         let left = arguments.max.map(|max| max.saturating_sub(total.done(arguments)));
-        if left == Some(0) {
-            return Ok(());
-        }
-        let answer = client.native(
-            &Request::post(&["queues", arguments.queue.name(), "redrive"])
-                .json(&request(arguments, left, cursor.as_ref()))
-                .waiting(WORK),
-        )?;
-        total.add(&answer);
-        let next = answer.get("cursor").filter(|cursor| !cursor.is_null()).cloned();
-        if answer.get("done").and_then(Value::as_bool).unwrap_or(next.is_none()) {
-            return Ok(());
-        }
-        anyhow::ensure!(
-            next.is_some() && next != cursor,
-            "the server neither ends nor goes on: its answer has no new cursor"
-        );
-        cursor = next;
-    }
+        (left != Some(0)).then(|| request(arguments, left))
+    })
 }
 
-fn request(arguments: &Arguments, left: Option<u64>, cursor: Option<&Value>) -> Value {
+fn request(arguments: &Arguments, left: Option<u64>) -> Map<String, Value> {
     let mut request = Map::new();
     let mut put = |name: &str, value: Option<Value>| request.extend(value.map(|value| (name.to_owned(), value)));
     put("destination", arguments.to.as_ref().map(|to| to.name().into()));
@@ -71,8 +52,7 @@ fn request(arguments: &Arguments, left: Option<u64>, cursor: Option<&Value>) -> 
     put("dry_run", arguments.dry_run.then_some(true.into()));
     put("rate_per_second", arguments.rate.map(Value::from));
     put("max", left.map(Value::from));
-    put("cursor", cursor.cloned());
-    Value::Object(request)
+    request
 }
 
 impl Total {
