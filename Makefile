@@ -18,7 +18,7 @@ export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
 export WEIR_CRASH_ROUNDS
 export WEIR_SIM_SEEDS
 
-.PHONY: run test bench lint fmt unit doc sim release e2e clients crash fuzz compiler clean
+.PHONY: run test bench lint fmt unit doc sim release e2e clients bullmq package crash fuzz compiler clean
 
 run: release
 	$(WEIR_BIN) serve --data-dir $(WEIR_DATA)
@@ -55,8 +55,16 @@ e2e: release $(VENV)/installed
 	$(PYTEST) tests/e2e
 
 # Programs that people use with SQS, in Python, JavaScript and Rust, unchanged but for the address.
-clients: release $(VENV)/installed tests/clients/node_modules/installed
+clients: release $(VENV)/installed tests/clients/node_modules/installed clients/bullmq/dist/built
 	$(PYTEST) tests/clients
+
+# The package for BullMQ: BullMQ itself runs on it, in the tests beside it.
+bullmq: release $(VENV)/installed clients/bullmq/dist/built
+	$(PYTEST) tests/clients/test_bullmq.py
+
+# The package as a file that npm installs.
+package: clients/bullmq/dist/built
+	cd clients/bullmq && npm pack --silent --pack-destination dist
 
 crash: release $(VENV)/installed
 	$(PYTEST) tests/crash
@@ -74,6 +82,14 @@ $(VENV)/installed: tests/requirements.txt tests/setup
 
 tests/clients/node_modules/installed: tests/clients/package-lock.json tests/setup
 	@tests/setup node tests/clients
+	@touch $@
+
+clients/bullmq/node_modules/installed: clients/bullmq/package-lock.json tests/setup
+	@tests/setup node clients/bullmq
+	@touch $@
+
+clients/bullmq/dist/built: clients/bullmq/node_modules/installed $(wildcard clients/bullmq/src/*.ts clients/bullmq/*.json)
+	cd clients/bullmq && npm run --silent build
 	@touch $@
 
 clean:

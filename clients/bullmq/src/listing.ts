@@ -1,0 +1,116 @@
+// Ranges and counts of jobs by BullMQ's states, from Weir's pages.
+
+import type { JobType } from 'bullmq';
+import { idOf } from './job-json.js';
+import type { ListedJob, Queue, State } from './native.js';
+import { queuePath } from './server.js';
+import type { Server } from './server.js';
+
+const PAGE = 256;
+
+/** BullMQ's states of jobs as Weir lists them. Jobs with a priority are BullMQ's `prioritized`. */
+const LISTS: Record<string, { state: State; takes?: (job: ListedJob) => boolean; newestFirst?: boolean; list?: boolean }> = {
+  wait: { state: 'ready', takes: job => job.priority === 0, list: true },
+  prioritized: { state: 'ready', takes: job => job.priority > 0 },
+  active: { state: 'leased', list: true },
+  delayed: { state: 'delayed' },
+  'waiting-children': { state: 'waiting' },
+  completed: { state: 'completed', newestFirst: true },
+  failed: { state: 'failed', newestFirst: true },
+};
+
+export function typeOf(type: string): string {
+  return type === 'waiting' ? 'wait' : type;
+}
+
+export function listOf(type: string): (typeof LISTS)[string] {
+  const list = LISTS[typeOf(type)];
+  if (!list) {
+    throw new Error(`Unknown job state: ${type}`);
+  }
+  return list;
+}
+
+/** All jobs of a state in Weir's order: ready ones as they will run, delayed ones by their time, finished ones newest first. */
+export async function* jobsOf(server: Server, queue: string, type: string): AsyncGenerator<ListedJob> {
+  const { state, takes } = listOf(type);
+  let cursor: string | undefined;
+  do {
+    const query = `states=${state}&limit=${PAGE}${cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const page: { jobs: ListedJob[]; cursor?: string } = await server.ask('GET', `${queuePath(queue, 'jobs')}?${query}`);
+    for (const job of page.jobs) {
+      // A job may have moved on between two pages of several states; here there is one.
+      if (!takes || takes(job)) {
+        yield job;
+      } else if (typeOf(type) === 'wait' && job.priority > 0) {
+        // Ready jobs come by priority: no more without one.
+        return;
+      }
+    }
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+}
+
+/** Ids of the jobs of a state from `start` to `end`, both included and -1 for the last, in BullMQ's order. */
+export async function rangeOf(server: Server, queue: string, type: string, start: number, end: number, asc: boolean): Promise<string[]> {
+  const { newestFirst = false, list = false } = listOf(type);
+  const ids: string[] = [];
+  if (asc !== newestFirst && start >= 0 && end >= 0) {
+    // As Weir lists them: no more than is asked for.
+    for await (const job of jobsOf(server, queue, type)) {
+      ids.push(idOf(job));
+      if (ids.length > end) {
+        break;
+      }
+    }
+  } else {
+    for await (const job of jobsOf(server, queue, type)) {
+      ids.push(idOf(job));
+    }
+    if (asc === newestFirst) {
+      ids.reverse();
+    }
+  }
+  const from = start < 0 ? Math.max(0, ids.length + start) : start;
+  const to = end < 0 ? ids.length + end : end;
+  const range = ids.slice(from, to + 1);
+  // What lies in a list of Redis is given from its other end, and turned round by the caller.
+  return asc && list ? range.reverse() : range;
+}
+
+/** How many jobs there are of each type. */
+export async function countsOf(server: Server, queue: Queue, types: JobType[]): Promise<number[]> {
+  const { counters } = queue;
+  const wants = new Set(types.map(typeOf));
+  const waiting = wants.has('wait') || wants.has('prioritized') ? await waitingOf(server, queue) : 0;
+  const counts: Record<string, number> = {
+    wait: waiting,
+    prioritized: counters.ready - waiting,
+    active: counters.leased,
+    delayed: counters.delayed,
+    'waiting-children': counters.waiting,
+    completed: counters.completed,
+    failed: counters.failed,
+  };
+  return types.map(type => counts[typeOf(type)] ?? 0);
+}
+
+/** Ready jobs without a priority. They are counted by going through them, as many as `COUNTED_MAX`. */
+async function waitingOf(server: Server, queue: Queue): Promise<number> {
+  const { ready } = queue.counters;
+  if (ready === 0) {
+    return 0;
+  }
+  let counted = 0;
+  for await (const _ of jobsOf(server, queue.name, 'wait')) {
+    counted += 1;
+    if (counted >= COUNTED_MAX) {
+      // The others are taken for ones without a priority too.
+      return ready;
+    }
+  }
+  return Math.min(counted, ready);
+}
+
+/** How many ready jobs are looked at to tell those with a priority apart. */
+export const COUNTED_MAX = 1_024;

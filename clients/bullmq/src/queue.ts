@@ -1,0 +1,229 @@
+// A queue's configuration: made with BullMQ's defaults where the queue is new, and changed as BullMQ's options ask.
+
+import { WeirError } from './errors.js';
+import type { Keep, Limiter, Queue } from './native.js';
+import type { Place } from './place.js';
+import { queuePath } from './server.js';
+import type { Server } from './server.js';
+import { encode } from './signature.js';
+
+/** Tags of the queue that are BullMQ's metadata. */
+const TAG = 'bullmq.';
+/** A thousand years: BullMQ keeps jobs until somebody removes them. */
+const FOR_EVER_MS = 31_622_400_000_000;
+
+interface RateLimit {
+  max: number;
+  duration: number;
+}
+
+/** What a worker asks of its queue. */
+export interface WorkerWishes {
+  stallsMax: number;
+  keepCompleted?: Keep | undefined;
+  keepFailed?: Keep | undefined;
+  limiter?: RateLimit | undefined;
+}
+
+export class QueueConfig {
+  constructor(
+    private readonly server: Server,
+    private readonly place: Place,
+  ) {}
+
+  get #queue(): string {
+    return this.place.queue;
+  }
+
+  /** Sees to it that the queue is there. */
+  async ensure(): Promise<void> {
+    await ensureQueue(this.server, this.#queue, this.place.limiter);
+  }
+
+  async get(): Promise<Queue> {
+    return this.found(() => this.server.ask<Queue>('GET', queuePath(this.#queue)));
+  }
+
+  /** Does something with the queue, which is made where it is missing. */
+  async found<T>(ask: () => Promise<T>): Promise<T> {
+    return withQueue(this.server, [this.#queue], ask);
+  }
+
+  /** BullMQ's metadata of the queue. */
+  async meta(): Promise<Record<string, string>> {
+    const queue = await this.get();
+    const meta: Record<string, string> = {};
+    for (const [name, value] of Object.entries(queue.tags)) {
+      if (name.startsWith(TAG) && name !== `${TAG}limiter`) {
+        meta[name.slice(TAG.length)] = value;
+      }
+    }
+    if (isPaused(queue)) {
+      meta['paused'] = '1';
+    }
+    return meta;
+  }
+
+  /** Sets fields of the metadata, and removes those without a value. Says how many were there before. */
+  setMeta(values: Record<string, string | number | undefined>): Promise<number> {
+    return this.server.inTurn(this.#queue, () => this.#setMeta(values));
+  }
+
+  async #setMeta(values: Record<string, string | number | undefined>): Promise<number> {
+    const queue = await this.get();
+    const tags = { ...queue.tags };
+    let there = 0;
+    for (const [name, value] of Object.entries(values)) {
+      const tag = TAG + name;
+      there += tag in tags ? 1 : 0;
+      if (value === undefined) {
+        delete tags[tag];
+      } else {
+        tags[tag] = String(value);
+      }
+    }
+    if (!same(tags, queue.tags)) {
+      await this.found(() => this.server.ask('PATCH', queuePath(this.#queue), { tags }));
+      if (limitsOf(tags) !== limitsOf(queue.tags)) {
+        await this.#limit(tags, queue);
+      }
+    }
+    return there;
+  }
+
+  /** Brings the queue in line with what a worker asks for; the worker that starts last has its way. */
+  serve(wishes: WorkerWishes): Promise<void> {
+    return this.server.inTurn(this.#queue, () => this.#serve(wishes));
+  }
+
+  async #serve(wishes: WorkerWishes): Promise<void> {
+    const queue = await this.get();
+    const change: Record<string, unknown> = {};
+    if (queue.stalls_max !== wishes.stallsMax) {
+      change['stalls_max'] = wishes.stallsMax;
+    }
+    if (wishes.keepCompleted && !same(wishes.keepCompleted, queue.keep_completed)) {
+      change['keep_completed'] = wishes.keepCompleted;
+    }
+    if (wishes.keepFailed && !same(wishes.keepFailed, queue.keep_failed)) {
+      change['keep_failed'] = wishes.keepFailed;
+    }
+    const tags = { ...queue.tags };
+    const limiter = wishes.limiter && `${wishes.limiter.max}/${wishes.limiter.duration}`;
+    if (limiter) {
+      tags[`${TAG}limiter`] = limiter;
+    }
+    if (!same(tags, queue.tags)) {
+      change['tags'] = tags;
+    }
+    if (Object.keys(change).length > 0) {
+      await this.found(() => this.server.ask('PATCH', queuePath(this.#queue), change));
+    }
+    if (limiter) {
+      await this.#limit(tags, queue);
+    }
+  }
+
+  /** The queue's limiter allows what its tags say. A global rate limit comes before that of a worker. */
+  async #limit(tags: Record<string, string>, queue: Queue): Promise<void> {
+    const name = this.place.limiter;
+    const rate = rateOf(tags);
+    const concurrency = Number(tags[`${TAG}concurrency`]);
+    const terms = {
+      windows: rate ? [{ max: rate.max, per_ms: rate.duration }] : [],
+      ...(concurrency > 0 ? { concurrency } : {}),
+    };
+    // BullMQ counts from when a limit is set.
+    await this.server.ask('PUT', `/v1/limiters/${encode(name)}?unknown=empty`, terms);
+    if (!queue.limiters.some(({ limiter }) => limiter === name)) {
+      const limiters = [...queue.limiters, { limiter: name }];
+      await this.found(() => this.server.ask('PATCH', queuePath(this.#queue), { limiters }));
+    }
+  }
+
+  /** How the queue's limiter stands; nothing where it has none. */
+  async limiter(): Promise<Limiter | undefined> {
+    try {
+      return await this.server.ask<Limiter>('GET', `/v1/limiters/${encode(this.place.limiter)}`);
+    } catch (error) {
+      if (error instanceof WeirError && error.code === 'limiter.not_found') {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Removes the limiter, with the queue. */
+  async removeLimiter(): Promise<void> {
+    try {
+      await this.server.ask('DELETE', `/v1/limiters/${encode(this.place.limiter)}`);
+    } catch (error) {
+      if (!(error instanceof WeirError && error.code === 'limiter.not_found')) {
+        throw error;
+      }
+    }
+  }
+}
+
+/** Whether somebody paused the queue: a pause that ends by itself is a rate limit. */
+export function isPaused(queue: Queue): boolean {
+  return queue.paused && queue.paused_until_ms === undefined;
+}
+
+/** Does something that needs queues, which are made where they are missing. */
+export async function withQueue<T>(server: Server, queues: string[], ask: () => Promise<T>): Promise<T> {
+  await Promise.all(queues.map(queue => ensureQueue(server, queue, `bullmq:${queue}`)));
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof WeirError && error.code === 'queue.not_found')) {
+      throw error;
+    }
+    // Somebody deleted one.
+    queues.forEach(queue => server.known.delete(queue));
+    await Promise.all(queues.map(queue => ensureQueue(server, queue, `bullmq:${queue}`)));
+    return ask();
+  }
+}
+
+async function ensureQueue(server: Server, name: string, limiter: string): Promise<void> {
+  if (server.known.has(name)) {
+    return;
+  }
+  const settings = {
+    keep_completed: {},
+    keep_failed: {},
+    retention_ms: FOR_EVER_MS,
+    retry: { attempts_max: 1, backoff: { fixed_ms: 0 }, jitter_percent: 0 },
+    stalls_max: 1,
+    limiters: [{ limiter }],
+  };
+  try {
+    await server.ask('POST', '/v1/queues', { name, settings }, { repeatable: true });
+  } catch (error) {
+    // One that somebody made with other settings serves as it is.
+    if (!(error instanceof WeirError && error.code === 'queue.exists')) {
+      throw error;
+    }
+  }
+  server.known.add(name);
+}
+
+function rateOf(tags: Record<string, string>): RateLimit | undefined {
+  const [max, duration] = [Number(tags[`${TAG}max`]), Number(tags[`${TAG}duration`])];
+  if (max > 0 && duration > 0) {
+    return { max, duration };
+  }
+  const [ofWorker, per] = (tags[`${TAG}limiter`] ?? '').split('/').map(Number);
+  return ofWorker && per ? { max: ofWorker, duration: per } : undefined;
+}
+
+function limitsOf(tags: Record<string, string>): string {
+  return JSON.stringify([rateOf(tags), tags[`${TAG}concurrency`]]);
+}
+
+function same(one: object, other: object): boolean {
+  const sorted = (all: object) => JSON.stringify(Object.entries(all).filter(([, value]) => value !== null).sort());
+  return sorted(one) === sorted(other);
+}
+
