@@ -13,8 +13,9 @@ use crate::note;
 use crate::options::{Durability, Options};
 use crate::packing;
 use crate::shared::tables_file;
+use crate::snapshot::Snapshot;
 use crate::store::Store;
-use crate::tables::{Snapshot, Tables, Writing, blob_of, push_blob};
+use crate::tables::{Tables, Writing, blob_of, push_blob};
 
 /// The state at the last checkpoint, to be copied. It stays as it is while this is kept.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
 use crate::layer::Position;
 use crate::log::{Damage, Piece, Segments, segment_name};
-use crate::tables::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// Where a body was found.
 #[derive(Debug)]
@@ -61,13 +61,23 @@ impl<D: Disk> BodyLoad<D> {
         Self { source }
     }
 
-    /// Reads it. `None` if there is no such body.
+    /// Reads it, once more if that fails. `None` if there is no such body.
+    ///
+    /// # Errors
+    /// After [`StoreError::Outdated`], [`crate::Store::body`] knows where it is now.
     pub fn run(self) -> Result<Option<Bytes>, StoreError> {
-        match self.source {
-            Source::Tables { snapshot, key } => snapshot.body(&key),
-            Source::Log { folder, pieces, checksum } => read(&folder, &pieces, checksum).map(Some),
-            Source::Blob { segment, reference } => segment.read(&reference).map(Some),
-            Source::Lost { what } => Err(StoreError::broken(what)),
+        match self.read() {
+            Err(StoreError::Unread { .. }) => self.read(),
+            read => read,
+        }
+    }
+
+    fn read(&self) -> Result<Option<Bytes>, StoreError> {
+        match &self.source {
+            Source::Tables { snapshot, key } => snapshot.body(key),
+            Source::Log { folder, pieces, checksum } => read(folder, pieces, *checksum).map(Some),
+            Source::Blob { segment, reference } => segment.read(reference).map(Some),
+            Source::Lost { what } => Err(StoreError::broken(what.as_str())),
         }
     }
 }
@@ -78,8 +88,10 @@ fn read<D: Disk>(folder: &str, pieces: &[Piece<D>], checksum: u32) -> Result<Byt
     for (segment, offset, len) in pieces {
         let (piece, after) = rest.split_at_mut(*len);
         let name = || segment_name(folder, segment.index);
-        let read =
-            segment.file.read_at(piece, *offset).map_err(|error| StoreError::io(format!("read {}", name()), error))?;
+        let read = segment
+            .file
+            .read_at(piece, *offset)
+            .map_err(|error| StoreError::unread(format!("read {}", name()), error))?;
         if read < *len {
             let reason = "the segment is too short".to_owned();
             return Err(Damage { file: name(), offset: *offset + read as u64, reason }.into());

@@ -12,11 +12,13 @@ use crate::body::BodyLoad;
 use crate::compaction;
 use crate::disk::Disk;
 use crate::error::StoreError;
+use crate::health::READS_TRIED;
 use crate::layer::{Entry, Layer};
 use crate::packing;
 use crate::shared::Shared;
+use crate::snapshot::Snapshot;
 use crate::store::Garbage;
-use crate::tables::{BULK, INLINE, Mark, Snapshot, Writing, blob_of, push_blob};
+use crate::tables::{BULK, Families, INLINE, Mark, Writing, blob_of, push_blob};
 
 /// A frozen layer on its way into the tables.
 #[derive(Debug)]
@@ -51,8 +53,8 @@ impl<D: Disk> Checkpoint<D> {
     /// Writes it. Belongs on a thread of its own.
     ///
     /// # Errors
-    /// The tables are as before. After [`StoreError::DiskFull`] the store can freeze the same state again; any other error
-    /// poisons it.
+    /// The tables are as before. After [`StoreError::DiskFull`] and [`StoreError::Unread`] the store can freeze the same
+    /// state again; any other error poisons it.
     pub fn run(self) -> Result<CheckpointDone, StoreError> {
         self.shared.poison.check()?;
         let result = self.write();
@@ -62,6 +64,7 @@ impl<D: Disk> Checkpoint<D> {
                 self.shared.tables_full.store(true, Ordering::Release);
                 self.shared.checkpoint_failed.store(true, Ordering::Release);
             }
+            Err(StoreError::Unread { .. }) => self.shared.checkpoint_failed.store(true, Ordering::Release),
             // The tables take no further write after a failed one.
             Err(error) => self.shared.poison.set(error),
         }
@@ -94,20 +97,28 @@ impl<D: Disk> Checkpoint<D> {
         let (families, counts) = match written {
             Ok(written) => written,
             Err(error) => {
-                // Without room the tables are known to be as before. Otherwise the next opening may find them changed, and
-                // then they refer to what was moved.
-                if !matches!(error, StoreError::DiskFull { .. }) {
+                // Without room, or after a failed read, the tables are known to be as before. Otherwise the next opening may
+                // find them changed, and then they refer to what was moved.
+                if !matches!(error, StoreError::DiskFull { .. } | StoreError::Unread { .. }) {
                     moved.finish();
                 }
                 return Err(error);
             }
         };
         blobs.adopt(moved.finish(), mark.sequence);
-        let mut snapshot = self.shared.tables.snapshot(Some(families))?;
+        let mut snapshot = self.read_again(&families)?;
         filters.retain(|family| snapshot.has_family(family));
         snapshot.filters = filters;
         snapshot.blobs = blobs.files(&counts);
         Ok(CheckpointDone { snapshot })
+    }
+
+    /// The state that was written. The tables have it, so a failure is no reason to write it again.
+    fn read_again(&self, families: &Families) -> Result<Snapshot, StoreError> {
+        let read = || self.shared.tables.snapshot(Some(families.clone()));
+        let read = (1..READS_TRIED).fold(read(), |snapshot, _| snapshot.or_else(|_| read()));
+        let in_doubt = |error| StoreError::Poisoned { reason: format!("read what a checkpoint has written: {error}") };
+        read.map_err(in_doubt)
     }
 
     /// Brings the rows up to date.

@@ -9,7 +9,7 @@ use crate::log::Damage;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// `store.io`: a read failed, or a write that the store can do without.
+    /// `store.io`: the disk refused something else than a read or what the log must have.
     #[error("{what}")]
     Io {
         /// The operation and its object.
@@ -18,6 +18,19 @@ pub enum StoreError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// `store.unread`: a read failed. Nothing was written; it may be tried again.
+    #[error("{what}")]
+    Unread {
+        /// What was to be read.
+        what: String,
+        /// The cause.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// `store.outdated`: the state of an earlier checkpoint cannot be read any more, because the tables had to be opened
+    /// again after a failure and hold a later one. Whoever asks anew is served from that.
+    #[error("the tables were opened again after a failure and hold a later state")]
+    Outdated,
     /// `store.disk_full`: no room for a segment or a checkpoint. Nothing was written.
     #[error("the disk is full: {what}")]
     DiskFull {
@@ -64,6 +77,8 @@ impl StoreError {
     pub fn code(&self) -> &'static str {
         match self {
             StoreError::Io { .. } => "store.io",
+            StoreError::Unread { .. } => "store.unread",
+            StoreError::Outdated => "store.outdated",
             StoreError::DiskFull { .. } => "store.disk_full",
             StoreError::Poisoned { .. } => "store.poisoned",
             StoreError::Fenced { .. } => "store.fenced",
@@ -76,6 +91,11 @@ impl StoreError {
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
         let what = what.into();
         if is_full(&source) { StoreError::DiskFull { what } } else { StoreError::Io { what, source: Arc::new(source) } }
+    }
+
+    /// A read that failed.
+    pub(crate) fn unread(what: impl Into<String>, source: io::Error) -> Self {
+        StoreError::Unread { what: what.into(), source: Arc::new(source) }
     }
 
     /// A failure of the B-tree. What its file reported reaches us through it.

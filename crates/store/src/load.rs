@@ -7,7 +7,8 @@ use weir_core::kv::{Key, Need};
 
 use crate::disk::Disk;
 use crate::error::StoreError;
-use crate::tables::{Snapshot, successor};
+use crate::snapshot::Snapshot;
+use crate::tables::successor;
 use crate::windows::Row;
 
 /// Rows at most in one load.
@@ -25,8 +26,8 @@ pub struct Load<D: Disk> {
 /// Rows that were read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The checkpoint that they were read from.
-    pub(crate) sequence: u64,
+    /// The checkpoint that they were read from. `None` where that could not be read any more.
+    pub(crate) sequence: Option<u64>,
     pub(crate) from: Key,
     /// All rows up to here are among them.
     pub(crate) to: Key,
@@ -40,7 +41,12 @@ impl<D: Disk> Load<D> {
     pub fn run(self) -> Result<Loaded, StoreError> {
         let Need { from, to, rows } = self.need;
         let is_point = rows == 1 && to == successor(&from);
-        let (rows, to) = self.snapshot.load(&from, &to, rows.min(ROWS_MAX), self.bytes_max)?;
-        Ok(Loaded { sequence: self.snapshot.mark.sequence, from, to, rows, is_point })
+        match self.snapshot.load(&from, &to, rows.min(ROWS_MAX), self.bytes_max) {
+            Ok((rows, to)) => Ok(Loaded { sequence: Some(self.snapshot.mark.sequence), from, to, rows, is_point }),
+            Err(StoreError::Outdated) => {
+                Ok(Loaded { sequence: None, to: from.clone(), from, rows: Vec::new(), is_point })
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -21,6 +21,8 @@ struct Shared {
     used: AtomicU64,
     room: AtomicU64,
     failing: AtomicBool,
+    reads_passing: AtomicU64,
+    reads_failing: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ impl MemoryDisk {
                 used: AtomicU64::new(0),
                 room: AtomicU64::new(u64::MAX),
                 failing: AtomicBool::new(false),
+                reads_passing: AtomicU64::new(0),
+                reads_failing: AtomicU64::new(0),
             }),
         }
     }
@@ -77,6 +81,13 @@ impl MemoryDisk {
         self.shared.failing.store(failing, Ordering::Relaxed);
     }
 
+    /// Lets `passing` reads pass from now on and makes the `failing` ones after these fail. Returns how many of those that
+    /// were to fail before did not come.
+    pub fn fail_reads(&self, passing: u64, failing: u64) -> u64 {
+        self.shared.reads_passing.store(passing, Ordering::Relaxed);
+        self.shared.reads_failing.swap(failing, Ordering::Relaxed)
+    }
+
     /// Names of all files.
     pub fn names(&self) -> Vec<String> {
         self.files().keys().cloned().collect()
@@ -90,6 +101,16 @@ impl MemoryDisk {
 impl Shared {
     fn check(&self) -> io::Result<()> {
         if self.failing.load(Ordering::Relaxed) { Err(io::Error::other("made to fail")) } else { Ok(()) }
+    }
+
+    fn check_read(&self) -> io::Result<()> {
+        let taken = |reads: &AtomicU64| {
+            reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        if !taken(&self.reads_passing) && taken(&self.reads_failing) {
+            return Err(io::Error::other("made to fail"));
+        }
+        Ok(())
     }
 
     /// Accounts for a file that changes its length.
@@ -179,6 +200,7 @@ pub struct MemoryFile {
 
 impl DiskFile for MemoryFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.shared.check_read()?;
         let bytes = self.content.bytes.read().unwrap_or_else(PoisonError::into_inner);
         let Some(source) = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)) else { return Ok(0) };
         let len = source.len().min(buffer.len());

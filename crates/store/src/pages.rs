@@ -11,7 +11,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
@@ -19,6 +18,7 @@ use redb::StorageBackend;
 use crate::ballast::Ballast;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{StoreError, is_full};
+use crate::health::{Failure, Health};
 use crate::log::Damage;
 
 const BLOCK: usize = 4096;
@@ -34,8 +34,8 @@ pub(crate) struct Pages<D: Disk> {
     head: Mutex<Head>,
     /// A file that is given up when there is no room.
     ballast: Option<Arc<Ballast<D>>>,
-    /// Set by the first failure: what is written after it could mix with what a new handle writes.
-    dead: AtomicBool,
+    /// After the first failure nothing is read or written: it could mix with what a new handle writes.
+    health: Arc<Health>,
 }
 
 /// Block 0.
@@ -50,8 +50,14 @@ struct Head {
 }
 
 impl<D: Disk> Pages<D> {
-    pub(crate) fn open(disk: &D, name: &str, ballast: Option<Arc<Ballast<D>>>) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        disk: &D,
+        name: &str,
+        ballast: Option<Arc<Ballast<D>>>,
+        health: Arc<Health>,
+    ) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(format!("open {name}"), error);
+        let unread = |error| StoreError::unread(format!("read {name}"), error);
         let file = disk.open(name, true).map_err(failed)?;
         let mut head = Head { block: vec![0; BLOCK], version: 0, synced: 1, dirty: false };
         if file.len().map_err(failed)? > 0 {
@@ -59,7 +65,7 @@ impl<D: Disk> Pages<D> {
             file.sync().map_err(failed)?;
             for copy in [0, 1] {
                 let mut bytes = vec![0; HEAD_STRIDE];
-                file.read_at(&mut bytes, copy * HEAD_STRIDE as u64).map_err(failed)?;
+                file.read_at(&mut bytes, copy * HEAD_STRIDE as u64).map_err(unread)?;
                 if let Some(version) = head_version(&bytes)
                     && version > head.version
                 {
@@ -72,7 +78,7 @@ impl<D: Disk> Pages<D> {
                 return Err(Damage { file: name.to_owned(), offset: 0, reason }.into());
             }
         }
-        Ok(Self { name: name.to_owned(), file, head: Mutex::new(head), ballast, dead: AtomicBool::new(false) })
+        Ok(Self { name: name.to_owned(), file, head: Mutex::new(head), ballast, health })
     }
 
     fn head(&self) -> MutexGuard<'_, Head> {
@@ -151,29 +157,16 @@ impl<D: Disk> Pages<D> {
     }
 
     fn alive(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.dead.load(Ordering::Acquire) {
-            return Err(io::Error::other("an earlier write to the tables failed"));
-        }
+        self.health.check()?;
         let result = write();
-        if result.is_err() {
-            self.dead.store(true, Ordering::Release);
+        if let Err(error) = &result {
+            self.health.note(if is_full(error) { Failure::Full } else { Failure::Write });
         }
         result
     }
 
-    fn damage(&self, offset: u64, reason: &str) -> io::Error {
-        let damage = Damage { file: self.name.clone(), offset, reason: reason.to_owned() };
-        io::Error::new(io::ErrorKind::InvalidData, damage)
-    }
-}
-
-impl<D: Disk> StorageBackend for Pages<D> {
-    fn len(&self) -> io::Result<u64> {
-        let len = self.file.len()?;
-        Ok(if len == 0 { 0 } else { (1 + len.saturating_sub(BLOCKS_AT) / STRIDE as u64) * BLOCK as u64 })
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    /// Reads what a stretch of the file holds.
+    fn fill(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         for (number, within, part) in parts(offset, out.len()) {
             let out = out.get_mut(part).unwrap_or_default();
             if number == 0 {
@@ -188,6 +181,25 @@ impl<D: Disk> StorageBackend for Pages<D> {
             }
         }
         Ok(())
+    }
+
+    fn damage(&self, offset: u64, reason: &str) -> io::Error {
+        let damage = Damage { file: self.name.clone(), offset, reason: reason.to_owned() };
+        io::Error::new(io::ErrorKind::InvalidData, damage)
+    }
+}
+
+impl<D: Disk> StorageBackend for Pages<D> {
+    fn len(&self) -> io::Result<u64> {
+        let len = self.file.len().inspect_err(|_| self.health.note(Failure::Read))?;
+        Ok(if len == 0 { 0 } else { (1 + len.saturating_sub(BLOCKS_AT) / STRIDE as u64) * BLOCK as u64 })
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.fill(offset, out).inspect_err(|_| self.health.note(Failure::Read))?;
+        // Where another thread has met a failure meanwhile, a new handle may have written there already, and its blocks
+        // are valid like any other.
+        self.health.check()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -223,7 +235,7 @@ impl<D: Disk> StorageBackend for Pages<D> {
     }
 
     fn close(&self) -> io::Result<()> {
-        if self.dead.load(Ordering::Acquire) {
+        if self.health.failure().is_some() {
             return Ok(());
         }
         self.sync_data()?;

@@ -402,8 +402,7 @@ type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
 /// Reads the rows in front of the first damage, then from the end back to the last.
 fn salvage<D: Disk>(disk: &D, options: &Options, row: EachRow<'_>) -> Result<Salvage, StoreError> {
     let file = tables_file(&options.folder);
-    let open = || Tables::open(disk, &file, options.table_cache_bytes, None);
-    let tables = open()?;
+    let tables = Tables::open(disk, &file, options.table_cache_bytes, None)?;
     let snapshot = tables.snapshot(Some(Families::new()))?;
     let mut found = Salvage {
         mark: snapshot.mark,
@@ -432,10 +431,6 @@ fn salvage<D: Disk>(disk: &D, options: &Options, row: EachRow<'_>) -> Result<Sal
         Err(error) => return Err(error),
     };
     found.damage = Some(damage);
-    drop((snapshot, tables));
-    // A handle that met damage reads no more.
-    let tables = open()?;
-    let snapshot = tables.snapshot(Some(Families::new()))?;
     let after = found.after.clone();
     match snapshot.each_back(|key, value| {
         if after.as_deref().is_some_and(|after| key <= after) {

@@ -21,8 +21,9 @@ use crate::load::{Load, Loaded};
 use crate::options::Options;
 use crate::points::{Generation, Points};
 use crate::shared::Shared;
+use crate::snapshot::Snapshot;
 use crate::stats::{Pressure, Stats};
-use crate::tables::{Mark, Snapshot, successor};
+use crate::tables::{Mark, successor};
 use crate::upkeep::Upkeep;
 use crate::windows::Windows;
 
@@ -157,7 +158,7 @@ impl<D: Disk> Store<D> {
 
     /// Takes loaded rows in. What a checkpoint has made stale is ignored: whoever needs it will ask again.
     pub fn loaded(&mut self, loaded: Loaded) {
-        if loaded.sequence != self.snapshot.mark.sequence {
+        if loaded.sequence != Some(self.snapshot.mark.sequence) {
             self.stats.stale_loads += 1;
             return;
         }

@@ -1,24 +1,23 @@
 //! The tables: what was alive at the last checkpoint, in a B-tree on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
     WriteTransaction,
 };
-use smallvec::SmallVec;
 use weir_core::kv::{Key, family, prefix_end};
 
 use crate::ballast::Ballast;
-use crate::blob::{BlobFile, Count, Counts, Reference};
+use crate::blob::{Count, Counts, Reference};
 use crate::disk::{Disk, DiskFile};
 use crate::error::StoreError;
-use crate::filters::Filters;
-use crate::layer::Value;
+use crate::health::{Failure, Health, READS_TRIED};
 use crate::pages::Pages;
-use crate::windows::Row;
+use crate::snapshot::Snapshot;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
@@ -38,7 +37,7 @@ pub(crate) const BLOB: u8 = 2;
 /// Families of keys in the tables: smallest and greatest key of each. Outside of these there is no row.
 pub(crate) type Families = BTreeMap<Key, Key>;
 
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+pub(crate) type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// Whether a family is among these.
 pub(crate) fn has_family(families: &Families, prefix: &[u8]) -> bool {
@@ -59,37 +58,35 @@ type Lock = Box<dyn std::fmt::Debug + Send + Sync>;
 
 /// The tables of a shard.
 pub(crate) struct Tables {
-    /// Held for as long as a transaction writes. `None` only if the tables could not be opened again after a failure.
-    db: Mutex<Option<Database>>,
-    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    /// Held for as long as a transaction writes.
+    opened: Mutex<Opened>,
+    open: Box<Open>,
     file: String,
     /// The directory's lock. Last, and here: a B-tree still writes as it is dropped, and a copy may outlive its store.
     lock: OnceLock<Lock>,
 }
 
+type Open = dyn Fn(&Arc<Health>) -> Result<Database, StoreError> + Send + Sync;
+
+/// The tables' file as it was opened last.
+struct Opened {
+    /// `None` when it could not be opened again, which is tried whenever it is wanted.
+    handle: Option<Handle>,
+    openings: u64,
+}
+
+/// The B-tree, until something fails under it.
+pub(crate) struct Handle {
+    db: Database,
+    health: Arc<Health>,
+    /// Which opening of the file it is.
+    pub(crate) opening: u64,
+    file: String,
+}
+
 impl std::fmt::Debug for Tables {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tables").field("file", &self.file).finish_non_exhaustive()
-    }
-}
-
-/// The tables as they were at one checkpoint.
-pub(crate) struct Snapshot {
-    /// Replaced when the tables were opened again, with the same content. Before the tables, which have the lock.
-    rows: RwLock<Arc<Rows>>,
-    tables: Arc<Tables>,
-    pub(crate) mark: Mark,
-    pub(crate) families: Arc<Families>,
-    /// Which keys of families of hashes have no row.
-    pub(crate) filters: Filters,
-    pub(crate) counts: Counts,
-    /// The blob segments that rows refer to.
-    pub(crate) blobs: BTreeMap<u64, Arc<dyn BlobFile>>,
-}
-
-impl std::fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").field("mark", &self.mark).finish_non_exhaustive()
     }
 }
 
@@ -122,13 +119,16 @@ impl Tables {
         ballast: Option<Arc<Ballast<D>>>,
     ) -> Result<Arc<Self>, StoreError> {
         let (disk, name) = (disk.clone(), file.to_owned());
-        let open = move || {
+        let open = move |health: &Arc<Health>| {
             let mut builder = Database::builder();
             builder.set_cache_size(cache_bytes);
-            builder.create_with_backend(Pages::open(&disk, &name, ballast.clone())?).map_err(StoreError::tables)
+            let pages = Pages::open(&disk, &name, ballast.clone(), Arc::clone(health))?;
+            builder.create_with_backend(pages).map_err(|error| told(health, StoreError::tables(error)))
         };
-        let db = Mutex::new(Some(open()?));
-        Ok(Arc::new(Self { db, open: Box::new(open), file: file.to_owned(), lock: OnceLock::new() }))
+        let opened = Mutex::new(Opened { handle: None, openings: 0 });
+        let tables = Self { opened, open: Box::new(open), file: file.to_owned(), lock: OnceLock::new() };
+        tables.with(|_| Ok(()))?;
+        Ok(Arc::new(tables))
     }
 
     /// Keeps the directory locked for as long as anybody has these tables.
@@ -136,57 +136,118 @@ impl Tables {
         self.lock.get_or_init(|| lock);
     }
 
-    fn db(&self) -> MutexGuard<'_, Option<Database>> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with the tables, which are opened again if something has failed under the last handle.
+    pub(crate) fn with<T>(&self, run: impl FnOnce(&Handle) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        run(self.good(&mut opened)?)
+    }
+
+    /// A handle under which nothing has failed. Where a write has, for another reason than want of room, there is none any
+    /// more: a sync that succeeds after one that failed says nothing.
+    fn good<'a>(&self, opened: &'a mut Opened) -> Result<&'a Handle, StoreError> {
+        let failure = opened.handle.as_ref().and_then(|handle| handle.health.failure());
+        match opened.handle.take() {
+            Some(handle) if failure.is_none() => Ok(opened.handle.insert(handle)),
+            Some(handle) if failure == Some(Failure::Write) => {
+                opened.handle = Some(handle);
+                Err(StoreError::Poisoned { reason: format!("a write to {} failed", self.file) })
+            }
+            failed => {
+                // It gives the file up before the next one takes it.
+                drop(failed);
+                opened.openings += 1;
+                let health = Arc::default();
+                let db = (self.open)(&health)?;
+                Ok(opened.handle.insert(Handle { db, health, opening: opened.openings, file: self.file.clone() }))
+            }
+        }
     }
 
     /// Runs one transaction over the rows and moves the mark. `change` tells which families it touched.
     /// Returns the families after it. Nothing is known of the state before.
     pub(crate) fn write(&self, mark: Mark, change: Change<'_>) -> Result<Families, StoreError> {
-        let mut db = self.db();
-        let db = db.as_mut().ok_or_else(lost)?;
-        let counts = if mark == Mark::default() { Counts::default() } else { read(db, &self.file)?.2 };
-        Ok(write(db, mark, &Families::new(), &counts, change)?.0)
+        self.with(|handle| {
+            let counts = if mark == Mark::default() { Counts::default() } else { handle.read()?.counts };
+            let mut written = None;
+            write(&handle.db, mark, &Families::new(), &counts, change, &mut written)?;
+            Ok(written.map_or_else(Families::new, |(families, _)| families))
+        })
     }
 
-    /// As [`Tables::write`], over the state of `base`. Where there is no room, the tables are opened again, since the
-    /// B-tree does nothing more after a failed write, and `base` goes on reading from them.
+    /// As [`Tables::write`], over the state of `base`, which can still be read afterwards, whatever comes of it.
+    ///
+    /// # Errors
+    /// After [`StoreError::DiskFull`] and [`StoreError::Unread`] the tables are as before. After any other error that is
+    /// not known.
     pub(crate) fn write_over(
         &self,
         base: &Snapshot,
         mark: Mark,
         change: Change<'_>,
     ) -> Result<(Families, Counts), StoreError> {
-        let mut db = self.db();
-        let result = write(db.as_ref().ok_or_else(lost)?, mark, &base.families, &base.counts, change);
-        if let Err(StoreError::DiskFull { .. }) = result {
-            *db = None;
-            let opened = db.insert((self.open)()?);
-            let (rows, found, _) = read(opened, &self.file)?;
-            if found != base.mark {
-                return Err(StoreError::broken("the tables changed in a transaction that failed"));
-            }
-            *base.rows.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rows);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = self.good(&mut opened)?;
+        base.read_from(handle)?;
+        let mut written = None;
+        let Err(error) = write(&handle.db, mark, &base.families, &base.counts, change, &mut written) else {
+            return written.ok_or_else(|| StoreError::broken("a transaction that was committed wrote nothing"));
+        };
+        let error = told(&handle.health, error);
+        if !matches!(error, StoreError::DiskFull { .. } | StoreError::Unread { .. }) {
+            return Err(error);
         }
-        result
+        let mut found = self.found(&mut opened);
+        for _ in 1..READS_TRIED {
+            found = found.or_else(|_| self.found(&mut opened));
+        }
+        match (found, written) {
+            (Err(unread), Some(_)) => {
+                let reason = format!("the tables could not be read again after a failed commit: {unread}");
+                Err(StoreError::Poisoned { reason })
+            }
+            // It failed elsewhere, and only then: the commit is whole, and was synced as the tables were opened again.
+            (Ok(found), Some(written)) if found == mark && matches!(error, StoreError::Unread { .. }) => Ok(written),
+            (Ok(found), _) if found != base.mark => {
+                Err(StoreError::broken("the tables changed in a transaction that failed"))
+            }
+            // As before, or no commit was begun: then whoever comes next opens the tables again.
+            (Ok(_), _) | (Err(_), None) => Err(error),
+        }
+    }
+
+    /// What the tables are the state of.
+    fn found(&self, opened: &mut Opened) -> Result<Mark, StoreError> {
+        self.good(opened)?.read().map(|reading| reading.mark)
     }
 
     /// The tables as they are now, without the files of blobs. `families` are looked up unless they are known.
     pub(crate) fn snapshot(self: &Arc<Self>, families: Option<Families>) -> Result<Snapshot, StoreError> {
-        let (rows, mark, counts) = read(self.db().as_ref().ok_or_else(lost)?, &self.file)?;
-        let families = match families {
-            Some(families) => families,
-            None => all_families(&rows)?,
-        };
-        Ok(Snapshot {
-            tables: Arc::clone(self),
-            rows: RwLock::new(Arc::new(rows)),
-            mark,
-            families: Arc::new(families),
-            filters: Filters::default(),
-            counts,
-            blobs: BTreeMap::new(),
-        })
+        let (opening, reading, families) = self.with(|handle| {
+            let reading = handle.read()?;
+            let families = match families {
+                Some(families) => families,
+                None => all_families(&reading.rows)?,
+            };
+            Ok((handle.opening, reading, families))
+        })?;
+        Ok(Snapshot::new(Arc::clone(self), opening, reading, families))
+    }
+}
+
+/// An error of the B-tree in the light of what failed under it: only the first failure comes with its cause.
+fn told(health: &Health, error: StoreError) -> StoreError {
+    match (health.failure(), error) {
+        (Some(Failure::Read), StoreError::Io { what, source }) => StoreError::Unread { what, source },
+        (Some(Failure::Read), StoreError::Tables { what }) => {
+            StoreError::unread(what, io::Error::other("another read failed"))
+        }
+        (Some(Failure::Full), StoreError::Io { what, .. } | StoreError::Tables { what }) => {
+            StoreError::DiskFull { what }
+        }
+        (Some(Failure::Write), error @ (StoreError::Io { .. } | StoreError::Tables { .. })) => {
+            StoreError::Poisoned { reason: error.to_string() }
+        }
+        (_, error) => error,
     }
 }
 
@@ -201,20 +262,18 @@ pub(crate) struct Writing<'txn> {
 /// What a transaction does.
 pub(crate) type Change<'a> = &'a mut dyn FnMut(&mut Writing<'_>) -> Result<(), StoreError>;
 
-fn lost() -> StoreError {
-    StoreError::broken("the tables could not be opened again after a failed write")
-}
-
+/// Runs one transaction. `written` is set right before it is committed.
 fn write(
     db: &Database,
     mark: Mark,
     families: &Families,
     before: &Counts,
     change: Change<'_>,
-) -> Result<(Families, Counts), StoreError> {
+    written: &mut Option<(Families, Counts)>,
+) -> Result<(), StoreError> {
     let mut txn = db.begin_write().map_err(StoreError::tables)?;
     txn.set_quick_repair(true);
-    let written = {
+    let result = {
         let rows = txn.open_table(ROWS).map_err(StoreError::tables)?;
         let mut writing = Writing { rows, touched: BTreeSet::new(), counts: before.clone() };
         change(&mut writing)?;
@@ -237,8 +296,8 @@ fn write(
         }
         (families, counts)
     };
-    txn.commit().map_err(StoreError::tables)?;
-    Ok(written)
+    *written = Some(result);
+    txn.commit().map_err(StoreError::tables)
 }
 
 /// Stores what has changed of the counts.
@@ -268,132 +327,38 @@ fn read_counts(txn: &ReadTransaction) -> Result<Counts, StoreError> {
     Ok(counts)
 }
 
-fn read(db: &Database, file: &str) -> Result<(Rows, Mark, Counts), StoreError> {
-    let txn = db.begin_read().map_err(StoreError::tables)?;
-    let meta = txn.open_table(META).map_err(StoreError::tables)?;
-    let number = |name: &str| -> Result<u64, StoreError> {
-        Ok(meta.get(name).map_err(StoreError::tables)?.map_or(0, |value| value.value()))
-    };
-    let version = number("version")?;
-    if !(1..=VERSION).contains(&version) {
-        let (found, known) = (version as u32, VERSION as u32);
-        return Err(StoreError::VersionUnknown { file: file.to_owned(), found, known });
-    }
-    let mark = Mark {
-        sequence: number("sequence")?,
-        time: number("time")?,
-        epoch: number("epoch")?,
-        digest: number("digest")? as u32,
-    };
-    let counts = read_counts(&txn)?;
-    Ok((txn.open_table(ROWS).map_err(StoreError::tables)?, mark, counts))
+/// What the tables hold as of their last transaction.
+pub(crate) struct Reading {
+    pub(crate) rows: Rows,
+    pub(crate) mark: Mark,
+    pub(crate) counts: Counts,
 }
 
-impl Snapshot {
-    fn rows(&self) -> Arc<Rows> {
-        Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+impl Handle {
+    /// The present state, which stays as it is for as long as this handle is good.
+    pub(crate) fn read(&self) -> Result<Reading, StoreError> {
+        self.read_tables().map_err(|error| told(&self.health, error))
     }
 
-    /// Reads; where a checkpoint has failed meanwhile for want of room, once more after the tables were opened again.
-    fn reading<T>(&self, read: impl Fn(&Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match read(&self.rows()) {
-            Err(StoreError::Tables { .. }) => {
-                drop(self.tables.db());
-                read(&self.rows())
-            }
-            result => result,
+    fn read_tables(&self) -> Result<Reading, StoreError> {
+        let txn = self.db.begin_read().map_err(StoreError::tables)?;
+        let meta = txn.open_table(META).map_err(StoreError::tables)?;
+        let number = |name: &str| -> Result<u64, StoreError> {
+            Ok(meta.get(name).map_err(StoreError::tables)?.map_or(0, |value| value.value()))
+        };
+        let version = number("version")?;
+        if !(1..=VERSION).contains(&version) {
+            let (found, known) = (version as u32, VERSION as u32);
+            return Err(StoreError::VersionUnknown { file: self.file.clone(), found, known });
         }
-    }
-
-    /// The body of `key`.
-    pub(crate) fn body(&self, key: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
-        let found = self.reading(|rows| {
-            let Some(value) = rows.get(key).map_err(StoreError::tables)? else { return Ok(None) };
-            if let Some(reference) = blob_of(value.value())? {
-                return Ok(Some(Err(reference)));
-            }
-            Ok(Some(Ok(bytes::Bytes::copy_from_slice(value.value().get(1..).unwrap_or_default()))))
-        })?;
-        match found {
-            None => Ok(None),
-            Some(Ok(body)) => Ok(Some(body)),
-            Some(Err(reference)) => self.blob(&reference).map(Some),
-        }
-    }
-
-    /// A body in a blob segment that a row refers to.
-    pub(crate) fn blob(&self, reference: &Reference) -> Result<bytes::Bytes, StoreError> {
-        match self.blobs.get(&reference.segment) {
-            Some(file) => file.read(reference),
-            None => Err(StoreError::broken(format!("blob segment {} is not open", reference.segment))),
-        }
-    }
-
-    /// The rows from `from` to `to`, but not many more than `rows` and `bytes`; and where what is known ends.
-    pub(crate) fn load(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        rows: usize,
-        bytes: usize,
-    ) -> Result<(Vec<Row>, Key), StoreError> {
-        if from >= to {
-            return Ok((Vec::new(), Key::from_slice(to)));
-        }
-        self.reading(|table| load(table, from, to, rows, bytes))
-    }
-
-    /// Whether the tables may hold a row of `key`.
-    pub(crate) fn may_hold(&self, key: &[u8]) -> bool {
-        if self.families.is_empty() {
-            return false;
-        }
-        let around = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
-        around.is_some_and(|(_, max)| max.as_slice() >= key) && self.filters.may_hold(key)
-    }
-
-    /// Whether the tables hold rows of a family.
-    pub(crate) fn has_family(&self, prefix: &[u8]) -> bool {
-        has_family(&self.families, prefix)
-    }
-
-    /// Whether the tables may hold a row between `from` and `to`.
-    pub(crate) fn may_hold_in(&self, from: &[u8], to: &[u8]) -> bool {
-        let before = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(to))).next_back();
-        before.is_some_and(|(_, max)| max.as_slice() >= from)
-    }
-
-    /// The first stretch from `from` on in which the tables may hold rows: its first and its last key.
-    pub(crate) fn next_rows(&self, from: &[u8]) -> Option<(&Key, &Key)> {
-        if let Some((min, max)) = self.families.range::<[u8], _>((Bound::Unbounded, Bound::Included(from))).next_back()
-            && max.as_slice() >= from
-        {
-            return Some((min, max));
-        }
-        self.families.range::<[u8], _>((Bound::Excluded(from), Bound::Unbounded)).next()
-    }
-
-    /// Everything, in order: each key with its stored value.
-    pub(crate) fn each(&self, mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        for entry in self.rows().iter().map_err(StoreError::tables)? {
-            let (key, value) = entry.map_err(StoreError::tables)?;
-            row(key.value(), value.value())?;
-        }
-        Ok(())
-    }
-}
-
-impl Snapshot {
-    /// Everything, in reverse order.
-    pub(crate) fn each_back(
-        &self,
-        mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        for entry in self.rows().iter().map_err(StoreError::tables)?.rev() {
-            let (key, value) = entry.map_err(StoreError::tables)?;
-            row(key.value(), value.value())?;
-        }
-        Ok(())
+        let mark = Mark {
+            sequence: number("sequence")?,
+            time: number("time")?,
+            epoch: number("epoch")?,
+            digest: number("digest")? as u32,
+        };
+        let counts = read_counts(&txn)?;
+        Ok(Reading { rows: txn.open_table(ROWS).map_err(StoreError::tables)?, mark, counts })
     }
 }
 
@@ -412,25 +377,6 @@ pub(crate) fn blob_of(value: &[u8]) -> Result<Option<Reference>, StoreError> {
 pub(crate) fn push_blob(value: &mut Vec<u8>, reference: &Reference) {
     value.push(BLOB);
     value.extend_from_slice(&reference.encode());
-}
-
-fn load(table: &Rows, from: &[u8], to: &[u8], rows: usize, bytes: usize) -> Result<(Vec<Row>, Key), StoreError> {
-    let mut found = Vec::new();
-    let mut taken = 0;
-    let range = table.range::<&[u8]>((Bound::Included(from), Bound::Excluded(to))).map_err(StoreError::tables)?;
-    for row in range {
-        let (key, value) = row.map_err(StoreError::tables)?;
-        if found.len() >= rows.max(1) || (taken > bytes && !found.is_empty()) {
-            return Ok((found, Key::from_slice(key.value())));
-        }
-        let value = match value.value().split_first() {
-            Some((&INLINE, value)) => Some(Value::from_slice(value)),
-            _ => None,
-        };
-        taken += key.value().len() + value.as_ref().map_or(0, SmallVec::len) + size_of::<Row>();
-        found.push(Row { key: Key::from_slice(key.value()), value });
-    }
-    Ok((found, Key::from_slice(to)))
 }
 
 /// Finds the families by leaping from one to the next: two seeks for each, however many rows it has.

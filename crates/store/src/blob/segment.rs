@@ -97,7 +97,7 @@ impl<D: Disk> Segment<D> {
     }
 
     fn fill(&self, bytes: &mut [u8], offset: u64) -> Result<(), StoreError> {
-        let failed = |error| StoreError::io(format!("read {}", self.name), error);
+        let failed = |error| StoreError::unread(format!("read {}", self.name), error);
         let read = self.file.read_at(bytes, offset).map_err(failed)?;
         if read < bytes.len() {
             return Err(self.damage(offset + read as u64, "the file is too short").into());
