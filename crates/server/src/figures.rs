@@ -38,10 +38,20 @@ pub(crate) fn of(metrics: &Metrics) -> Figures {
         gauge("log_segments_ready", "Prepared segments of the log", bytes(store.segments_ready)),
         gauge("window_bytes", "Bytes of rows that were read from the tables", bytes(store.window_bytes)),
         counter("checkpoints", "Checkpoints finished", store.checkpoints),
+        counter(
+            "checkpoints_unread",
+            "Checkpoints that could not read what they had to, and were tried again",
+            metrics.figures.checkpoints_unread,
+        ),
         counter("checkpoint_rows", "Rows that checkpoints moved to the tables", store.spills),
         counter("log_segments_recycled", "Segments of the log that were used again", store.recycles),
         counter("table_loads", "Reads of rows from the tables", store.table_loads),
         counter("body_loads", "Bodies that had to be read from the disk", store.body_loads),
+        counter(
+            "payloads_lost",
+            "Messages that were to be delivered and given up, because a repair had cut their payload",
+            metrics.figures.payloads_lost,
+        ),
         gauge("disk_full", "Whether the disk was last found full", u64::from(store.disk_full)),
         gauge(
             "poisoned",

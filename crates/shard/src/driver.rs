@@ -3,30 +3,33 @@
 //! The driver owns no thread, no clock and does no IO. It holds back every answer and event until the state that it
 //! speaks of is committed, and parks commands whose rows have to be loaded first.
 
-use std::collections::{BTreeMap, VecDeque};
+mod answers;
+mod lost;
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use weir_core::api::{Command, Error, Event, Output, Reply, Token};
-use weir_core::kv::Need;
+use weir_core::api::{Command, Event, Output, Token};
 use weir_core::{Engine, Stop, Time};
 use weir_store::disk::Disk;
 use weir_store::{
-    Backup, Body, BodyLoad, Checkpoint, Durability, Group, Load, LogWriter, OpenError, Options, Pressure, Recovery,
-    Store, StoreError,
+    Backup, Checkpoint, Durability, Group, LogWriter, OpenError, Options, Pressure, Recovery, Store, StoreError,
 };
 
-use crate::answer::{Answer, Answered, Refused, Respond};
+use self::answers::{Answers, Asked};
+use self::lost::Taker;
+use self::rows::Rows;
+use crate::answer::{Refused, Respond};
 use crate::directory::Directory;
-use crate::work::{BodyWork, Done, LoadWork, LoadedBody, LoadedRows, Place, Range, Work};
+use crate::work::{Done, LoadedRows, Work};
 
 /// When a producer that was refused for want of memory may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long to leave a full disk alone before trying again.
-const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+/// How long to leave a disk alone that is full, or fails to read, before trying again.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many bytes of writes the engine may be ahead of the disk. Past that, commands wait.
 const AHEAD_BYTES_MAX: usize = 32 << 20;
@@ -35,38 +38,11 @@ const AHEAD_BYTES_MAX: usize = 32 << 20;
 /// than a life writes between two syncs, which is bounded in bytes.
 const IDS_OF_A_LIFE: u64 = 1 << 24;
 
-/// How many pieces of work that load rows are given out at once. What is asked for meanwhile goes out together with the
-/// next, so that a thousand commands that wait cost a few wake-ups.
-const LOADS_MAX: usize = 2;
-
 /// Rows and payloads that one piece of work loads at most, so that several readers share what there is.
 const LOADS_TOGETHER_MAX: usize = 256;
 
-/// An answer, or an event, that waits for its state to be committed or for payloads.
-#[derive(Debug)]
-enum Held<R> {
-    Answer { responder: R, answer: Answer },
-    Event(Event),
-}
-
-/// A command that waits for rows.
-#[derive(Debug)]
-struct Parked {
-    token: Token,
-    command: Command,
-    /// How many loads are still under way for it.
-    missing: usize,
-}
-
-/// An answer whose payloads are being loaded.
-#[derive(Debug)]
-struct Incomplete<R> {
-    sequence: u64,
-    responder: R,
-    reply: Reply,
-    payloads: Vec<Option<Bytes>>,
-    missing: usize,
-}
+/// The token of commands that the driver gives itself. Nobody else's is 0.
+const OWN: Token = Token(0);
 
 /// What a driver did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +59,10 @@ pub struct Figures {
     pub body_loads: u64,
     /// Checkpoints finished.
     pub checkpoints: u64,
+    /// Checkpoints that could not read what they had to, and were tried again.
+    pub checkpoints_unread: u64,
+    /// Messages that were to be delivered and had no payload any more.
+    pub payloads_lost: u64,
 }
 
 /// One shard without threads.
@@ -92,20 +72,9 @@ pub struct Driver<D: Disk, R: Respond> {
     engine: Engine,
     store: Store<D>,
     output: Output,
-    responders: FxHashMap<Token, R>,
-    /// Commands that wait for rows, by ticket.
-    parked: FxHashMap<u64, Parked>,
-    /// What is being loaded, and the tickets of the commands that wait for it. None: the engine itself waits.
-    loading: FxHashMap<Range, Vec<u64>>,
-    /// Loads that were not given out yet, and how many pieces of work for loads were.
-    loads: BTreeMap<Range, Load<D>>,
-    loads_out: usize,
-    /// Payloads that were not given out to be loaded yet, and whether others are.
-    bodies: VecDeque<(Place, BodyLoad<D>)>,
-    bodies_out: bool,
-    held: VecDeque<(u64, Held<R>)>,
-    incomplete: FxHashMap<u64, Incomplete<R>>,
-    last_ticket: u64,
+    responders: FxHashMap<Token, Asked<R>>,
+    rows: Rows<D>,
+    answers: Answers<D, R>,
     /// Sequence up to which everything may be acknowledged.
     committed: u64,
     /// Sequence up to which everything is synced, as far as is known here.
@@ -159,15 +128,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             store,
             output: Output::default(),
             responders: FxHashMap::default(),
-            parked: FxHashMap::default(),
-            loading: FxHashMap::default(),
-            loads: BTreeMap::new(),
-            loads_out: 0,
-            bodies: VecDeque::new(),
-            bodies_out: false,
-            held: VecDeque::new(),
-            incomplete: FxHashMap::default(),
-            last_ticket: 0,
+            rows: Rows::default(),
+            answers: Answers::default(),
             committed: recovered,
             synced: recovered,
             durability,
@@ -198,7 +160,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             return;
         }
         if let Some(responder) = responder {
-            self.responders.insert(token, responder);
+            self.responders.insert(token, Asked { responder, taker: Taker::of(&command) });
         }
         self.apply(now, token, command);
     }
@@ -230,6 +192,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
 
     /// The next piece of work, if any. Call again after each [`Driver::done`], and after commands.
     pub fn poll_work(&mut self, now: Time) -> Option<Work<D>> {
+        self.settle_lost(now);
         if self.poisoned.is_some() {
             return None;
         }
@@ -266,7 +229,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             self.keeping_up = true;
             return Some(Work::Upkeep(upkeep));
         }
-        self.poll_loads()
+        self.answers.poll().map(Work::Bodies).or_else(|| self.rows.poll().map(Work::Load))
     }
 
     /// A sync of what was acknowledged, when it is time for one or something waits for it.
@@ -288,21 +251,6 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         sync.map(Work::Sync)
     }
 
-    /// What is to be loaded, in the order of the keys: neighbours share pages.
-    fn poll_loads(&mut self) -> Option<Work<D>> {
-        if !self.bodies.is_empty() && !self.bodies_out {
-            self.bodies_out = true;
-            let together = self.bodies.len().min(LOADS_TOGETHER_MAX);
-            return Some(Work::Bodies(BodyWork { loads: self.bodies.drain(..together).collect() }));
-        }
-        if self.loads.is_empty() || self.loads_out >= LOADS_MAX {
-            return None;
-        }
-        self.loads_out += 1;
-        let together = std::iter::from_fn(|| self.loads.pop_first());
-        Some(Work::Load(LoadWork { loads: together.take(LOADS_TOGETHER_MAX).collect() }))
-    }
-
     /// Takes the result of a piece of work.
     pub fn done(&mut self, now: Time, done: Done) {
         match done {
@@ -315,7 +263,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             Done::Appended(group, Err(StoreError::DiskFull { .. })) if !self.closing => {
                 // Nothing of it was written. Nothing is acknowledged until there is room again.
                 self.unwritten = Some(group);
-                self.room_after = now.after(FULL_DISK_PAUSE);
+                self.room_after = now.after(DISK_PAUSE);
             }
             Done::Checkpointed(Ok(done)) => {
                 self.checkpointing = false;
@@ -323,24 +271,34 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 self.store.checkpointed(done);
             }
             Done::Loaded(Ok(loaded)) => self.loaded(now, loaded),
-            Done::Bodies(Ok(loaded)) => self.bodies_loaded(loaded),
+            Done::Bodies(loaded) => {
+                if let Err(error) = self.answers.loaded(&self.store, self.committed, loaded) {
+                    self.poison(error.to_string());
+                }
+            }
             Done::Panicked(reason) => self.poison(reason),
             Done::KeptUp(Ok(())) => self.keeping_up = false,
             // What needs room waits. What is stored stays as it is, and the log goes on in the segments it has.
             Done::Checkpointed(Err(StoreError::DiskFull { .. })) => {
                 self.checkpointing = false;
-                self.room_after = now.after(FULL_DISK_PAUSE);
+                self.room_after = now.after(DISK_PAUSE);
+            }
+            // What could not be read may be read later. What is stored stays as it is here too.
+            Done::Checkpointed(Err(StoreError::Unread { what, source })) => {
+                tracing::warn!(%what, error = %source, "a checkpoint could not read; it is tried again");
+                self.figures.checkpoints_unread += 1;
+                self.checkpointing = false;
+                self.room_after = now.after(DISK_PAUSE);
             }
             Done::KeptUp(Err(StoreError::DiskFull { .. })) => {
                 self.keeping_up = false;
-                self.room_after = now.after(FULL_DISK_PAUSE);
+                self.room_after = now.after(DISK_PAUSE);
             }
             Done::Appended(_, Err(error))
             | Done::Synced(Err(error))
             | Done::Checkpointed(Err(error))
             | Done::KeptUp(Err(error))
-            | Done::Loaded(Err(error))
-            | Done::Bodies(Err(error)) => self.poison(error.to_string()),
+            | Done::Loaded(Err(error)) => self.poison(error.to_string()),
         }
     }
 
@@ -379,8 +337,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
     pub fn is_idle(&self) -> bool {
         self.poisoned.is_some()
             || (self.responders.is_empty()
-                && self.held.is_empty()
-                && self.incomplete.is_empty()
+                && self.answers.is_empty()
                 && !self.appending
                 && !self.syncing
                 && self.synced == self.committed
@@ -415,7 +372,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
 
     /// How many commands wait for their answer.
     pub fn unanswered(&self) -> usize {
-        self.responders.len() + self.held.len() + self.incomplete.len()
+        self.responders.len() + self.answers.len()
     }
 
     /// Sequence up to which everything may be acknowledged: it is as durable as the operator wants it to be.
@@ -462,44 +419,24 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         match self.engine.apply(now, &mut self.store, token, &command, &mut self.output) {
             Err(Stop::Need(needs)) => {
                 self.figures.parked += 1;
-                self.last_ticket += 1;
-                let ticket = self.last_ticket;
-                self.parked.insert(ticket, Parked { token, command, missing: needs.len() });
-                for need in &needs {
-                    self.load(need, Some(ticket));
-                }
+                self.figures.loads += self.rows.park(&self.store, token, command, &needs);
             }
             applied => self.take_output(applied),
         }
     }
 
-    fn load(&mut self, need: &Need, ticket: Option<u64>) {
-        let range = (need.from.clone(), need.to.clone());
-        let waiting = self.loading.entry(range.clone());
-        if let std::collections::hash_map::Entry::Vacant(_) = waiting {
-            self.figures.loads += 1;
-            self.loads.insert(range, self.store.load(need));
-        }
-        waiting.or_default().extend(ticket);
-    }
-
     fn loaded(&mut self, now: Time, loaded: Vec<LoadedRows>) {
-        self.loads_out = self.loads_out.saturating_sub(1);
-        let mut tickets = Vec::new();
+        let mut ranges = Vec::with_capacity(loaded.len());
         for LoadedRows { range, loaded } in loaded {
             self.store.loaded(loaded);
-            tickets.extend(self.loading.remove(&range).unwrap_or_default());
+            ranges.push(range);
         }
+        // First, so that what is needed again is loaded again.
+        let complete = self.rows.loaded(&ranges);
         let resumed = self.engine.loaded(now, &mut self.store, &mut self.output);
         self.take_output(resumed);
-        for ticket in tickets {
-            let Some(parked) = self.parked.get_mut(&ticket) else { continue };
-            parked.missing -= 1;
-            if parked.missing == 0
-                && let Some(Parked { token, command, .. }) = self.parked.remove(&ticket)
-            {
-                self.apply(now, token, command);
-            }
+        for (token, command) in complete {
+            self.apply(now, token, command);
         }
     }
 
@@ -511,84 +448,27 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         let sequence = self.store.sequence();
         // Whoever is answered may ask at once, so the directory has to know before.
         for event in self.output.events.drain(..) {
-            self.held.push_back((sequence, Held::Event(event)));
+            self.answers.hold_event(sequence, event);
         }
-        let mut replies = std::mem::take(&mut self.output.replies);
-        for (token, reply) in replies.drain(..) {
-            if let Some(mut responder) = self.responders.remove(&token) {
-                responder.made(sequence, &reply);
-                self.hold_reply(sequence, responder, reply);
+        for (token, reply) in self.output.replies.drain(..) {
+            if let Some(mut asked) = self.responders.remove(&token) {
+                asked.responder.made(sequence, &reply);
+                self.figures.body_loads += self.answers.hold(&self.store, sequence, asked, reply);
             }
         }
-        self.output.replies = replies;
-        for need in std::mem::take(&mut self.output.needs) {
-            self.load(&need, None);
+        for need in self.output.needs.drain(..) {
+            self.figures.loads += self.rows.want(&self.store, &need, None);
         }
-        self.release();
+        self.answers.release(self.committed, &self.directory);
     }
 
-    fn hold_reply(&mut self, sequence: u64, responder: R, reply: Result<Reply, Error>) {
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(error) => {
-                let answer = Err(Refused::Engine(error));
-                return self.held.push_back((sequence, Held::Answer { responder, answer }));
-            }
-        };
-        let keys = reply.payload_keys();
-        let mut payloads = Vec::with_capacity(keys.len());
-        let mut loads = Vec::new();
-        for (slot, key) in keys.into_iter().enumerate() {
-            payloads.push(match self.store.body(key) {
-                Body::Ready(payload) => Some(payload),
-                Body::Load(load) => {
-                    loads.push((slot, load));
-                    None
-                }
-                Body::Absent => return self.poison("a message's payload is missing".to_owned()),
-            });
-        }
-        if loads.is_empty() {
-            let answer = Ok(Answered { reply, payloads: payloads.into_iter().flatten().collect() });
-            return self.held.push_back((sequence, Held::Answer { responder, answer }));
-        }
-        self.last_ticket += 1;
-        let ticket = self.last_ticket;
-        let missing = loads.len();
-        self.figures.body_loads += missing as u64;
-        self.incomplete.insert(ticket, Incomplete { sequence, responder, reply, payloads, missing });
-        self.bodies.extend(loads.into_iter().map(|(slot, load)| ((ticket, slot), load)));
-    }
-
-    fn bodies_loaded(&mut self, loaded: Vec<LoadedBody>) {
-        self.bodies_out = false;
-        for LoadedBody { place: (ticket, slot), payload } in loaded {
-            match payload {
-                Some(payload) => self.body_loaded(ticket, slot, payload),
-                None => return self.poison("a message's payload is missing".to_owned()),
-            }
-        }
-    }
-
-    fn body_loaded(&mut self, ticket: u64, slot: usize, payload: Bytes) {
-        let Some(incomplete) = self.incomplete.get_mut(&ticket) else { return };
-        if let Some(place) = incomplete.payloads.get_mut(slot)
-            && place.replace(payload).is_none()
-        {
-            incomplete.missing -= 1;
-        }
-        self.release_complete(ticket);
-    }
-
-    /// Answers a receive whose payloads are there, if its state is committed.
-    fn release_complete(&mut self, ticket: u64) {
-        let ready = |incomplete: &Incomplete<R>| incomplete.missing == 0 && incomplete.sequence <= self.committed;
-        if !self.incomplete.get(&ticket).is_some_and(ready) {
-            return;
-        }
-        if let Some(complete) = self.incomplete.remove(&ticket) {
-            let payloads = complete.payloads.into_iter().flatten().collect();
-            complete.responder.respond(Ok(Answered { reply: complete.reply, payloads }));
+    /// Settles what can never be delivered.
+    fn settle_lost(&mut self, now: Time) {
+        for lost in self.answers.take_lost() {
+            let (queue, message) = (lost.taker.queue().0, lost.handle.message);
+            tracing::error!(queue, message, "the payload of a message is gone: the message is given up");
+            self.figures.payloads_lost += 1;
+            self.apply(now, OWN, lost.settlement());
         }
     }
 
@@ -607,22 +487,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             // Only those of which no sync knows yet have to wait for the next.
             Durability::Interval(interval) => self.sync_at = self.sync_at.min(now.after(interval)),
         }
-        self.release();
-        let mut tickets: Vec<u64> = self.incomplete.keys().copied().collect();
-        tickets.sort_unstable();
-        for ticket in tickets {
-            self.release_complete(ticket);
-        }
-    }
-
-    /// Lets go of what speaks of committed state.
-    fn release(&mut self) {
-        while let Some((_, held)) = self.held.pop_front_if(|(sequence, _)| *sequence <= self.committed) {
-            match held {
-                Held::Answer { responder, answer } => responder.respond(answer),
-                Held::Event(event) => self.directory.record(&event),
-            }
-        }
+        self.answers.release(sequence, &self.directory);
+        self.answers.release_all_complete(sequence);
     }
 
     /// Storage failed: nothing is acknowledged any more, and what is in memory is not to be trusted.
@@ -630,19 +496,11 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         if self.poisoned.is_some() {
             return;
         }
-        self.loads.clear();
-        self.bodies.clear();
         self.frozen = None;
-        self.loading.clear();
-        self.parked.clear();
-        let refuse = |responder: R| responder.respond(Err(Refused::Poisoned { reason: reason.clone() }));
-        for (_, held) in self.held.drain(..) {
-            if let Held::Answer { responder, .. } = held {
-                refuse(responder);
-            }
-        }
-        self.incomplete.drain().for_each(|(_, incomplete)| refuse(incomplete.responder));
-        self.responders.drain().for_each(|(_, responder)| refuse(responder));
+        self.rows.clear();
+        let refused = Refused::Poisoned { reason: reason.clone() };
+        self.answers.refuse(&refused);
+        self.responders.drain().for_each(|(_, asked)| asked.responder.respond(Err(refused.clone())));
         self.poisoned = Some(reason);
     }
 }

@@ -36,7 +36,7 @@ pub enum Done {
     /// Rows.
     Loaded(Result<Vec<LoadedRows>, StoreError>),
     /// Payloads.
-    Bodies(Result<Vec<LoadedBody>, StoreError>),
+    Bodies(Vec<LoadedBody>),
     /// The thread that did the work came to a broken invariant.
     Panicked(String),
 }
@@ -66,11 +66,11 @@ pub struct LoadedRows {
     pub(crate) loaded: Loaded,
 }
 
-/// A payload that was loaded; `None` if there is none.
+/// A payload that was loaded, or why it was not; `None` if there is none.
 #[derive(Debug)]
 pub struct LoadedBody {
     pub(crate) place: Place,
-    pub(crate) payload: Option<Bytes>,
+    pub(crate) payload: Result<Option<Bytes>, StoreError>,
 }
 
 impl<D: Disk> LoadWork<D> {
@@ -80,8 +80,8 @@ impl<D: Disk> LoadWork<D> {
 }
 
 impl<D: Disk> BodyWork<D> {
-    fn run(self) -> Result<Vec<LoadedBody>, StoreError> {
-        self.loads.into_iter().map(|(place, load)| Ok(LoadedBody { place, payload: load.run()? })).collect()
+    fn run(self) -> Vec<LoadedBody> {
+        self.loads.into_iter().map(|(place, load)| LoadedBody { place, payload: load.run() }).collect()
     }
 }
 

@@ -87,6 +87,8 @@ coverage! {
     poisonings,
     /// Shards stopped after a read had failed.
     poisonings_by_reads,
+    /// Checkpoints that could not read what they had to, and were tried again.
+    checkpoints_unread,
     /// Writes and syncs that were made to fail.
     failed_calls,
     /// Unsynced writes torn by a loss of power.

@@ -275,10 +275,6 @@ impl Run {
                 self.coverage.closes += 1;
                 self.closed = true;
             }
-            // A read that failed, for a copy say, may be known only now. What was answered is there all the same.
-            Err(error) if self.failures() > self.failed_before => {
-                self.say(|| format!("the shard stopped without being closed: {error}"));
-            }
             Err(error) => return Err(format!("the store does not close: {error}")),
         }
         self.open()
@@ -301,6 +297,7 @@ impl Run {
         coverage.windows_evicted += stats.window_evictions;
         coverage.commands_parked += figures.parked;
         coverage.bodies_loaded += stats.body_loads;
+        coverage.checkpoints_unread += figures.checkpoints_unread;
         let disk = self.disk.stats();
         coverage.failed_calls = disk.failed_writes + disk.failed_syncs;
         coverage.failed_reads = disk.failed_reads;
