@@ -32,7 +32,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    fn new(to: Key, rows: Vec<Row>, used: u64) -> Self {
+    fn new(to: Key, mut rows: Vec<Row>, used: u64) -> Self {
+        // A window that was cut would keep the room of what it lost, which nobody counts.
+        rows.shrink_to_fit();
         let bytes = size_of::<Window>() + rows.iter().map(row_bytes).sum::<usize>();
         Self { to, rows, bytes, used: Cell::new(used) }
     }
@@ -198,4 +200,26 @@ fn merged(rows: Vec<Row>, fresh: &[(&Key, &Entry)], layer: &Layer, to: &Key) -> 
 fn row_bytes(row: &Row) -> usize {
     let spilled = row.value.as_ref().filter(|value| value.spilled()).map_or(0, |value| value.capacity() + 16);
     size_of::<Row>() + spilled + if row.key.spilled() { row.key.capacity() + 16 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> Key {
+        Key::from_slice(&n.to_be_bytes())
+    }
+
+    #[test]
+    fn a_window_that_is_cut_keeps_no_room_for_what_it_lost() {
+        let rows = (0..4096).map(|n| Row { key: key(n), value: None }).collect();
+        let mut windows = Windows::default();
+        windows.insert(key(0), key(4096), rows, usize::MAX);
+        windows.insert(key(10), key(4090), Vec::new(), usize::MAX);
+        let kept: Vec<_> = windows.map.values().map(|window| window.rows.len()).collect();
+        assert_eq!(kept, [10, 0, 6]);
+        for window in windows.map.values() {
+            assert!(window.rows.capacity() <= 2 * window.rows.len(), "room for {}", window.rows.capacity());
+        }
+    }
 }
