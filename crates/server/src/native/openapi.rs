@@ -63,6 +63,7 @@ pub(super) fn document() -> Value {
             } },
         },
         "x-weir-errors": errors(),
+        "x-weir-errors-of-any-request": ANYWHERE,
     })
 }
 
@@ -94,7 +95,14 @@ fn operation(route: &Route, shapes: Shapes, problem: Option<&Value>) -> Value {
     }
     if let Some(schema) = shapes.request {
         // A type whose members may all be absent is also read from no body at all.
-        put("requestBody", json!({ "content": { "application/json": { "schema": schema } } }));
+        let mut content = json!({ "schema": schema });
+        if let (Ok(example), Some(content)) = (serde_json::from_str(route.example), content.as_object_mut()) {
+            content.insert("example".to_owned(), example);
+        }
+        put("requestBody", json!({ "content": { "application/json": content } }));
+    }
+    if route.role.is_some() {
+        put("x-weir-own-errors", json!(route.errors));
     }
     put("responses", responses(route, shapes.response, problem));
     Value::Object(operation)

@@ -100,7 +100,7 @@ impl Endpoint for Redrive {
         Role::Admin,
         "Move waiting messages that a filter picks",
     )
-    .about(
+    .example(r#"{"filter": "attributes.kind = \"mail\"", "dry_run": true}"#).about(
         "Moves them to another queue, or each back to the queue that it was a dead letter of. A request works for up to \
          five seconds; `cursor` goes on where it ended. With `dry_run` nothing is moved.",
     )

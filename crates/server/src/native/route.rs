@@ -49,6 +49,8 @@ pub(crate) struct Route {
     pub(crate) media_type: &'static str,
     /// Headers that it reads: name and meaning.
     pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// The JSON of a body that somebody may send, to be shown; empty where a body needs no example.
+    pub(crate) example: &'static str,
     /// The codes of the errors that it may answer beside those that any operation may.
     pub(crate) errors: &'static [&'static str],
 }
@@ -73,6 +75,7 @@ impl Route {
             role: Some(role),
             media_type: "application/json",
             headers: &[],
+            example: "",
             errors: &[],
         }
     }
@@ -83,6 +86,10 @@ impl Route {
 
     pub(crate) const fn errors(self, errors: &'static [&'static str]) -> Self {
         Self { errors, ..self }
+    }
+
+    pub(crate) const fn example(self, example: &'static str) -> Self {
+        Self { example, ..self }
     }
 
     pub(crate) const fn headers(self, headers: &'static [(&'static str, &'static str)]) -> Self {

@@ -152,6 +152,11 @@ fn shapes_of<P: Endpoint>(generators: &mut Generators) -> Shapes {
     }
 }
 
+#[cfg(test)]
+fn example_of<P: Endpoint>() -> (&'static str, Result<(), Problem>) {
+    (P::ROUTE.id, decode::body::<P::Request<'_>>(P::ROUTE.example.as_bytes()).map(drop))
+}
+
 fn entry<E: Engine, P: Endpoint>() -> Entry<E> {
     Entry { route: route_of::<P>(), run: |incoming| Box::pin(serve::<E, P>(incoming)), row: Row::default() }
 }
@@ -188,14 +193,25 @@ mod tests {
     use crate::native::catalog;
 
     #[test]
+    fn every_example_can_be_read() {
+        macro_rules! examples {
+            ($($endpoint:ty),* $(,)?) => { vec![$((!<$endpoint>::ROUTE.example.is_empty()).then(example_of::<$endpoint>)),*] };
+        }
+        for (id, read) in operations!(examples).into_iter().flatten() {
+            assert!(read.is_ok(), "{id}: {read:?}");
+        }
+    }
+
+    #[test]
     fn every_operation_has_an_id_an_address_and_errors_of_its_own() {
         let mut ids = BTreeSet::new();
         let mut addresses = BTreeSet::new();
-        for (route, _) in described(&mut Generators::new()) {
+        for (route, shapes) in described(&mut Generators::new()) {
             assert!(ids.insert(route.id), "{} stands twice", route.id);
             assert!(addresses.insert((route.method.as_str(), route.path)), "{} stands twice", route.path);
             assert!(route.path.starts_with("/v1/"), "{}", route.path);
             assert!(!route.summary.is_empty() && !route.summary.ends_with('.'), "{}", route.id);
+            assert!(route.example.is_empty() || shapes.request.is_some(), "{}: nobody reads its example", route.id);
             for code in route.errors {
                 assert!(catalog::find(code).is_some(), "{}: {code} is not in the catalog", route.id);
             }

@@ -105,7 +105,7 @@ impl Endpoint for AddToQueue {
         Role::Write,
         "Add a job, or up to 10 000 at once",
     )
-    .about(
+    .example(r#"{"jobs": [{"name": "welcome", "data": {"to": "ada"}}, {"data": {"to": "bob"}, "priority": 5, "delay_ms": 60000}]}"#).about(
         "The body is one job, or `{\"jobs\": [...]}`. All of them are added or none, in one commit; it is on the disk \
          when the answer comes. `children` are added with their parent, and run before it.",
     )
@@ -124,7 +124,7 @@ impl Endpoint for AddToQueue {
 impl Endpoint for Add {
     const ROUTE: Route =
         Route::new(Method::Post, "/v1/jobs", "add_jobs_anywhere", Tag::Jobs, Role::Write, "Add jobs to several queues")
-            .about("Each job names its `queue`; a child that names none is in its parent's. All are added or none.")
+            .example(r#"{"jobs": [{"queue": "reports", "children": [{"queue": "mail", "data": {"to": "ada"}, "on_failure": "ignore"}]}]}"#).about("Each job names its `queue`; a child that names none is in its parent's. All are added or none.")
             .headers(HEADERS)
             .errors(ERRORS);
     type Query = Nothing;

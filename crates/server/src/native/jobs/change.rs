@@ -52,6 +52,7 @@ impl Endpoint for Change {
         Role::Write,
         "Change a job's priority, time, data or queue",
     )
+    .example(r#"{"priority": 1}"#)
     .about("A request changes one of these, so that it happens as a whole or not at all.")
     .errors(&[
         "queue.not_found",
@@ -279,6 +280,7 @@ impl Endpoint for Report {
         Role::Write,
         "Report progress and lines of log of a job",
     )
+    .example(r#"{"progress": {"percent": 40}, "logs": ["half way"]}"#)
     .about("Without a lease: by anybody. A worker reports with its heartbeats.")
     .errors(&["queue.not_found", "job.not_found", "limit.exceeded"]);
     type Query = Nothing;

@@ -306,6 +306,9 @@ impl ExplanationView {
         let holds: Vec<HoldView> = explanation.holds.iter().map(HoldView::of).collect();
         let finished = matches!(explanation.state, JobState::Completed | JobState::Failed | JobState::Removed);
         let unknown = match explanation.not_before {
+            None if explanation.state == JobState::Leased => {
+                Some("it is being worked on: whether it runs again depends on how that ends".to_owned())
+            }
             None if !finished => {
                 let open = holds.iter().find(|hold| hold.until_ms.is_none());
                 let reason = open.map_or("what it waits for has no time", |hold| hold.text.as_str());

@@ -115,7 +115,7 @@ impl Endpoint for Lease {
         Role::Write,
         "Lease jobs, and settle those that are done",
     )
-    .about(
+    .example(r#"{"max": 100, "wait_ms": 20000, "settle": [{"lease": "AQ...", "result": {"sent": true}}]}"#).about(
         "Waits up to `wait_ms` for the first job. A job is leased only when it may run: throttling never costs an attempt. \
          Leases that cannot be handed over, because the connection ended, return at once. With `settle` a worker settles \
          what it has done and gets more in one round trip, both answered together; with `max` 0 it only settles.",

@@ -183,7 +183,7 @@ impl Endpoint for Settle {
         Role::Write,
         "Complete, fail, release or extend leases",
     )
-    .about(
+    .example(r#"{"settle": [{"lease": "AQ...", "action": "fail", "error": "mailbox full"}, {"lease": "AQ...", "action": "extend", "progress": 0.5}]}"#).about(
         "Each entry is settled on its own: one whose lease was lost does not keep the others from being settled. A stale \
          worker changes nothing.",
     )
@@ -281,7 +281,11 @@ fn push_settled(out: &mut Vec<u8>, settled: &Settled) {
 }
 
 fn push_refusal(out: &mut Vec<u8>, error: &Error) -> Result<(), Problem> {
-    let problem = Problem::of_error(error);
+    let problem = match error {
+        // The engine says so of what every door calls otherwise.
+        Error::HandleInvalid => Problem::new(error.code(), "this is not a lease of this queue"),
+        error => Problem::of_error(error),
+    };
     serde_json::to_writer(out, &problem.item()).map_err(|_| Problem::internal())
 }
 

@@ -151,6 +151,9 @@ impl Spec<'_> {
         if self.custom_id.as_ref().is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(Problem::field("custom_id", "must not consist of digits only: such are the server's own ids"));
         }
+        if queue.kind == Kind::Fifo && self.lifo == Some(true) {
+            return Err(Problem::field("lifo", "a FIFO queue keeps the order of its groups"));
+        }
         let mut attributes = Vec::new();
         let own = [(NAME, &self.name), (CUSTOM_ID, &self.custom_id)];
         for (name, value) in own {

@@ -88,7 +88,7 @@ impl Endpoint for Put {
         Role::Admin,
         "Create a limiter, or change what it allows",
     )
-    .about(
+    .example(r#"{"windows": [{"max": 50, "per_ms": 10000}], "concurrency": 10}"#).about(
         "A change is in force at once. Queues use a limiter by naming it in their `limiters`, programs outside by taking \
          permits. What was started before keeps counting.",
     )

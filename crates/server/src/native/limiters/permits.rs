@@ -59,7 +59,7 @@ impl Endpoint for Acquire {
         Role::Write,
         "Take a permit",
     )
-    .about(
+    .example(r#"{"key": "customer-17", "wait_ms": 5000}"#).about(
         "Start only with a permit, and settle it when done: until then, or until it ends by itself, it counts towards the \
          concurrency. Its start counts in the windows whatever becomes of it.",
     )

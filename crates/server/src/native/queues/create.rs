@@ -37,6 +37,7 @@ pub(crate) struct NewQueue {
 impl Endpoint for Create {
     const ROUTE: Route =
         Route::new(Method::Post, "/v1/queues", "create_queue", Tag::Queues, Role::Admin, "Create a queue")
+            .example(r#"{"name": "mail", "settings": {"retry": {"attempts_max": 5}}}"#)
             .about("Finds the queue of this name where it has what is asked for. A queue that differs is refused.")
             .errors(&["queue.exists", "redrive.not_allowed", "limit.exceeded"]);
     type Query = Nothing;
@@ -72,6 +73,7 @@ impl Endpoint for Put {
         Role::Admin,
         "Create a queue, or replace its configuration",
     )
+    .example(r#"{"retry": {"attempts_max": 5, "backoff": {"list_ms": [1000, 60000]}}}"#)
     .about("What the request does not name has its default afterwards. Jobs stay. Repeating it changes nothing.")
     .errors(&["redrive.not_allowed", "limit.exceeded", "queue.stale"]);
     type Query = Nothing;

@@ -26,6 +26,7 @@ const YEAR_MS: u64 = 366 * 86_400_000;
 impl Endpoint for Pause {
     const ROUTE: Route =
         Route::new(Method::Post, "/v1/queues/{queue}/pause", "pause_queue", Tag::Queues, Role::Admin, "Pause a queue")
+            .example(r#"{"for_ms": 600000}"#)
             .about("Nothing of it is leased until it is resumed; what is leased already goes on.")
             .errors(&["queue.not_found"]);
     type Query = Nothing;

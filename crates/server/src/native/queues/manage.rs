@@ -43,6 +43,7 @@ impl Endpoint for Change {
         Role::Admin,
         "Change the configuration of a queue",
     )
+    .example(r#"{"limiters": [{"limiter": "provider", "key": "data.customer"}]}"#)
     .about("What the request does not name stays as it is. The change is in force for the next job at once.")
     .errors(&["queue.not_found", "redrive.not_allowed", "limit.exceeded", "queue.stale"]);
     type Query = Nothing;

@@ -95,6 +95,7 @@ impl<'a> Page<'a> {
             None => out.push_str("<span class=\"role\">open to all</span>"),
         }
         put(out, format_args!("</div>{}", prose(text(value, "description"))));
+        put(out, format_args!("<pre>{}</pre>", escaped(&curl(operation))));
         let parameters = list(value, "parameters");
         if !parameters.is_empty() {
             out.push_str("<h4>Parameters</h4><table>");
@@ -125,17 +126,12 @@ impl<'a> Page<'a> {
                 table(out, self.resolve(schema));
             }
         }
-        out.push_str("<h4>Errors</h4><p>");
-        for (status, response) in members(value, "responses") {
-            if !status.starts_with('2') {
-                put(out, format_args!("<span class=\"faint\">{status}</span> "));
-                for code in text(response, "description").split(", ") {
-                    let code = escaped(code.trim_matches('`'));
-                    put(out, format_args!("<a href=\"#{code}\"><code>{code}</code></a> "));
-                }
-            }
+        if value.get("x-weir-role").is_some() {
+            out.push_str("<h4>Errors</h4><p>");
+            codes(out, list(value, "x-weir-own-errors"));
+            out.push_str("<a class=\"faint\" href=\"#errors\">those that any request may have</a></p>");
         }
-        out.push_str("</p></section>");
+        out.push_str("</section>");
     }
 
     /// The types that stand in others.
@@ -152,7 +148,11 @@ impl<'a> Page<'a> {
     }
 
     fn errors(&self, out: &mut String) {
-        out.push_str("<h2 id=\"errors\">Errors</h2><table><tr><th>code</th><th>status</th><th>what happened</th>");
+        out.push_str("<h2 id=\"errors\">Errors</h2><p>Any request may be answered with ");
+        codes(out, list(self.document, "x-weir-errors-of-any-request"));
+        out.push_str(
+            "beside those that its operation names.</p><table><tr><th>code</th><th>status</th><th>what happened</th>",
+        );
         out.push_str("<th>what to do</th></tr>");
         for entry in list(self.document, "x-weir-errors") {
             let code = escaped(text(entry, "code"));
@@ -172,6 +172,30 @@ impl<'a> Page<'a> {
         let target = schema.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'));
         target.and_then(|pointer| self.document.pointer(pointer)).unwrap_or(schema)
     }
+}
+
+/// Codes of errors, each leading to where it is described.
+fn codes(out: &mut String, codes: &[Value]) {
+    for code in codes.iter().filter_map(Value::as_str) {
+        put(out, format_args!("<a href=\"#{0}\"><code>{0}</code></a> ", escaped(code)));
+    }
+}
+
+/// The request for a terminal.
+fn curl(operation: &Operation<'_>) -> String {
+    let Operation { method, path, value } = operation;
+    // What stands for a parameter is told apart by its capitals.
+    let word = |word: &str| match word.strip_prefix('{') {
+        Some(parameter) => parameter.trim_end_matches('}').to_uppercase(),
+        None => word.to_owned(),
+    };
+    let words: Vec<String> = path.split('/').map(word).collect();
+    let body = value.pointer("/requestBody/content/application~1json/example");
+    let is_plain = matches!((*method, body), ("get", None) | ("post", Some(_)));
+    let verb = if is_plain { String::new() } else { format!("-X {} ", method.to_uppercase()) };
+    let body = body.map(|body| format!(" --json '{body}'")).unwrap_or_default();
+    let stream = if value.pointer("/responses/200/content/text~1event-stream").is_some() { "N" } else { "" };
+    format!("curl -s{stream} {verb}http://127.0.0.1:9324{}{body}", words.join("/"))
 }
 
 /// The type of a value in a few words, as HTML.
