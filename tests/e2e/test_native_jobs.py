@@ -54,6 +54,37 @@ def test_a_thousand_jobs_are_added_at_once_and_settled_while_more_are_leased(job
     assert jobs.counters()["completed"] == 1_000
 
 
+def test_ten_thousand_jobs_are_added_at_once_and_one_more_is_too_many(jobs):
+    with pytest.raises(Problem) as refused:
+        jobs.add(*({} for _ in range(9_999)), {"children": [{}]})
+    assert (refused.value.code, refused.value.field) == ("request.invalid", "jobs")
+    assert "from 1 to 10000 entries, children included, found 10001" in refused.value.detail
+    assert jobs.counters()["ready"] == 0
+    assert len(set(jobs.add(*({} for _ in range(10_000))))) == 10_000
+    assert jobs.counters()["ready"] == 10_000
+
+
+@pytest.mark.parametrize(
+    "request_, field, words",
+    [
+        ({"max": 1_001}, "max", "from 0 to 1000, found 1001"),
+        ({"wait_ms": 3_600_001}, "wait_ms", "from 0 to 3600000, found 3600001"),
+        ({"linger_ms": 3_600_001}, "linger_ms", "from 0 to 3600000, found 3600001"),
+        ({"lease_ms": 0}, "lease_ms", "found 0"),
+        ({"bytes_max": 0}, "bytes_max", "found 0"),
+        ({"settle": [{"lease": "x"}] * 1_001}, "settle", "1000 entries, found 1001"),
+        ({"settle": [{}]}, "settle[0]", "missing field `lease`"),
+    ],
+)
+def test_a_lease_that_asks_too_much_leases_and_settles_nothing(jobs, native, request_, field, words):
+    jobs.add({})
+    with pytest.raises(Problem) as refused:
+        native.post(f"{jobs.path}/lease", request_)
+    assert refused.value.field == field
+    assert words in refused.value.detail
+    assert jobs.counters()["leased"] == 0
+
+
 def test_a_list_with_one_wrong_job_adds_none(jobs, native):
     with pytest.raises(Problem):
         jobs.add({"data": 1}, {"data": 2, "priority": "high"})

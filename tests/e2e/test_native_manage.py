@@ -57,6 +57,72 @@ def test_listings_are_filtered(jobs):
     assert refused.value.field == "filter"
 
 
+def test_a_filter_looks_at_every_job_of_the_states_and_says_how_many(jobs):
+    jobs.add(*({"data": n} for n in range(300)))
+    page = jobs.list(states="ready", filter='body contains "299"')
+    assert ([job["data"] for job in page["jobs"]], page["examined"]) == ([299], 300)
+    assert jobs.list(states="failed", filter='body contains "299"')["examined"] == 0
+    [old] = jobs.list(states="ready", limit=1)["jobs"]
+    assert jobs.list(filter="sent before 2001-01-01")["jobs"] == []
+    assert jobs.list(filter="sent after 2001-01-01", limit=1)["jobs"] == [old]
+
+
+def test_delayed_jobs_are_listed_past_those_of_other_queues(make_jobs):
+    crowd, jobs = make_jobs(), make_jobs()
+    crowd.add(*({"delay_ms": 1_000_000 + n} for n in range(1_000)))
+    ids = jobs.add({"delay_ms": 3_000_000}, {"delay_ms": 2_000_000})
+    assert [job["id"] for job in jobs.list(states="delayed")["jobs"]] == ids[::-1]
+
+
+def test_queues_are_listed_page_by_page_in_the_order_of_their_names(make_jobs, native):
+    names = sorted(make_jobs("paged").name for _ in range(5))
+    found, cursor = [], {}
+    while True:
+        page = native.get("/v1/queues", prefix="paged-", limit=2, **cursor)
+        found += [queue["name"] for queue in page["queues"]]
+        if "cursor" not in page:
+            break
+        cursor = {"cursor": page["cursor"]}
+    assert found == names
+
+
+def test_a_change_that_cannot_be_is_refused_with_what_stands_against_it(make_jobs, native):
+    jobs, fifo = make_jobs(), make_jobs(fifo=True)
+    leased, waiting = jobs.add({}, {})
+    jobs.lease()
+    for job, change, code in [
+        (leased, {"priority": 1}, "job.state"),
+        (leased, {"delay_ms": 1}, "job.state"),
+        (leased, {"queue": make_jobs().name}, "message.leased"),
+        (waiting, {"queue": fifo.name}, "queue.kind_differs"),
+        (waiting, {"queue": jobs.name}, "queue.same"),
+        (waiting, {"queue": "nowhere"}, "request.invalid"),
+        ("nobody", {"priority": 1}, "job.not_found"),
+    ]:
+        with pytest.raises(Problem) as refused:
+            native.patch(f"{jobs.path}/jobs/{job}", change)
+        assert refused.value.code == code, change
+    with pytest.raises(Problem) as refused:
+        fifo.add({"group": "g", "lifo": True})
+    assert refused.value.field == "jobs[0].lifo"
+
+
+def test_a_parent_that_has_finished_takes_no_more_children(jobs):
+    [parent] = jobs.add({})
+    jobs.complete(*jobs.lease())
+    with pytest.raises(Problem) as refused:
+        jobs.add({}, {"parent": {"queue": jobs.name, "id": parent}})
+    assert (refused.value.code, refused.value.field) == ("job.state", "jobs[1].parent.id")
+    assert jobs.counters()["ready"] == 0
+
+
+def test_a_pause_ends_by_itself(jobs, native):
+    jobs.add({})
+    paused = native.post(f"{jobs.path}/pause", {"for_ms": 1})
+    assert paused["paused_until_ms"] > 0
+    assert len(jobs.lease(wait_ms=30_000)) == 1
+
+
 def test_a_cursor_of_somebody_else_is_refused(jobs):
     with pytest.raises(Problem) as refused:
         jobs.list(cursor="x")
@@ -163,3 +229,20 @@ def test_explain_says_what_a_delayed_job_waits_for(jobs, native):
     [id] = jobs.add({})
     explained = native.get(f"{jobs.path}/jobs/{id}/explain")
     assert "not_before_ms" in explained or explained["unknown"]
+
+
+def test_explain_names_the_limiter_the_group_and_the_jobs_before(make_jobs, native):
+    native.put("/v1/limiters/explained", {"concurrency": 1})
+    jobs, fifo = make_jobs(limiters=[{"limiter": "explained"}]), make_jobs(fifo=True)
+    running, first, second = jobs.add({}, {}, {})
+    assert [job["id"] for job in jobs.lease(max=2)] == [running]
+    held = {hold["by"]: hold for hold in native.get(f"{jobs.path}/jobs/{second}/explain")["holds"]}
+    assert held["limiter"]["limiter"] == "explained"
+    assert held["position"]["count"] == 1
+    explained = native.get(f"{jobs.path}/jobs/{running}/explain")
+    assert (explained["state"], explained["holds"][0]["by"]) == ("leased", "lease")
+    assert "being worked on" in explained["unknown"]
+    head, behind = fifo.add({"group": "g"}, {"group": "g"})
+    fifo.lease()
+    held = {hold["by"]: hold for hold in native.get(f"{fifo.path}/jobs/{behind}/explain")["holds"]}
+    assert "group" in held
