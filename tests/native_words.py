@@ -80,6 +80,17 @@ class Native:
     def get(self, path, **query):
         return self.call("GET", path + ("?" + urllib.parse.urlencode(query) if query else ""))
 
+    def pages(self, path, member, **query):
+        """All that a listing has under a member, page by page."""
+        found, cursor = [], {}
+        while True:
+            page = self.get(path, **query, **cursor)
+            assert len(page[member]) <= query.get("limit", 1_000)
+            found += page[member]
+            if "cursor" not in page:
+                return found
+            cursor = {"cursor": page["cursor"]}
+
     def post(self, path, body=None, **headers):
         return self.call("POST", path, {} if body is None else body, {k.replace("_", "-"): v for k, v in headers.items()})
 

@@ -190,15 +190,8 @@ def test_a_child_that_is_removed_is_nothing_to_wait_for(make_jobs, add_flow, nat
 def test_children_are_listed_page_by_page(make_jobs, add_flow, native):
     jobs = make_jobs()
     parent, *ids = add_flow({"queue": jobs.name, "children": [{} for _ in range(7)]})
-    found, cursor = [], {}
-    while True:
-        page = native.get(f"{jobs.path}/jobs/{parent}/children", limit=3, **cursor)
-        assert len(page["children"]) <= 3
-        found += [child["id"] for child in page["children"]]
-        if "cursor" not in page:
-            break
-        cursor = {"cursor": page["cursor"]}
-    assert found == ids
+    found = native.pages(f"{jobs.path}/jobs/{parent}/children", "children", limit=3)
+    assert [child["id"] for child in found] == ids
     with pytest.raises(Problem) as refused:
         native.get(f"{jobs.path}/jobs/{parent}/children", cursor="x")
     assert refused.value.field == "cursor"

@@ -9,13 +9,7 @@ from native_words import Problem
 
 def page_through(jobs, **query):
     """All jobs of a listing, page by page."""
-    found, cursor = [], {}
-    while True:
-        page = jobs.list(**query, **cursor)
-        found += page["jobs"]
-        if "cursor" not in page:
-            return found
-        cursor = {"cursor": page["cursor"]}
+    return jobs.native.pages(f"{jobs.path}/jobs", "jobs", **query)
 
 
 def test_a_queue_is_put_changed_and_deleted(native):
@@ -76,14 +70,8 @@ def test_delayed_jobs_are_listed_past_those_of_other_queues(make_jobs):
 
 def test_queues_are_listed_page_by_page_in_the_order_of_their_names(make_jobs, native):
     names = sorted(make_jobs("paged").name for _ in range(5))
-    found, cursor = [], {}
-    while True:
-        page = native.get("/v1/queues", prefix="paged-", limit=2, **cursor)
-        found += [queue["name"] for queue in page["queues"]]
-        if "cursor" not in page:
-            break
-        cursor = {"cursor": page["cursor"]}
-    assert found == names
+    queues = native.pages("/v1/queues", "queues", prefix="paged-", limit=2)
+    assert [queue["name"] for queue in queues] == names
 
 
 def test_a_change_that_cannot_be_is_refused_with_what_stands_against_it(make_jobs, native):
