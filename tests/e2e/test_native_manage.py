@@ -106,8 +106,9 @@ def test_a_parent_that_has_finished_takes_no_more_children(jobs):
 
 def test_a_pause_ends_by_itself(jobs, native):
     jobs.add({})
-    paused = native.post(f"{jobs.path}/pause", {"for_ms": 1})
-    assert paused["paused_until_ms"] > 0
+    assert native.post(f"{jobs.path}/pause", {"for_ms": 3_600_000})["paused_until_ms"] > 0
+    assert jobs.lease() == []
+    native.post(f"{jobs.path}/pause", {"for_ms": 1})
     assert len(jobs.lease(wait_ms=30_000)) == 1
 
 
