@@ -34,6 +34,23 @@ fn completed(world: &mut World, queue: QueueId) -> Vec<u64> {
     }
 }
 
+/// Found by seed 1045 of the simulation.
+#[test]
+fn who_finishes_before_those_are_removed_that_are_too_many_stays() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config { keep_completed: Keep::ALL, ..Config::default() });
+    complete_one(&mut world, queue, JobOptions::default());
+    complete_one(&mut world, queue, JobOptions::default());
+    let last_one = JobOptions { keep_completed: Some(keep(u64::MAX, 1)), ..JobOptions::default() };
+    let third = complete_one(&mut world, queue, last_one);
+    // The rows of those that go are not in memory, and until somebody loads them others finish.
+    assert_eq!(world.counters(queue).completed, 3);
+    let fourth = complete_one(&mut world, queue, JobOptions::default());
+    let fifth = complete_one(&mut world, queue, JobOptions::default());
+    world.after(0);
+    assert_eq!(completed(&mut world, queue), [fifth, fourth, third]);
+}
+
 #[test]
 fn the_last_completed_jobs_are_kept_as_many_as_the_queue_says() {
     for mut world in [World::new(), World::cold(), World::newborn()] {

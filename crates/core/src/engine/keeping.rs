@@ -31,11 +31,18 @@ enum Pass {
 }
 
 impl Engine {
-    /// A job has finished, and so many of its queue are kept at most.
+    /// A job has finished, and so many of its queue are kept at most. Where those are still to go that an earlier one drove
+    /// out, it comes to those that stay.
     pub(super) fn keep_last(&mut self, id: QueueId, finished: Finished, count: u64) {
+        self.keep_at_most(id, finished, count, 1);
+    }
+
+    /// So many finished jobs of a queue are kept at most, and `came` of them have just come.
+    pub(super) fn keep_at_most(&mut self, id: QueueId, finished: Finished, count: u64, came: u64) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        if queue.finished(finished) > count {
-            queue.keeping(finished).count = Some(count);
+        let stay = queue.keeping(finished).count.map_or(count, |stay| stay.saturating_add(came).min(count));
+        if queue.finished(finished) > stay {
+            queue.keeping(finished).count = Some(stay);
             if !self.crowded.contains(&(id, finished)) {
                 self.crowded.push((id, finished));
             }

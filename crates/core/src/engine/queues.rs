@@ -107,7 +107,7 @@ impl Engine {
         // A shorter retention applies to the messages that are there already.
         self.look_soon(id);
         for finished in Finished::BOTH {
-            self.keep_last(id, finished, public.config.keep(finished).count);
+            self.keep_at_most(id, finished, public.config.keep(finished).count, 0);
         }
         out.events.push(Event::QueueChanged(Arc::clone(&public)));
         Ok(Reply::Queue { queue: public, created: false })
