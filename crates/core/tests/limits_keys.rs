@@ -96,3 +96,41 @@ fn with_very_many_keys_held_back_a_grant_costs_what_it_costs_with_few() {
     }
     assert_eq!(count, KEYS);
 }
+
+/// Found by seed 1641 of the simulation: that the turn of a lane had come was known in memory alone.
+#[test]
+fn a_lane_whose_turn_has_come_is_looked_at_after_a_crash() {
+    for rounds in 0..12 {
+        let mut world = World::cold();
+        let window = Window { max: 1, per_ms: 10_000, counts: Counts::Starts };
+        let terms = Terms { windows: vec![window], ..Terms::default() };
+        let (namespace, name, unknown) = (Namespace(0), "host".to_owned(), Unknown::Full);
+        world.ask(Command::PutLimiter { namespace, name, terms, unknown }).unwrap();
+        let limiters = vec![LimiterUse { limiter: "host".into(), key: Some("data.host".into()), cost: None }];
+        let queue = world.create("a", Config { limiters, ..Config::default() });
+        for _ in 0..2 {
+            world.send(queue, NewMessage { lane: Some(Lane([0; 16])), ..of_key(0) }).unwrap();
+        }
+        let got = world.receive(queue, 2);
+        world.give(Command::Released { queue, handles: got.iter().map(|got| got.handle).collect() });
+        world.delete(queue, got[0].handle).unwrap();
+        world.engine.flush(&mut world.rows);
+        // The time has come; after so many ticks, between which rows are loaded, the machine goes down.
+        world.now.0 += 20_000;
+        world.rows.forget();
+        let mut needs = Vec::new();
+        for _ in 0..=rounds {
+            for need in std::mem::take(&mut needs) {
+                world.rows.load(&need);
+            }
+            let mut out = Output::default();
+            world.engine.loaded(world.now, &mut world.rows, &mut out).unwrap();
+            world.engine.tick(world.now, &mut world.rows, &mut out).unwrap();
+            world.engine.flush(&mut world.rows);
+            needs.extend(out.needs);
+        }
+        world.restart();
+        world.after(60_000);
+        assert_eq!(world.receive(queue, 1).len(), 1, "after {rounds} ticks");
+    }
+}

@@ -339,6 +339,14 @@ impl Engine {
             }
         }
         self.idempotency.flush(state);
+        let goes_on = self.unfinished.iter().chain(&self.dispatch).map(|id| (id, false));
+        let waiting = self.stalled.iter().map(|id| (id, true)).chain(goes_on);
+        let called = |(id, is_stalled)| {
+            let called = self.queues.get(id).map_or(&[][..], |queue| &queue.called);
+            called.iter().map(move |(key, _)| (*key, is_stalled))
+        };
+        let called: Vec<_> = waiting.flat_map(called).collect();
+        self.limits.keep_wakes(state, &called, self.now);
         self.limits.flush(state, self.now);
         if self.last_id > self.last_id_written || !self.limits.opening_written {
             self.last_id_written = self.last_id;

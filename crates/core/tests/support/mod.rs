@@ -54,7 +54,7 @@ impl Rows {
     }
 
     /// Makes every row cold.
-    fn forget(&mut self) {
+    pub fn forget(&mut self) {
         if let Some(loaded) = &mut self.loaded {
             loaded.clear();
         }

@@ -136,7 +136,7 @@ impl Limiters {
                 self.acquire_ends.insert((at, token));
             }
         }
-        self.wakes.stalled = false;
+        self.wakes.rows_loaded();
         self.sweeps.stalled = false;
     }
 

@@ -26,9 +26,17 @@ pub(super) struct Wakes {
 
 #[derive(Debug)]
 struct NamespaceWakes {
-    /// No row is due before.
+    /// No row is due before, but for those of keys that wait to be served in memory.
     next: Time,
+    /// The first of these.
+    kept: Time,
     gaps: Gaps,
+}
+
+impl NamespaceWakes {
+    fn new() -> Self {
+        Self { next: Time::NEVER, kept: Time::NEVER, gaps: Gaps::default() }
+    }
 }
 
 impl Wakes {
@@ -40,10 +48,24 @@ impl Wakes {
     }
 
     fn expect(&mut self, namespace: Namespace, at: Time) {
-        let wakes =
-            self.namespaces.entry(namespace).or_insert_with(|| NamespaceWakes { next: at, gaps: Gaps::default() });
+        let wakes = self.namespaces.entry(namespace).or_insert_with(NamespaceWakes::new);
         wakes.next = wakes.next.min(at);
         wakes.gaps.occupy((at.0, 0));
+    }
+
+    /// The same for a row that is not to be looked at before rows that are missing were loaded.
+    fn keep(&mut self, namespace: Namespace, at: Time) {
+        let wakes = self.namespaces.entry(namespace).or_insert_with(NamespaceWakes::new);
+        wakes.kept = wakes.kept.min(at);
+        wakes.gaps.occupy((at.0, 0));
+    }
+
+    /// Rows that were asked for are there.
+    pub(super) fn rows_loaded(&mut self) {
+        self.stalled = false;
+        for wakes in self.namespaces.values_mut() {
+            wakes.next = wakes.next.min(std::mem::replace(&mut wakes.kept, Time::NEVER));
+        }
     }
 }
 
@@ -55,16 +77,39 @@ impl Limiters {
 
     /// Has a key that was loaded looked at by a row at `at`, if it is not to be earlier anyhow.
     fn look_by<S: State>(&mut self, state: &mut S, key: OneKey, at: Time) {
-        let Some(namespace) = self.namespace(key.0) else { return };
-        if self.keys.get(&key).is_none_or(|entry| entry.wake.is_some_and(|wake| wake <= at)) {
-            return;
+        if let Some(namespace) = self.put_wake(state, key, at) {
+            self.wakes.expect(namespace, at);
         }
-        let Some((entry, _)) = self.change(key) else { return };
+    }
+
+    /// Writes the row that has a key looked at by then. Says in which namespace, where there was none so early.
+    fn put_wake<S: State>(&mut self, state: &mut S, key: OneKey, at: Time) -> Option<Namespace> {
+        let namespace = self.namespace(key.0)?;
+        if self.keys.get(&key)?.wake.is_some_and(|wake| wake <= at) {
+            return None;
+        }
+        let (entry, _) = self.change(key)?;
         if let Some(later) = entry.wake.replace(at) {
             state.delete(&keys::limit_wake(namespace, later, key));
         }
         state.insert(&keys::limit_wake(namespace, at, key), &[]);
-        self.wakes.expect(namespace, at);
+        Some(namespace)
+    }
+
+    /// Sees to it that lanes whose turn may have come are looked at after a crash, too, with which is lost what memory
+    /// knows: keys that were woken, and those of queues whose turn came. The latter are given, with whether they wait for
+    /// rows to be loaded.
+    pub(in crate::engine) fn keep_wakes<S: State>(&mut self, state: &mut S, called: &[(OneKey, bool)], now: Time) {
+        let woken = self.woken.iter().map(|key| (*key, false)).chain(self.stalled.iter().map(|key| (*key, true)));
+        let waits = |(key, _): &(OneKey, bool)| self.keys.get(key).is_some_and(|entry| entry.lanes > 0);
+        let keys: Vec<(OneKey, bool)> = woken.chain(called.iter().copied()).filter(waits).collect();
+        for (key, is_stalled) in keys {
+            match self.put_wake(state, key, now) {
+                Some(namespace) if is_stalled => self.wakes.keep(namespace, now),
+                Some(namespace) => self.wakes.expect(namespace, now),
+                None => {}
+            }
+        }
     }
 
     /// Has a key that was loaded looked at when it may have nothing to say any more.
