@@ -210,7 +210,7 @@ impl Model {
                 self.limiter_put(name, terms, *unknown, reply, at)
             }
             (_, Err(Error::LimiterNotFound)) => self.limiter_not_found(effect),
-            (Command::DeleteLimiter { limiter }, Ok(Reply::Done)) => self.limiter_deleted(*limiter),
+            (Command::DeleteLimiter { limiter }, Ok(Reply::Done)) => self.limiter_deleted(*limiter, at),
             (Command::LimiterStats { limiter, key }, Ok(Reply::KeyStats(stats))) => {
                 self.key_told((*limiter, *key), stats, at)
             }

@@ -8,6 +8,7 @@ mod step;
 
 use std::collections::BTreeMap;
 
+use weir_core::api::job::JobRef;
 use weir_core::api::{Command, Error, QueueId, Reply, Token};
 
 use crate::clocks::{Clocks, START};
@@ -140,6 +141,7 @@ fn play(seed: u64, mutation: Option<Mutation>, trace: Option<Box<dyn FnMut(Strin
         Ok(()) => Ok(Outcome { coverage: run.coverage, digest: run.digest }),
         Err(wrong) => {
             run.say(|| format!("WRONG: {wrong}"));
+            run.say_jobs();
             Err(Failure { seed, step: run.step, wrong })
         }
     }
@@ -206,6 +208,22 @@ impl Run {
         let (now, step) = (self.now.cast_signed() - START.cast_signed(), self.step);
         if let Some(trace) = &mut self.trace {
             trace(format!("{step:>4} {now:>9} {}", line()));
+        }
+    }
+
+    /// Says of all jobs what they may be, and what the engine says of them.
+    fn say_jobs(&mut self) {
+        if self.trace.is_none() {
+            return;
+        }
+        let jobs = self.model.jobs.all.iter();
+        let lines: Vec<_> = jobs.map(|(id, job)| (*id, job.queue, format!("job {id} is {job:?}"))).collect();
+        for (id, queue, line) in lines {
+            self.say(|| line);
+            // What else is wrong is said, and does not matter any more.
+            drop(self.submit(Command::DescribeJob { queue, job: JobRef::Id(id), wait_ms: 0 }));
+            drop(self.submit(Command::Explain { queue, job: JobRef::Id(id) }));
+            drop(self.work_off());
         }
     }
 

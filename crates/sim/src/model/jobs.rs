@@ -52,6 +52,8 @@ pub struct Job {
     pub lane: Option<Lane>,
     /// When it was sent.
     pub sent: u64,
+    /// When a command last changed where it stands: what is due already is noticed after that.
+    pub stands_since: u64,
     /// Length of its payload.
     pub bytes: u64,
     /// What its sender said of it.

@@ -3,7 +3,7 @@
 use weir_core::api::job::{JobRef, Settlement};
 use weir_core::api::{Command, Counters, QueueId};
 
-use crate::model::{Checked, Standing, is_job_queue};
+use crate::model::{Checked, Job, Standing, is_job_queue};
 use crate::run::Run;
 
 impl Run {
@@ -17,8 +17,11 @@ impl Run {
         for queue in self.job_queue_ids() {
             self.submit(Command::PauseQueue { queue, for_ms: 0 })?;
         }
-        // The backoff of an attempt that was found to have taken too long.
-        self.pass(30_000)?;
+        // The backoff of an attempt that was found to have taken too long, and what was put off, which may be for longer
+        // since the clock was set back.
+        let due = |job: &Job| job.may.iter().map(|standing| standing.due.from).max().unwrap_or_default();
+        let last = self.model.jobs.all.values().map(due).max().unwrap_or_default();
+        self.pass(30_000.max(last.saturating_sub(self.now)))?;
         self.settle()?;
         for _ in 0..400 {
             while self.drain_jobs()? {}

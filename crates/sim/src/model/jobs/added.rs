@@ -58,6 +58,7 @@ impl Model {
                 place: Place::new(new.message.priority, added.id, options.lifo),
                 lane: new.message.lane,
                 sent: at,
+                stands_since: at,
                 bytes: new.message.payload.len() as u64,
                 options,
                 limits: new.message.limits.as_ref().map(|limits| limits.uses.clone()).unwrap_or_default(),

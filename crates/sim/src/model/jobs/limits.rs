@@ -30,6 +30,8 @@ pub struct LimiterModel {
     pub version: u64,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// When. Those who waited for it are brought back one after the other.
+    pub deleted_at: u64,
 }
 
 /// What a window knows.
@@ -57,7 +59,8 @@ pub struct Use {
 impl LimiterModel {
     fn new(name: &str, terms: &Terms) -> Self {
         let known = vec![Known { forgiven: 0, whole: true }; terms.windows.len()];
-        Self { name: name.to_owned(), terms: terms.clone(), known, forgiven: 0, version: 0, deleted: false }
+        Self { name: name.to_owned(), terms: terms.clone(), known, forgiven: 0, version: 0, deleted: false,
+            deleted_at: 0 }
     }
 
     /// A window knows what one as long, or longer, knew before; only what none did may be forgiven.
@@ -167,11 +170,12 @@ impl Model {
         Ok(())
     }
 
-    pub(in crate::model) fn limiter_deleted(&mut self, id: LimiterId) -> Checked {
+    pub(in crate::model) fn limiter_deleted(&mut self, id: LimiterId, at: u64) -> Checked {
         self.forget_bounds(None);
         let limits = &mut self.jobs.limits;
         let limiter = limits.limiters.get_mut(&id).ok_or("a limiter that never was is deleted")?;
         limiter.deleted = true;
+        limiter.deleted_at = at;
         limits.permits.retain(|_, permit| permit.key.0 != id);
         limits.paused.retain(|key, _| key.0 != id);
         Ok(())
@@ -381,6 +385,8 @@ impl Model {
 
     /// Whether no limiter can hold a job back.
     pub fn is_unlimited(&self, queue: QueueId, job: &Job, at: u64) -> bool {
-        self.uses_of(queue, job).iter().all(|started| self.is_free(started.key, at))
+        let waits = |limiter: &LimiterModel| limiter.deleted && limiter.deleted_at >= self.settled_until;
+        !self.jobs.limits.limiters.values().any(waits)
+            && self.uses_of(queue, job).iter().all(|started| self.is_free(started.key, at))
     }
 }

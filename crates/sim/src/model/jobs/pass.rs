@@ -151,9 +151,12 @@ impl Job {
         };
         let expired = |standing: &Standing| {
             let waits = matches!(standing.state, State::Ready | State::Delayed | State::Waiting);
+            // Of one that is given back at a moment that is not known, that moment is the only one.
+            let returned = self.returning == Some(standing.grants);
+            let since = if returned { standing.due.to } else { Some(self.stands_since) };
             waits
                 && standing.receives == 0
-                && self.options.expires_at.is_some_and(|expires| expires.0.max(self.sent) < settled)
+                && self.options.expires_at.zip(since).is_some_and(|(expires, since)| expires.0.max(since) < settled)
         };
         self.may.retain(|standing| !over(standing) && !expired(standing));
         // What followed from what is gone has happened.

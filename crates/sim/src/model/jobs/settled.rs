@@ -54,6 +54,7 @@ impl Model {
             if certain && job.certainly(|standing| standing.is_held(handle.grant, at)) {
                 let back = job.may.first().map(|standing| standing.given_back(at));
                 job.may = back.into_iter().map(|back| Standing { due: Span::at(at), ..back }).collect();
+                job.stands_since = at;
             } else if job.possibly(|standing| standing.state == State::Leased && standing.grants == handle.grant) {
                 job.returning = Some(handle.grant);
             }
@@ -111,6 +112,7 @@ impl Job {
             return Err(format!("job {} was settled as {settled:?}, not {after:?}", self.number));
         }
         self.not_before = None;
+        self.stands_since = at;
         self.finish(config, after);
         Ok(())
     }
