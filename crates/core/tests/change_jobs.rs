@@ -144,6 +144,29 @@ fn a_cancelled_job_whose_worker_is_lost_does_not_run_again() {
 }
 
 #[test]
+fn a_cancelled_job_whose_grant_never_left_or_that_another_door_received_does_not_run_again() {
+    for mut world in [World::new(), World::cold(), World::newborn()] {
+        let queue = world.create("a", Config { visibility_ms: 1_000, ..Config::default() });
+        let options = JobOptions { custom_id: Some([1; 16]), ..JobOptions::default() };
+        let id = world.add(queue, job("1", options)).unwrap().id;
+        let got = world.lease_one(queue);
+        change(&mut world, queue, id, JobChange::Cancel).unwrap();
+        world.give(Command::Return { queue, handles: [got.handle].into_iter().collect() });
+        assert_eq!(world.counters(queue), Counters { failed: 1, ..Counters::default() });
+        for visibility_ms in [None, Some(0)] {
+            let id = world.add(queue, message("2")).unwrap().id;
+            let got = world.receive(queue, 1).remove(0);
+            change(&mut world, queue, id, JobChange::Cancel).unwrap();
+            match visibility_ms {
+                Some(ms) => world.change(queue, got.handle, ms).unwrap(),
+                None => world.after(1_000),
+            }
+        }
+        assert_eq!(world.counters(queue), Counters { failed: 3, ..Counters::default() });
+    }
+}
+
+#[test]
 fn a_job_that_nobody_works_on_can_be_removed_whatever_its_state() {
     for name in ["a", "a.fifo"] {
         let mut world = World::newborn();

@@ -82,18 +82,28 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes messages ready again whose grant was never handed over. The fence stays, the receive is not counted.
+    /// Makes messages ready again whose grant was never handed over. The fence stays, the receive is not counted. What was
+    /// cancelled meanwhile does not run again.
     pub(super) fn give_back<S: State>(&mut self, state: &mut S, id: QueueId, handles: &[Handle]) -> Result<(), Stop> {
         if self.prepare_handles(state, id, handles.iter())?.is_err() {
             return Ok(());
         }
+        let mut gone = Gone::new();
         for handle in handles {
-            let Ok(head) = self.find(state, id, handle, &Gone::new())? else { continue };
+            let Ok(head) = self.find(state, id, handle, &gone)? else { continue };
             if head.state == Standing::Leased && head.grants == handle.grant {
+                self.prepare_single(state, id, handle.message, &head, &gone)?;
                 self.withdraw_permits(state, handle.message, &head)?;
                 let leased = Head { permits: HeldPermits::new(), ..head };
                 let receives = leased.receives.saturating_sub(1);
-                let ready = Head { state: Standing::Ready, receives, ..leased.clone() };
+                let back = Head { receives, ..leased.clone() };
+                if leased.cancel {
+                    if self.end_cancelled(state, id, handle.message, &leased, back)?.is_none() {
+                        gone.push(handle.message);
+                    }
+                    continue;
+                }
+                let ready = Head { state: Standing::Ready, ..back };
                 self.restand(state, id, handle.message, &leased, &ready)?;
             }
         }

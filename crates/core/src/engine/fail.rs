@@ -137,6 +137,20 @@ impl Engine {
         self.finish(state, id, message, before, head, spec, End::Failed(kind, failure.said))
     }
 
+    /// A job that was cancelled is not worked on any more: that is its end.
+    pub(super) fn end_cancelled<S: State>(
+        &mut self,
+        state: &mut S,
+        id: QueueId,
+        message: u64,
+        before: &Head,
+        head: Head,
+    ) -> Result<Option<Head>, Stop> {
+        let spec = self.spec_of(state, id, message, before)?;
+        let failure = Failure { kind: FailureKind::Cancelled, said: None };
+        self.fail_for_good(state, id, message, before, head, spec.as_ref(), failure)
+    }
+
     /// The head of a message that is ready after so many milliseconds.
     pub(super) fn delayed(&self, head: Head, delay_ms: u64) -> Head {
         if delay_ms == 0 {

@@ -211,7 +211,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A lease has ended, on its own or by its holder: the message is ready again, or a dead letter.
+    /// The lease of a receive has ended, on its own or by its holder: the message is ready again, or a dead letter, or has
+    /// come to its end if somebody cancelled it meanwhile.
     pub(super) fn release<S: State>(
         &mut self,
         state: &mut S,
@@ -219,6 +220,9 @@ impl Engine {
         message: u64,
         head: &Head,
     ) -> Result<(), Stop> {
+        if head.cancel {
+            return self.end_cancelled(state, id, message, head, head.clone()).map(|_| ());
+        }
         match self.queues.get(&id).and_then(|queue| self.dead_letter_queue(queue, head)) {
             Some(target) => self.move_dead_letter(state, id, target, message, head),
             None => self.end_delay(state, id, message, head),

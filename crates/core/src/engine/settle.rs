@@ -106,9 +106,7 @@ impl Engine {
     ) -> Result<Option<Head>, Stop> {
         let receives = before.receives.saturating_sub(1);
         if before.cancel {
-            let spec = self.spec_of(state, id, message, before)?;
-            let failure = Failure { kind: FailureKind::Cancelled, said: None };
-            return self.fail_for_good(state, id, message, before, before.clone(), spec.as_ref(), failure);
+            return self.end_cancelled(state, id, message, before, before.clone());
         }
         let head = self.delayed(Head { receives, ..before.clone() }.without_lease(), delay_ms);
         self.restand(state, id, message, before, &head)?;

@@ -46,7 +46,7 @@ impl Engine {
         }
         if visibility_ms == 0 {
             self.prepare_single(state, id, handle.message, &head, gone)?;
-            if self.queue(id).is_ok_and(|queue| self.dead_letter_queue(queue, &head).is_some()) {
+            if head.cancel || self.queue(id).is_ok_and(|queue| self.dead_letter_queue(queue, &head).is_some()) {
                 gone.push(handle.message);
             }
             self.release(state, id, handle.message, &head)?;

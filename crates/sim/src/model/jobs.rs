@@ -98,9 +98,14 @@ impl Job {
         Ok(())
     }
 
-    /// What it is now.
-    fn becomes(&mut self, standing: Standing) {
-        self.may = vec![standing];
+    /// What becomes of it, whatever it was.
+    fn becomes(&mut self, after: impl Fn(&Standing) -> Standing) {
+        let before = std::mem::take(&mut self.may);
+        for after in before.iter().map(after) {
+            if !self.may.contains(&after) {
+                self.may.push(after);
+            }
+        }
     }
 }
 

@@ -157,6 +157,7 @@ impl Run {
         if settled {
             self.model.settled_until = self.now;
             self.model.releases_settled(self.now);
+            self.model.pass(self.now);
             self.check_waiting()?;
         }
         Ok(())

@@ -31,10 +31,18 @@ impl Model {
             let job = self.job(found)?;
             match result {
                 Ok(()) => {
+                    let place = job.place;
                     job.change(found, &config, change, at)?;
                     let number = job.number;
+                    // What stays where it was is not written; whether it does is not known of every time to run at.
+                    let writes = match change {
+                        JobChange::Priority { .. } => job.place != place,
+                        change => !matches!(change, JobChange::RunAt(_)),
+                    };
                     self.by_id.insert(found, number);
-                    self.written_until = self.written_until.max(at);
+                    if writes {
+                        self.written_until = self.written_until.max(at);
+                    }
                 }
                 Err(Error::JobNotFound) => {
                     job.see("was not found", |standing| standing.state == State::Removed)?;

@@ -51,8 +51,7 @@ impl Model {
             if delivery.deadline.0 != end {
                 return Err(format!("the lease of job {} ends at {}, not {end}", job.number, delivery.deadline));
             }
-            let before = job.may.first().cloned().ok_or("a job that can be nothing")?;
-            job.becomes(Standing {
+            job.becomes(|before| Standing {
                 grants: before.grants + 1,
                 receives: before.receives + 1,
                 timeout,

@@ -50,11 +50,13 @@ impl Model {
         self.forget_bounds(None);
         for handle in handles {
             let Some(found) = self.job_of(handle) else { continue };
+            let queue = self.job(found)?.queue;
+            let config = self.job_queue(queue)?.config();
             let job = self.job(found)?;
             if certain && job.certainly(|standing| standing.is_held(handle.grant, at)) {
-                let back = job.may.first().map(|standing| standing.given_back(at));
-                job.may = back.into_iter().map(|back| Standing { due: Span::at(at), ..back }).collect();
                 job.stands_since = at;
+                job.becomes(|held| Standing { due: Span::at(at), ..held.given_back(at) });
+                job.finish(&config);
             } else if job.possibly(|standing| standing.state == State::Leased && standing.grants == handle.grant) {
                 job.returning = Some(handle.grant);
             }
@@ -65,17 +67,54 @@ impl Model {
 
 impl Job {
     fn settle(&mut self, config: &Config, settlement: &Settlement, settled: &Settled, at: u64) -> Checked {
-        let before = self.may.first().cloned().ok_or("a job that can be nothing")?;
+        let told = format!("is told of a cancel with {settled:?}");
+        self.see(&told, |standing| standing.cancel == settled.cancel_requested)?;
+        let mut wrong = None;
+        let mut after = Vec::new();
+        for before in &self.may {
+            match self.settled_as(before, config, settlement, settled, at) {
+                Ok(standing) if after.contains(&standing) => {}
+                Ok(standing) => after.push(standing),
+                Err(said) => wrong = Some(said),
+            }
+        }
+        if let (true, Some(wrong)) = (after.is_empty(), wrong) {
+            return Err(wrong);
+        }
+        match settlement {
+            Settlement::Complete { result } => self.result.clone_from(result),
+            Settlement::Fail { failure, .. } => {
+                let grant = self.may.first().map_or(0, |standing| standing.grants);
+                self.failures.insert(grant, failure.clone());
+            }
+            Settlement::Extend { progress, logs, .. } => {
+                if progress.is_some() {
+                    self.progress.clone_from(progress);
+                }
+                self.logs.extend(logs.iter().cloned());
+            }
+            Settlement::Release { .. } | Settlement::WaitForChildren => {}
+        }
+        self.not_before = None;
+        self.stands_since = at;
+        self.may = after;
+        self.finish(config);
+        Ok(())
+    }
+
+    /// What becomes of a job that stood so, if that is what was told.
+    fn settled_as(
+        &self,
+        before: &Standing,
+        config: &Config,
+        settlement: &Settlement,
+        settled: &Settled,
+        at: u64,
+    ) -> Result<Standing, String> {
         let now = Span::at(at);
         let after = match settlement {
-            Settlement::Complete { result } => {
-                self.result.clone_from(result);
-                before.moved(State::Completed, now)
-            }
-            Settlement::Fail { again, failure } => {
-                self.failures.insert(before.grants, failure.clone());
-                self.fail(&before, config, *again, settled, at)?
-            }
+            Settlement::Complete { .. } => before.moved(State::Completed, now),
+            Settlement::Fail { again, .. } => self.fail(before, config, *again, settled, at)?,
             Settlement::Release { .. } if before.cancel => {
                 let mut failed = before.clone();
                 failed.history.push((before.grants, FailureKind::Cancelled));
@@ -86,19 +125,12 @@ impl Job {
                 let due = Span::at(at.saturating_add(*delay_ms));
                 Standing { state: State::Delayed, due, ..before.given_back(at) }
             }
-            Settlement::Extend { lease_ms, progress, logs } => {
-                if progress.is_some() {
-                    self.progress.clone_from(progress);
-                }
-                self.logs.extend(logs.iter().cloned());
+            Settlement::Extend { lease_ms, .. } => {
                 let end = at.saturating_add(lease_ms.unwrap_or(config.visibility_ms));
                 Standing { due: Span::at(end.min(before.timeout.unwrap_or(u64::MAX))), ..before.clone() }
             }
             Settlement::WaitForChildren => before.moved(State::Ready, now),
         };
-        if settled.cancel_requested != before.cancel {
-            return Err(format!("the holder of job {} is told of a cancel: {settled:?}", self.number));
-        }
         let due = settled.due.map(|due| due.0);
         let (state, due_expected) = match after.state {
             State::Ready => (JobState::Ready, None),
@@ -111,17 +143,17 @@ impl Job {
         if settled.state != state || due_expected.is_some() && due != due_expected {
             return Err(format!("job {} was settled as {settled:?}, not {after:?}", self.number));
         }
-        self.not_before = None;
-        self.stands_since = at;
-        self.finish(config, after);
-        Ok(())
+        Ok(after)
     }
 
-    /// What it is from now on. Where nothing of it is kept it is gone at once.
-    fn finish(&mut self, config: &Config, after: Standing) {
-        let keep = if after.is_finished() { JobQueue::keep(config, self, after.state) } else { Keep::ALL };
-        let gone = keep.count == 0 || keep.age_ms == 0;
-        self.becomes(if gone { after.moved(State::Removed, after.due) } else { after });
+    /// Where nothing is kept of it when it has finished, it is gone at once.
+    fn finish(&mut self, config: &Config) {
+        let before = std::mem::take(&mut self.may);
+        for standing in before {
+            let keep = if standing.is_finished() { JobQueue::keep(config, self, standing.state) } else { Keep::ALL };
+            let gone = keep.count == 0 || keep.age_ms == 0;
+            self.may.push(if gone { standing.moved(State::Removed, standing.due) } else { standing });
+        }
     }
 
     fn fail(

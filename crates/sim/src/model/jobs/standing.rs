@@ -120,11 +120,16 @@ impl Standing {
         Self { state, due, timeout: None, cancel: false, ..self.clone() }
     }
 
-    /// The same job as if it had not been granted.
+    /// The same job as if it had not been granted. One that was cancelled meanwhile does not run again.
     #[must_use]
     pub fn given_back(&self, from: u64) -> Self {
         let receives = self.receives - 1;
-        Self { receives, cancel: self.cancel, ..self.moved(State::Ready, Span::after(from, 0, 0)) }
+        let mut back = Self { receives, ..self.moved(State::Ready, Span::after(from, 0, 0)) };
+        if self.cancel {
+            back.state = State::Failed(FailureKind::Cancelled);
+            back.history.push((self.grants, FailureKind::Cancelled));
+        }
+        back
     }
 
     /// Whether it will never run again by itself.
