@@ -131,6 +131,10 @@ coverage! {
     jobs_added,
     /// Jobs kept away by another one of their id.
     jobs_duplicate,
+    /// Additions that were made before under their idempotency keys.
+    additions_repeated,
+    /// Jobs reported on.
+    jobs_reported,
     /// Jobs leased.
     jobs_leased,
     /// Jobs completed.

@@ -176,7 +176,7 @@ impl Model {
             (Command::ConfigureQueue { queue, version, config }, reply) => {
                 self.configured(*queue, *version, config, reply, at)
             }
-            (Command::AddJobs { jobs, .. }, reply) => self.jobs_added(jobs, reply, at),
+            (Command::AddJobs { jobs, idempotency }, reply) => self.jobs_added(jobs, *idempotency, reply, at),
             (_, Err(Error::QueueNotFound)) => self.queue_not_found(effect),
             (Command::DeleteQueue { queue }, Ok(Reply::Done)) => self.queue_deleted(*queue),
             (Command::PurgeQueue { queue }, Ok(Reply::Done)) => self.purged(*queue),
@@ -201,6 +201,9 @@ impl Model {
             }
             (Command::ChangeJobs { queue, jobs, change }, Ok(Reply::Settled(results))) => {
                 self.jobs_changed(*queue, jobs, change, results, at)
+            }
+            (Command::Report { queue, job, progress, logs }, reply) => {
+                self.reported((*queue, *job), progress.as_ref(), logs, reply, at)
             }
             (Command::Explain { queue, job }, reply) => self.explained(*queue, *job, reply, at),
             // Who gives up, or waits when the shard ends, is told what was known when it asked.

@@ -63,6 +63,10 @@ pub enum Mutation {
     CopyWithoutAQueuesMessages,
     /// A job's own id keeps no other away.
     CustomIdIgnored,
+    /// Idempotency keys are ignored.
+    IdempotencyIgnored,
+    /// A report is acknowledged and lost.
+    ReportThatIsLost,
     /// A job that is to be first waits its turn.
     LifoIgnored,
     /// A job that is too late is run all the same.
@@ -111,7 +115,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 47] = [
+    pub const ALL: [Mutation; 49] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -137,6 +141,8 @@ impl Mutation {
         Mutation::CopyOfTheLastCheckpoint,
         Mutation::CopyWithoutAQueuesMessages,
         Mutation::CustomIdIgnored,
+        Mutation::IdempotencyIgnored,
+        Mutation::ReportThatIsLost,
         Mutation::LifoIgnored,
         Mutation::JobThatNeverExpires,
         Mutation::JobThatStartsEarly,

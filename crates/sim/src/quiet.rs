@@ -2,7 +2,7 @@
 
 mod jobs;
 
-use weir_core::api::{Command, Counters};
+use weir_core::api::{Command, Counters, IDEMPOTENCY_WINDOW_MS};
 use weir_core::kv::View;
 
 use crate::disk::Faults;
@@ -177,6 +177,8 @@ impl Run {
             self.pass(2 * crate::model::DEDUP_MS)?;
             self.settle()?;
         }
+        self.pass(2 * IDEMPOTENCY_WINDOW_MS)?;
+        self.settle()?;
         self.end_life();
         let Some(life) = self.life.take() else { return Ok(()) };
         let mut store = life.driver.into_store();

@@ -13,12 +13,13 @@ mod leased;
 mod limits;
 mod pass;
 mod queue;
+mod reported;
 mod settled;
 mod standing;
 
 use std::collections::BTreeMap;
 
-use weir_core::api::job::JobOptions;
+use weir_core::api::job::{Added, JobOptions};
 use weir_core::api::limit::LimitKey;
 use weir_core::api::{Handle, Lane, QueueId};
 
@@ -37,6 +38,10 @@ pub struct Jobs {
     pub queues: BTreeMap<QueueId, JobQueue>,
     /// What holds them back.
     pub limits: Limits,
+    /// What was added under each idempotency key, and when.
+    pub answers: BTreeMap<[u8; 16], (u64, Vec<Added>)>,
+    /// How many additions were made before under their keys.
+    pub repeats: u64,
 }
 
 /// A job as far as it is known.

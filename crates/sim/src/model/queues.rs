@@ -91,6 +91,7 @@ impl Model {
             | Command::DescribeJob { queue, .. }
             | Command::ChangeJobs { queue, .. }
             | Command::Explain { queue, .. }
+            | Command::Report { queue, .. }
             | Command::PauseQueue { queue, .. }
             | Command::Delete { queue, .. }
             | Command::ChangeVisibility { queue, .. } => *queue,

@@ -11,6 +11,11 @@ impl Mutation {
     /// Changes a command of jobs on its way to the shard.
     pub(super) fn alter_job_command(self, command: &mut Command) {
         match command {
+            Command::AddJobs { idempotency, .. } if self == Mutation::IdempotencyIgnored => *idempotency = None,
+            Command::Report { progress, logs, .. } if self == Mutation::ReportThatIsLost => {
+                *progress = None;
+                logs.clear();
+            }
             Command::AddJobs { jobs, .. } => {
                 for job in jobs {
                     let Some(options) = &mut job.message.options else { continue };

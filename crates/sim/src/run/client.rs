@@ -42,8 +42,9 @@ impl Run {
         self.digest(&format!("{}{sequence}{}{reply:?}", token.0, self.now));
         let line = format!("{} took effect at {sequence}: {reply:?}", token.0);
         self.say(|| line);
-        let repeats = self.model.repeats;
+        let (repeats, additions) = (self.model.repeats, self.model.jobs.repeats);
         self.model.take(&effect)?;
+        self.coverage.additions_repeated += self.model.jobs.repeats - additions;
         let repeated = self.model.repeats - repeats;
         self.coverage.attempts_repeated += repeated;
         if let (Command::Receive { queue, .. } | Command::Lease { queue, .. }, Ok(Reply::Received(deliveries))) =
@@ -282,6 +283,7 @@ impl Run {
             (Command::ChangeJobs { .. }, Some(Ok(Reply::Settled(settled)))) => {
                 coverage.jobs_changed += settled.iter().filter(|result| result.is_ok()).count() as u64;
             }
+            (Command::Report { .. }, Some(Ok(_))) => coverage.jobs_reported += 1,
             (_, Some(Ok(Reply::Explained(explanation)))) => {
                 coverage.jobs_explained += u64::from(explanation.not_before.is_some());
             }

@@ -54,6 +54,12 @@ impl Clients {
                 let jobs = (0..rng.between(1, 3)).map(|_| self.job(rng, id)).collect();
                 Command::ChangeJobs { queue: id, jobs, change: self.change(rng, profile) }
             }
+            _ if self.next_number.is_multiple_of(3) => {
+                let said = payload_of(self.next_number, 20);
+                let logs = (0..self.next_number % 4).map(|line| payload_of(line, 10)).collect();
+                let progress = self.next_number.is_multiple_of(2).then_some(said);
+                Command::Report { queue: id, job: self.job(rng, id), progress, logs }
+            }
             _ => Command::Explain { queue: id, job: self.job(rng, id) },
         }
     }
@@ -68,7 +74,11 @@ impl Clients {
             let version = if stale { queue.version.saturating_sub(1) } else { queue.version };
             jobs.push(NewJob { queue: queue.id, version, message: self.job_message(rng, profile, queue) });
         }
-        Command::AddJobs { jobs, idempotency: None }
+        // Some of these keys are known already. No draw decides, so that what else is drawn stays what it was.
+        let key = self.next_number / 12;
+        let idempotency =
+            self.next_number.is_multiple_of(4).then(|| payload_of(key, 16).first_chunk().copied()).flatten();
+        Command::AddJobs { jobs, idempotency }
     }
 
     fn job_message(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> NewMessage {

@@ -3,15 +3,30 @@
 use std::collections::BTreeMap;
 
 use weir_core::api::job::{Added, JobOptions, NewJob};
-use weir_core::api::{Error, QueueId, Reply};
+use weir_core::api::{Error, IDEMPOTENCY_WINDOW_MS, QueueId, Reply};
 
 use super::super::{Checked, Model, number_of};
 use super::{Job, Place, Span, Standing, State};
 
 impl Model {
-    pub(in crate::model) fn jobs_added(&mut self, jobs: &[NewJob], reply: &Result<Reply, Error>, at: u64) -> Checked {
+    pub(in crate::model) fn jobs_added(
+        &mut self,
+        jobs: &[NewJob],
+        idempotency: Option<[u8; 16]>,
+        reply: &Result<Reply, Error>,
+        at: u64,
+    ) -> Checked {
         let stale = jobs.iter().any(|job| self.queue(job.queue).is_ok_and(|queue| queue.version != job.version));
         let gone = jobs.iter().any(|job| self.queue(job.queue).is_err());
+        let before = idempotency.and_then(|hash| self.jobs.answers.get(&hash));
+        let before = before.filter(|(first, _)| at < first.saturating_add(IDEMPOTENCY_WINDOW_MS));
+        if let (Some((_, before)), false) = (before, gone) {
+            self.jobs.repeats += 1;
+            return match reply {
+                Ok(Reply::Added(added)) if added == before => Ok(()),
+                reply => Err(format!("jobs of a key that had {before:?} were answered with {reply:?}")),
+            };
+        }
         let added = match reply {
             Err(Error::QueueNotFound) if gone => return Ok(()),
             Err(Error::Stale { .. }) if stale => return Ok(()),
@@ -20,6 +35,9 @@ impl Model {
         };
         for (job, added) in jobs.iter().zip(added) {
             self.job_added(job, added, at)?;
+        }
+        if let Some(hash) = idempotency {
+            self.jobs.answers.insert(hash, (at, added.clone()));
         }
         Ok(())
     }

@@ -59,8 +59,15 @@ pub struct Use {
 impl LimiterModel {
     fn new(name: &str, terms: &Terms) -> Self {
         let known = vec![Known { forgiven: 0, whole: true }; terms.windows.len()];
-        Self { name: name.to_owned(), terms: terms.clone(), known, forgiven: 0, version: 0, deleted: false,
-            deleted_at: 0 }
+        Self {
+            name: name.to_owned(),
+            terms: terms.clone(),
+            known,
+            forgiven: 0,
+            version: 0,
+            deleted: false,
+            deleted_at: 0,
+        }
     }
 
     /// A window knows what one as long, or longer, knew before; only what none did may be forgiven.

@@ -1,0 +1,38 @@
+//! Progress and lines of a log, from anybody.
+
+use weir_core::api::job::JobRef;
+use weir_core::api::{Error, QueueId, Reply};
+
+use super::super::{Checked, Model};
+use super::State;
+
+impl Model {
+    pub(in crate::model) fn reported(
+        &mut self,
+        (id, reference): (QueueId, JobRef),
+        progress: Option<&Vec<u8>>,
+        logs: &[Vec<u8>],
+        reply: &Result<Reply, Error>,
+        at: u64,
+    ) -> Checked {
+        let found = self.find_job(id, reference);
+        match (reply, found) {
+            (Err(Error::QueueNotFound), _) if self.queue(id).is_err() => Ok(()),
+            (Err(Error::JobNotFound), None) => Ok(()),
+            (Err(Error::JobNotFound), Some(found)) => {
+                self.job(found)?.see("was not found", |standing| standing.state == State::Removed)
+            }
+            (Ok(Reply::Done), Some(found)) => {
+                let job = self.job(found)?;
+                job.see("was reported on", |standing| standing.state != State::Removed)?;
+                if progress.is_some() {
+                    job.progress = progress.cloned();
+                }
+                job.logs.extend(logs.iter().cloned());
+                self.written_until = self.written_until.max(at);
+                Ok(())
+            }
+            (reply, _) => Err(format!("a report was answered with {reply:?}")),
+        }
+    }
+}
