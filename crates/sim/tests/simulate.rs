@@ -10,15 +10,6 @@ use weir_sim::run;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 500;
 
-/// Lives with jobs are those of odd seeds up to this one. Of those of later seeds about one in a hundred ends in a
-/// difference between engine and model that nobody has explained yet: 937, 1045, 1641, … (docs/decisions/0024).
-const JOB_SEEDS: u64 = 900;
-
-/// The seed that is played for the `n`th of `seeds` lives.
-fn seed_of(n: u64, seeds: u64) -> u64 {
-    if n % 2 == 1 && n > JOB_SEEDS { 2 * (seeds + n) } else { n }
-}
-
 fn each_seed(seeds: u64, play: impl Fn(u64) + Sync) {
     let next = AtomicU64::new(1);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -30,7 +21,7 @@ fn each_seed(seeds: u64, play: impl Fn(u64) + Sync) {
                     if seed > seeds {
                         return;
                     }
-                    play(seed_of(seed, seeds));
+                    play(seed);
                 }
             });
         }
