@@ -142,10 +142,10 @@ impl<D: Disk> Checkpoint<D> {
             rows.retain_in::<&[u8], _>(inside, gone).map_err(StoreError::tables)?;
             malformed?;
         }
-        for key in self.layer.map.keys() {
+        for (key, _) in self.layer.iter() {
             touch(touched, key);
         }
-        packing::apply(rows, self.layer.map.iter(), &mut Values { shared: &self.shared, counts })
+        packing::apply(rows, self.layer.iter(), &mut Values { shared: &self.shared, counts })
     }
 }
 

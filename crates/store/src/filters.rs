@@ -90,10 +90,8 @@ impl Filters {
     }
 }
 
-fn of_family<'a>(layer: &'a Layer, prefix: &[u8]) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
-    let end = prefix_end(prefix);
-    let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    layer.map.range::<[u8], _>((Bound::Included(prefix), to))
+fn of_family<'a>(layer: &'a Layer, prefix: &[u8]) -> impl Iterator<Item = (&'a [u8], &'a Entry)> {
+    layer.range(prefix, prefix_end(prefix).as_deref())
 }
 
 /// A filter of the rows that a family has; `None` if there are too many.

@@ -34,6 +34,7 @@ mod points;
 mod poison;
 mod ranges;
 mod repair;
+mod row_key;
 mod shared;
 mod snapshot;
 mod stats;

@@ -189,7 +189,7 @@ impl<D: Disk> Store<D> {
 
     /// Reads the blobs that groups in the log vouch for.
     fn verify_blobs(&self) -> Result<(), StoreError> {
-        for entry in self.active.map.values() {
+        for (_, entry) in self.active.iter() {
             if let Entry::Blob(reference, _) = entry {
                 match self.shared.blobs.get(reference.segment) {
                     Some(segment) => drop(segment.read(reference)?),

@@ -27,33 +27,33 @@ pub(crate) trait Render {
 /// Applies entries, which come in the order of their keys.
 pub(crate) fn apply<'a>(
     rows: &mut Rows<'_>,
-    entries: impl Iterator<Item = (&'a Key, &'a Entry)>,
+    entries: impl Iterator<Item = (&'a [u8], &'a Entry)>,
     render: &mut dyn Render,
 ) -> Result<(), StoreError> {
     let mut entries = entries.peekable();
     let mut value = Vec::new();
     while let Some((key, entry)) = entries.peek() {
         let next = first_from(rows, key)?;
-        if next.as_ref() == Some(key) {
+        if next.as_deref() == Some(*key) {
             let old = if render.value(entry, &mut value)? {
-                rows.insert(key.as_slice(), value.as_slice()).map_err(StoreError::tables)?
+                rows.insert(*key, value.as_slice()).map_err(StoreError::tables)?
             } else {
-                rows.remove(key.as_slice()).map_err(StoreError::tables)?
+                rows.remove(*key).map_err(StoreError::tables)?
             };
             if let Some(old) = old {
                 render.replaced(old.value())?;
             }
             entries.next();
         } else {
-            fill_gap(rows, &mut entries, next.as_ref(), render)?;
+            fill_gap(rows, &mut entries, next.as_deref(), render)?;
         }
     }
     Ok(())
 }
 
 /// The first row from `key` on.
-fn first_from(rows: &Rows<'_>, key: &Key) -> Result<Option<Key>, StoreError> {
-    let from = (Bound::Included(key.as_slice()), Bound::Unbounded);
+fn first_from(rows: &Rows<'_>, key: &[u8]) -> Result<Option<Key>, StoreError> {
+    let from = (Bound::Included(key), Bound::Unbounded);
     let row = rows.range::<&[u8]>(from).map_err(StoreError::tables)?.next();
     Ok(row.transpose().map_err(StoreError::tables)?.map(|(key, _)| Key::from_slice(key.value())))
 }
@@ -61,12 +61,12 @@ fn first_from(rows: &Rows<'_>, key: &Key) -> Result<Option<Key>, StoreError> {
 /// Writes the entries before the row `next`, none of which has a row.
 fn fill_gap<'a>(
     rows: &mut Rows<'_>,
-    entries: &mut Peekable<impl Iterator<Item = (&'a Key, &'a Entry)>>,
-    next: Option<&Key>,
+    entries: &mut Peekable<impl Iterator<Item = (&'a [u8], &'a Entry)>>,
+    next: Option<&[u8]>,
     render: &mut dyn Render,
 ) -> Result<(), StoreError> {
     let Some((first, _)) = entries.peek() else { return Ok(()) };
-    let mut cursor = rows.lower_bound_mut(Bound::Included(first.as_slice())).map_err(StoreError::tables)?;
+    let mut cursor = rows.lower_bound_mut(Bound::Included(*first)).map_err(StoreError::tables)?;
     let mut value = Vec::new();
     while let Some((key, entry)) = entries.next_if(|(key, _)| next.is_none_or(|next| *key < next)) {
         if render.value(entry, &mut value)? {
@@ -128,7 +128,7 @@ mod tests {
             }
             // What is deleted here was never in the tables.
             entries.insert(key(2, 1_000_000), Entry::Tombstone);
-            apply(&mut rows, entries.iter(), &mut Plain).unwrap();
+            apply(&mut rows, entries.iter().map(|(key, entry)| (key.as_slice(), entry)), &mut Plain).unwrap();
         }
         assert_eq!(rows.len().unwrap(), 15_000);
         let (pages, full) = (rows.stats().unwrap().leaf_pages(), bytes as u64 / 4096);

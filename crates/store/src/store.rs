@@ -261,7 +261,7 @@ impl<D: Disk> Store<D> {
         let points = self.points.take_all();
         self.shared.segments.retire(frozen.mark.sequence);
         self.stats.checkpoints += 1;
-        self.stats.spills += frozen.layer.map.len() as u64;
+        self.stats.spills += frozen.layer.len() as u64;
         // Freeing a large tree takes long; the next step that runs elsewhere does it.
         self.garbage.push(Garbage { _layer: frozen.layer, _points: points });
     }
@@ -305,7 +305,7 @@ impl<D: Disk> Store<D> {
         let (segments_live, segments_retired, segments_ready) = self.shared.segments.counts();
         Stats {
             overlay_bytes: self.overlay_bytes(),
-            overlay_keys: self.active.map.len() + self.frozen.as_ref().map_or(0, |frozen| frozen.layer.map.len()),
+            overlay_keys: self.active.len() + self.frozen.as_ref().map_or(0, |frozen| frozen.layer.len()),
             segments_live,
             segments_retired,
             segments_ready,

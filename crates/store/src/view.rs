@@ -1,15 +1,14 @@
 //! Reading and writing the state.
 
 use std::cmp::Ordering;
-use std::collections::btree_map;
 use std::iter::Peekable;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use weir_core::kv::{Key, Need, State, View};
 
 use crate::disk::Disk;
-use crate::layer::{Born, Entry, Layer, Position, Value};
+use crate::layer::{Born, Entries, Entry, Layer, Position, Value};
 use crate::ranges::Ranges;
 use crate::store::Store;
 use crate::tables::successor;
@@ -44,7 +43,7 @@ impl<D: Disk> View for Store<D> {
         }
         let frozen = self.frozen.as_ref().map(|frozen| &*frozen.layer);
         if frozen.is_none() && !self.snapshot.may_hold_in(from, to) {
-            for (key, entry) in self.active.map.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to))) {
+            for (key, entry) in self.active.range(from, Some(to)) {
                 if let Some(value) = entry.seen()
                     && row(key, value).is_break()
                 {
@@ -76,14 +75,14 @@ impl<D: Disk> View for Store<D> {
 impl<D: Disk> Store<D> {
     /// What both layers of the overlay know of `key`; `None` where only the tables can tell.
     pub(crate) fn overlay(&self, key: &[u8]) -> Option<&Entry> {
-        if let Some(entry) = self.active.map.get(key) {
+        if let Some(entry) = self.active.get(key) {
             return Some(entry);
         }
         if self.active.masks.contains(key) {
             return Some(&Entry::Tombstone);
         }
         let frozen = &self.frozen.as_ref()?.layer;
-        match frozen.map.get(key) {
+        match frozen.get(key) {
             None if frozen.masks.contains(key) => Some(&Entry::Tombstone),
             found => found,
         }
@@ -128,7 +127,7 @@ impl<D: Disk> Store<D> {
             return false;
         }
         if let Some(frozen) = &self.frozen {
-            match frozen.layer.map.get(key) {
+            match frozen.layer.get(key) {
                 Some(Entry::Tombstone) => return false,
                 Some(_) => return true,
                 None if frozen.layer.masks.contains(key) => return false,
@@ -139,9 +138,7 @@ impl<D: Disk> Store<D> {
     }
 
     fn older_may_hold_in(&self, from: &[u8], to: &[u8]) -> bool {
-        let inside = (Bound::Included(from), Bound::Excluded(to));
-        let frozen =
-            self.frozen.as_ref().is_some_and(|frozen| frozen.layer.map.range::<[u8], _>(inside).next().is_some());
+        let frozen = self.frozen.as_ref().is_some_and(|frozen| frozen.layer.range(from, Some(to)).next().is_some());
         frozen || self.snapshot.may_hold_in(from, to)
     }
 
@@ -236,22 +233,19 @@ fn body_entry(body: &[u8], sequence: u64, at: usize, born: Born) -> Entry {
 
 type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
-type Entries<'a> = Peekable<btree_map::Range<'a, Key, Entry>>;
-
 /// The two layers of the overlay, walked together.
 struct Merge<'a> {
-    active: Entries<'a>,
-    frozen: Option<Entries<'a>>,
+    active: Peekable<Entries<'a>>,
+    frozen: Option<Peekable<Entries<'a>>>,
     active_masks: &'a Ranges,
     frozen_masks: Option<&'a Ranges>,
 }
 
 impl<'a> Merge<'a> {
     fn new(active: &'a Layer, frozen: Option<&'a Layer>, from: &[u8], to: &[u8]) -> Self {
-        let inside = (Bound::Included(from), Bound::Excluded(to));
         Self {
-            active: active.map.range::<[u8], _>(inside).peekable(),
-            frozen: frozen.map(|layer| layer.map.range::<[u8], _>(inside).peekable()),
+            active: active.range(from, Some(to)).peekable(),
+            frozen: frozen.map(|layer| layer.range(from, Some(to)).peekable()),
             active_masks: &active.masks,
             frozen_masks: frozen.map(|layer| &layer.masks),
         }
@@ -266,8 +260,8 @@ impl<'a> Merge<'a> {
     fn run(&mut self, rows: &[Row], end: &[u8], row: Each<'_>) -> ControlFlow<()> {
         let mut rows = rows.iter().take_while(|row| row.key.as_slice() < end).peekable();
         loop {
-            let active = self.active.peek().map(|(key, _)| key.as_slice()).filter(|key| *key < end);
-            let frozen = self.frozen.as_mut().and_then(Peekable::peek).map(|(key, _)| key.as_slice());
+            let active = self.active.peek().map(|(key, _)| *key).filter(|key| *key < end);
+            let frozen = self.frozen.as_mut().and_then(Peekable::peek).map(|(key, _)| *key);
             let frozen = frozen.filter(|key| *key < end);
             let table = rows.peek().map(|row| row.key.as_slice());
             let Some(next) = [active, frozen, table].into_iter().flatten().min() else {
@@ -283,7 +277,7 @@ impl<'a> Merge<'a> {
                 (None, Some((key, entry)), _) if !self.active_masks.contains(key) => {
                     entry.seen().map(|value| (key, value))
                 }
-                (None, None, Some(row)) if !self.masked(&row.key) => Some((&row.key, row.seen())),
+                (None, None, Some(row)) if !self.masked(&row.key) => Some((row.key.as_slice(), row.seen())),
                 _ => None,
             };
             if let Some((key, value)) = seen

@@ -152,14 +152,14 @@ impl Windows {
         for from in starts {
             let Some((from, window)) = self.take(&from) else { continue };
             let Window { mut to, rows, used, .. } = window;
-            let mut changed = layer.map.range::<[u8], _>((Bound::Included(&*from), Bound::Excluded(&*to)));
-            let mut fresh: Vec<(&Key, &Entry)> = Vec::new();
+            let mut changed = layer.range(&from, Some(&to));
+            let mut fresh: Vec<(&[u8], &Entry)> = Vec::new();
             for (key, entry) in changed.by_ref().take(budget.min(1024)) {
                 fresh.push((key, entry));
             }
             budget -= fresh.len();
             if let Some((beyond, _)) = changed.next() {
-                to = beyond.clone();
+                to = Key::from_slice(beyond);
             }
             if from >= to {
                 continue;
@@ -170,22 +170,24 @@ impl Windows {
 }
 
 /// The rows below `to` with the changes of a layer applied.
-fn merged(rows: Vec<Row>, fresh: &[(&Key, &Entry)], layer: &Layer, to: &Key) -> Vec<Row> {
+fn merged(rows: Vec<Row>, fresh: &[(&[u8], &Entry)], layer: &Layer, to: &Key) -> Vec<Row> {
     let mut result = Vec::with_capacity(rows.len() + fresh.len());
     let mut fresh = fresh.iter().peekable();
-    let push_fresh = |result: &mut Vec<Row>, key: &Key, entry: &Entry| match entry {
+    let push_fresh = |result: &mut Vec<Row>, key: &[u8], entry: &Entry| match entry {
         Entry::Tombstone => {}
-        Entry::Inline(value, _) => result.push(Row { key: key.clone(), value: Some(value.clone()) }),
-        Entry::Short(..) | Entry::Bulk(..) | Entry::Blob(..) => result.push(Row { key: key.clone(), value: None }),
+        Entry::Inline(value, _) => result.push(Row { key: Key::from_slice(key), value: Some(value.clone()) }),
+        Entry::Short(..) | Entry::Bulk(..) | Entry::Blob(..) => {
+            result.push(Row { key: Key::from_slice(key), value: None });
+        }
     };
     for row in rows {
         if row.key >= *to {
             break;
         }
-        while let Some((key, entry)) = fresh.next_if(|(key, _)| **key < row.key) {
+        while let Some((key, entry)) = fresh.next_if(|(key, _)| *key < row.key.as_slice()) {
             push_fresh(&mut result, key, entry);
         }
-        if let Some((key, entry)) = fresh.next_if(|(key, _)| **key == row.key) {
+        if let Some((key, entry)) = fresh.next_if(|(key, _)| *key == row.key.as_slice()) {
             push_fresh(&mut result, key, entry);
         } else if !layer.masks.contains(&row.key) {
             result.push(row);
