@@ -1,6 +1,6 @@
 //! Settling by handle: which message a handle stands for, deleting it, and giving back what could not be handed over.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
@@ -143,17 +143,20 @@ impl Engine {
         if let Err(error) = within("entries of a command", BATCH_MAX as u64, handles.len() as u64) {
             return Ok(Err(error));
         }
-        let count = handles.len();
         let ours = handles.filter(|handle| handle.space == queue.space.id);
-        let mut lanes = BTreeSet::new();
+        let mut lanes = BTreeMap::new();
         prepare_each(ours, |handle| {
             let head = self.prepare_message(state, queue.space, handle.message, 0)?;
-            lanes.extend(head.and_then(|head| head.lane_on(queue.public.kind)));
+            if let Some(lane) = head.and_then(|head| head.lane_on(queue.public.kind)) {
+                *lanes.entry(lane).or_insert(0) += 1;
+            }
             Ok(())
         })?;
         if queue.public.kind == Kind::Standard {
-            // Older handles delete messages that wait, and so may take several from the front of a lane.
-            prepare_each(lanes.into_iter(), |lane| prepare_lane(state, queue, lane, count + 1))?;
+            // Older handles delete messages that wait, and so may take several from the front of a lane. For one the
+            // message's own preparation did it.
+            let several = lanes.into_iter().filter(|(_, count)| *count > 1);
+            prepare_each(several, |(lane, count)| prepare_lane(state, queue, lane, count + 1))?;
         }
         Ok(Ok(()))
     }

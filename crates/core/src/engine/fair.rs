@@ -16,7 +16,7 @@ use super::message::prepare_lane;
 use super::{Engine, SLICE_ROWS, Stop, parking};
 use crate::api::{Kind, Lane, QueueId};
 use crate::codec::Unreadable;
-use crate::head::{Head, HeldPermits};
+use crate::head::{Head, HeldPermits, State as Standing};
 use crate::keys::{self, Space};
 use crate::kv::{State, View};
 use crate::lane::LaneRecord;
@@ -51,50 +51,107 @@ pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize
     Ok(())
 }
 
-/// A ready message takes its place in the lane.
-pub(super) fn wait<S: State>(
+/// How a message counts in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// It does not: it is delayed, or not in the queue.
+    Not,
+    /// It is ready, and has this place.
+    Waits(Place),
+    /// It is leased.
+    Leased,
+}
+
+impl Counts {
+    fn of(id: u64, head: &Head) -> Self {
+        match head.state {
+            Standing::Ready => Self::Waits(head.place(id)),
+            Standing::Leased => Self::Leased,
+            _ => Self::Not,
+        }
+    }
+}
+
+/// A message of the lane comes to count in it as its head says.
+pub(super) fn stand<S: State>(
     state: &mut S,
     queue: &mut QueueState,
     lane: Lane,
-    place: Place,
+    (id, head): (u64, &Head),
+) -> Result<(), Stop> {
+    queue.laned += 1;
+    let ungrouped = head.limits.as_ref().is_some_and(|limits| limits.ungrouped);
+    change(state, queue, lane, Counts::Not, Counts::of(id, head), ungrouped)
+}
+
+/// A message that counts in the lane as its head says leaves it.
+pub(super) fn unstand<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    (id, head): (u64, &Head),
+) -> Result<(), Stop> {
+    queue.laned = queue.laned.checked_sub(1).expect("a message in a lane was counted");
+    let ungrouped = head.limits.as_ref().is_some_and(|limits| limits.ungrouped);
+    change(state, queue, lane, Counts::of(id, head), Counts::Not, ungrouped)
+}
+
+/// A message that stays in the lane counts there as `after` from now on. The lane's record is read and written once.
+pub(super) fn restand<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    id: u64,
+    before: &Head,
+    after: &Head,
+) -> Result<(), Stop> {
+    let ungrouped = after.limits.as_ref().is_some_and(|limits| limits.ungrouped);
+    let (before, after) = (Counts::of(id, before), Counts::of(id, after));
+    if let (Counts::Waits(_), Counts::Waits(_)) = (before, after) {
+        // It comes anew: what held it back may not do so any more.
+        change(state, queue, lane, before, Counts::Not, ungrouped)?;
+        return change(state, queue, lane, Counts::Not, after, ungrouped);
+    }
+    change(state, queue, lane, before, after, ungrouped)
+}
+
+fn change<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    lane: Lane,
+    before: Counts,
+    after: Counts,
     ungrouped: bool,
 ) -> Result<(), Stop> {
+    if (before, after) == (Counts::Not, Counts::Not) {
+        return Ok(());
+    }
     let mut record = read(state, queue.space, lane)?;
-    record.ungrouped = ungrouped;
-    state.insert(&queue.space.lane_ready(lane, place), &[]);
-    record.waiting += 1;
-    let head = record.head.map_or(place, |head| head.min(place));
-    settle_record(state, queue, lane, record, Some(head));
-    Ok(())
-}
-
-/// A ready message leaves its place.
-pub(super) fn unwait<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane, place: Place) -> Result<(), Stop> {
-    let mut record = read(state, queue.space, lane)?;
-    state.delete(&queue.space.lane_ready(lane, place));
-    record.waiting = record.waiting.checked_sub(1).expect("a message that waits was counted in its lane");
-    let head = match record.head {
-        Some(head) if head == place && record.waiting > 0 => following(state, queue.space, lane, place)?,
-        Some(head) if head != place => Some(head),
-        _ => None,
-    };
+    let mut head = record.head;
+    match before {
+        Counts::Not => {}
+        Counts::Leased => {
+            record.leased = record.leased.checked_sub(1).expect("a message that is leased was counted in its lane");
+        }
+        Counts::Waits(place) => {
+            state.delete(&queue.space.lane_ready(lane, place));
+            record.waiting = record.waiting.checked_sub(1).expect("a message that waits was counted in its lane");
+            if head == Some(place) {
+                head = if record.waiting > 0 { following(state, queue.space, lane, place)? } else { None };
+            }
+        }
+    }
+    match after {
+        Counts::Not => {}
+        Counts::Leased => record.leased += 1,
+        Counts::Waits(place) => {
+            record.ungrouped = ungrouped;
+            state.insert(&queue.space.lane_ready(lane, place), &[]);
+            record.waiting += 1;
+            head = Some(head.map_or(place, |head| head.min(place)));
+        }
+    }
     settle_record(state, queue, lane, record, head);
-    Ok(())
-}
-
-/// A message of the lane is leased.
-pub(super) fn lease<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane) -> Result<(), Stop> {
-    let mut record = read(state, queue.space, lane)?;
-    record.leased += 1;
-    settle_record(state, queue, lane, record, record.head);
-    Ok(())
-}
-
-/// A lease of the lane has ended.
-pub(super) fn settle<S: State>(state: &mut S, queue: &mut QueueState, lane: Lane) -> Result<(), Stop> {
-    let mut record = read(state, queue.space, lane)?;
-    record.leased = record.leased.checked_sub(1).expect("a message that is leased was counted in its lane");
-    settle_record(state, queue, lane, record, record.head);
     Ok(())
 }
 
@@ -257,7 +314,6 @@ impl Engine {
                     settle_record(state, queue, lane, record, record.head);
                     continue;
                 }
-                prepare_lane(state, queue, lane, 2)?;
             }
             let space = queue.space;
             let head = self.prepare_message(state, space, at.id(), AHEAD)?;

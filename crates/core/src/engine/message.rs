@@ -160,8 +160,7 @@ impl Engine {
         }
         if let Some(queue) = self.queues.get_mut(&id) {
             state.put(&queue.space.message(message), after.write().finish());
-            prepared(unstand(state, queue, message, before))?;
-            prepared(stand(state, queue, &mut self.due, message, &after))?;
+            prepared(restand(state, queue, &mut self.due, message, before, &after))?;
         }
         self.stood(state, id, message, Some(before), Some(&after))?;
         if matches!(before.state, Standing::Completed | Standing::Failed) {
@@ -238,12 +237,8 @@ fn stand<S: State>(
     id: u64,
     head: &Head,
 ) -> Result<(), Stop> {
+    count_in(state, queue, due, id, head);
     let space = queue.space;
-    queue.stands(id, head);
-    *counter(&mut queue.counters, head.state) += 1;
-    for at in due_times(head) {
-        due.insert(state, at, space, id);
-    }
     match head.state {
         Standing::Ready | Standing::Delayed | Standing::Leased => {}
         Standing::Waiting => {
@@ -257,16 +252,8 @@ fn stand<S: State>(
             return Ok(());
         }
     }
-    if let (Kind::Standard, Some(lane)) = (queue.public.kind, head.lane_on(queue.public.kind)) {
-        queue.laned += 1;
-        return match head.state {
-            Standing::Leased => fair::lease(state, queue, lane),
-            Standing::Ready => {
-                let ungrouped = head.limits.as_ref().is_some_and(|limits| limits.ungrouped);
-                fair::wait(state, queue, lane, head.place(id), ungrouped)
-            }
-            _ => Ok(()),
-        };
+    if let Some(lane) = fair_lane(queue, head) {
+        return fair::stand(state, queue, lane, (id, head));
     }
     match (head.lane_on(queue.public.kind), head.state) {
         (Some(lane), Standing::Leased) => lanes::lease(state, queue, lane),
@@ -282,12 +269,8 @@ fn stand<S: State>(
 
 /// Undoes [`stand`].
 fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head) -> Result<(), Stop> {
+    count_out(state, queue, id, head);
     let space = queue.space;
-    let count = counter(&mut queue.counters, head.state);
-    *count = count.checked_sub(1).expect("a message that stands was counted");
-    for at in due_times(head) {
-        due::remove(state, at, space, id);
-    }
     match head.state {
         Standing::Ready | Standing::Delayed | Standing::Leased => {}
         Standing::Waiting => {
@@ -300,13 +283,8 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
             return Ok(());
         }
     }
-    if let (Kind::Standard, Some(lane)) = (queue.public.kind, head.lane_on(queue.public.kind)) {
-        queue.laned = queue.laned.checked_sub(1).expect("a message in a lane was counted");
-        return match head.state {
-            Standing::Leased => fair::settle(state, queue, lane),
-            Standing::Ready => fair::unwait(state, queue, lane, head.place(id)),
-            _ => Ok(()),
-        };
+    if let Some(lane) = fair_lane(queue, head) {
+        return fair::unstand(state, queue, lane, (id, head));
     }
     match (head.lane_on(queue.public.kind), head.state) {
         (Some(lane), Standing::Leased) => lanes::settle(state, queue, lane),
@@ -316,6 +294,52 @@ fn unstand<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head
             Ok(())
         }
         (None, _) => Ok(()),
+    }
+}
+
+/// [`unstand`] and [`stand`] for a message that stays: at once where it stays in its lane.
+fn restand<S: State>(
+    state: &mut S,
+    queue: &mut QueueState,
+    due: &mut DueIndex,
+    id: u64,
+    before: &Head,
+    after: &Head,
+) -> Result<(), Stop> {
+    match fair_lane(queue, before) {
+        Some(lane) if fair_lane(queue, after) == Some(lane) => {
+            count_out(state, queue, id, before);
+            count_in(state, queue, due, id, after);
+            fair::restand(state, queue, lane, id, before, after)
+        }
+        _ => {
+            unstand(state, queue, id, before)?;
+            stand(state, queue, due, id, after)
+        }
+    }
+}
+
+/// The lane of a standard queue in which a message counts that is not finished.
+fn fair_lane(queue: &QueueState, head: &Head) -> Option<Lane> {
+    let is_current = matches!(head.state, Standing::Ready | Standing::Delayed | Standing::Leased);
+    if queue.public.kind == Kind::Standard && is_current { head.lane_on(Kind::Standard) } else { None }
+}
+
+/// Counts a message, and writes when something of it is due.
+fn count_in<S: State>(state: &mut S, queue: &mut QueueState, due: &mut DueIndex, id: u64, head: &Head) {
+    queue.stands(id, head);
+    *counter(&mut queue.counters, head.state) += 1;
+    for at in due_times(head) {
+        due.insert(state, at, queue.space, id);
+    }
+}
+
+/// Undoes [`count_in`].
+fn count_out<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head) {
+    let count = counter(&mut queue.counters, head.state);
+    *count = count.checked_sub(1).expect("a message that stands was counted");
+    for at in due_times(head) {
+        due::remove(state, at, queue.space, id);
     }
 }
 
