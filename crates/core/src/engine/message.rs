@@ -35,7 +35,9 @@ impl Engine {
             && let Some(owner) = self.spaces.get(&space.id).and_then(|queue| self.queues.get(queue))
         {
             if head.lane_on(owner.public.kind).is_some() {
-                prepare_lane(state, owner, lane, 2)?;
+                // On a standard queue the end of a lease reads nothing of the lane but its record.
+                let is_alone = owner.public.kind == Kind::Standard && head.state == Standing::Leased;
+                prepare_lane(state, owner, lane, if is_alone { 0 } else { 2 })?;
             }
             if let Some(target) = self.next_dead_letter_queue(owner, &head).and_then(|id| self.queues.get(&id)) {
                 prepare_lane(state, target, lane, 2)?;
