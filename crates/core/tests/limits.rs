@@ -562,6 +562,36 @@ fn a_permit_that_cost_less_gives_the_rest_back_before_it_is_done() {
 }
 
 #[test]
+fn a_permit_that_never_left_was_never_there() {
+    for world in worlds() {
+        let mut world = world();
+        let terms = Terms { concurrency: Some(1), ..starts(1, 60_000) };
+        let limiter = put(&mut world, "crm", terms);
+        let acquire =
+            |wait_ms| Command::Acquire { limiter, key: key(1), cost: 1, priority: 0, lease_ms: 10_000, wait_ms };
+        let granted = |reply| match reply {
+            Some(Ok(Reply::Acquired(Acquired::Granted { permit, .. }))) => permit,
+            other => panic!("{other:?}"),
+        };
+        let lost = granted(Some(world.ask(acquire(0))));
+        let waits = world.give(acquire(60_000));
+        world.give(Command::PermitReturned { limiter, permit: lost });
+        let permit = granted(world.answer(waits));
+        let settle = |permit| Command::SettlePermit { limiter, permit, cost: None, done: true };
+        assert_eq!(world.ask(settle(lost)), Err(Error::PermitNotFound));
+        // One that has left, or is gone, is not taken back.
+        world.give(Command::PermitReleased { limiter, permit });
+        world.give(Command::PermitReturned { limiter, permit: lost });
+        world.give(Command::PermitReturned { limiter, permit });
+        let Ok(Reply::Acquired(Acquired::Blocked(blocked))) = world.ask(acquire(0)) else { panic!("it started") };
+        assert_eq!(blocked.by, What::Window(0));
+        world.after(120_000);
+        world.restart();
+        assert_eq!(world.rows.all.len(), 2, "the limiter and the shard's: {:?}", world.rows.all);
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let mut world = World::new();
     let limiter = put(&mut world, "a", at_once(1));

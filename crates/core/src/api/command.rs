@@ -374,6 +374,13 @@ pub enum Command {
         /// The permit.
         permit: PermitId,
     },
+    /// Takes a permit back that was granted and never left for who asked for it: as if it had not been granted. No answer.
+    PermitReturned {
+        /// The limiter.
+        limiter: LimiterId,
+        /// The permit.
+        permit: PermitId,
+    },
     /// Withdraws a waiting receive, which is answered as empty, or who waits for a permit. No answer of its own.
     Cancel {
         /// The token of the command that waits. Unknown and answered tokens are passed over.

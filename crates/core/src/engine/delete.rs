@@ -93,7 +93,7 @@ impl Engine {
             let Ok(head) = self.find(state, id, handle, &gone)? else { continue };
             if head.state == Standing::Leased && head.grants == handle.grant {
                 self.prepare_single(state, id, handle.message, &head, &gone)?;
-                self.withdraw_permits(state, handle.message, &head)?;
+                self.withdraw_permits(state, handle.message, head.priority, &head.permits)?;
                 let leased = Head { permits: HeldPermits::new(), ..head };
                 let receives = leased.receives.saturating_sub(1);
                 let back = Head { receives, ..leased.clone() };

@@ -262,6 +262,10 @@ impl Engine {
                 self.permit_released(state, *limiter, *permit)?;
                 return self.serve(state, out);
             }
+            Command::PermitReturned { limiter, permit } => {
+                self.permit_returned(state, *limiter, *permit)?;
+                return self.serve(state, out);
+            }
             Command::PutLimiter { namespace, name, terms, unknown } => {
                 self.put_limiter(state, *namespace, name, terms, *unknown, out)
             }

@@ -183,6 +183,20 @@ impl Engine {
         Ok(())
     }
 
+    /// A permit's grant never left: it is as if it had not been granted.
+    pub(in crate::engine) fn permit_returned<S: State>(
+        &mut self,
+        state: &mut S,
+        id: LimiterId,
+        permit: PermitId,
+    ) -> Result<(), Stop> {
+        let Some(namespace) = self.limits.namespace(id) else { return Ok(()) };
+        let Some(record) = PermitRecord::find(state, namespace, id, permit)? else { return Ok(()) };
+        self.withdraw_permits(state, permit.0, record.priority, &record.permits())?;
+        Self::forget_permit(state, namespace, id, permit, &record);
+        Ok(())
+    }
+
     /// A permit whose time is over ends. The row by which it was found belongs to it, or to one that has ended.
     pub(in crate::engine) fn expire_permit<S: State>(
         &mut self,
@@ -214,9 +228,19 @@ impl Engine {
         record: &PermitRecord,
     ) -> Result<(), Stop> {
         self.end_permits(state, permit.0, record.priority, &record.permits())?;
+        Self::forget_permit(state, namespace, id, permit, record);
+        Ok(())
+    }
+
+    fn forget_permit<S: State>(
+        state: &mut S,
+        namespace: crate::api::Namespace,
+        id: LimiterId,
+        permit: PermitId,
+        record: &PermitRecord,
+    ) {
         state.delete(&keys::permit(namespace, id, permit.0));
         due::remove(state, record.until, Space { namespace, id: id.0 }, permit.0);
-        Ok(())
     }
 
     /// Withdraws one who waits for a permit. Says whether there was such a one.

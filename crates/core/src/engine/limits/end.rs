@@ -49,19 +49,19 @@ impl Engine {
         Ok(())
     }
 
-    /// A lease is taken back whose grant never left: as if it had not been granted.
+    /// A lease, or a permit of a program outside, is taken back whose grant never left: as if it had not been granted.
     pub(in crate::engine) fn withdraw_permits<S: State>(
         &mut self,
         state: &mut S,
-        message: u64,
-        head: &Head,
+        id: u64,
+        priority: u32,
+        permits: &HeldPermits,
     ) -> Result<(), Stop> {
         let now = self.now;
-        let permits = &head.permits;
         prepare_each(permits.iter(), |held| self.limits.load(state, (held.limiter, held.key), now).map(|_| ()))?;
-        let unreleased = self.limits.unreleased.remove(&message).is_some();
+        let unreleased = self.limits.unreleased.remove(&id).is_some();
         for held in permits {
-            let (key, permit) = permit_of(held, head.priority);
+            let (key, permit) = permit_of(held, priority);
             let Some((entry, limit)) = self.limits.change(key) else { continue };
             if unreleased {
                 entry.state.withdrawn(limit, &permit, now);
