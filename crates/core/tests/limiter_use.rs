@@ -104,6 +104,57 @@ proptest! {
     }
 
     #[test]
+    fn what_starts_cost_less_than_was_thought_is_used_by_others(
+        max in 600_u32..2_000,
+        per_ms in 2_000_u64..10_000,
+        costs in prop::collection::vec(5_u32..=10, 500),
+    ) {
+        let window = Window { max, per_ms, counts: Counts::Units };
+        let limit = limit(&[window]);
+        let mut key = KeyState::new(&limit, Time(0));
+        let estimate = NonZeroU32::new(10).unwrap();
+        let (mut now, mut used) = (0, 0_u64);
+        for cost in costs.iter().cycle() {
+            match key.start(&limit, Time(now), estimate, 0) {
+                Ok(mut permit) => {
+                    key.released(&limit, &permit, Time(now));
+                    key.settle(&limit, &mut permit, *cost, Time(now));
+                    key.finished(&limit, &permit);
+                    used += u64::from(*cost);
+                }
+                Err(blocked) => now = blocked.until.unwrap().0,
+            }
+            if now >= 10 * per_ms {
+                break;
+            }
+        }
+        prop_assert!(used * 100 >= u64::from(max) * 10 * 98, "{used} of {}", max * 10);
+    }
+
+    #[test]
+    fn after_a_pause_and_its_slow_start_the_budget_is_used_again(
+        max in 10_u32..=200,
+        per_ms in 1_000_u64..5_000,
+        slow_start_ms in 1_u64..5_000,
+        pause_ms in 1_u64..20_000,
+    ) {
+        let terms = Terms { windows: vec![starts(max, per_ms)], slow_start_ms, ..Terms::default() };
+        let limit = Limit::new(terms).unwrap();
+        let mut key = KeyState::new(&limit, Time(0));
+        key.pause(Time(pause_ms));
+        let (from, mut now, mut times) = (pause_ms + slow_start_ms + per_ms, 0, Vec::new());
+        while now < from + 10 * per_ms {
+            match start(&mut key, &limit, now, 0) {
+                Ok(()) => times.push(now),
+                Err(until) => now = until.unwrap(),
+            }
+        }
+        prop_assert!(times[0] >= pause_ms, "a start in the pause");
+        let used = times.iter().filter(|at| **at >= from).count();
+        prop_assert!(used * 100 >= max as usize * 10 * 98, "{used} of {}", max * 10);
+    }
+
+    #[test]
     fn in_slots_of_many_starts_at_most_a_64th_of_the_budget_is_lost(
         max in 65_u32..=20_000,
         per_ms in 5_000_u64..60_000,

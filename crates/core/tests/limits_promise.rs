@@ -1,5 +1,5 @@
 //! The engine under limiters, driven at random: arrivals, settlements, retries, jumps of the clock, crashes, changes of
-//! terms, several queues under one limiter. Whatever happens, no interval is over its cap; and with work ready and workers
+//! terms, several queues and programs outside under one limiter, weights that turn out to be others. Whatever happens, no interval is over its cap; and with work ready and workers
 //! waiting the budget is used.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
@@ -32,18 +32,36 @@ impl Luck {
 #[derive(Clone, Debug)]
 struct Start {
     key: Option<LimitKey>,
+    /// One, but for what a settlement added.
+    starts: u64,
+    units: u64,
     /// When it left; none while it may still leave.
     left: Option<u64>,
     running: bool,
     durable: bool,
+    /// Whether it was said what it really weighs.
+    weighed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Lease {
-    queue: QueueId,
-    handle: Handle,
+    held: Held,
     deadline: u64,
     start: usize,
+}
+
+/// What was granted.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    Message(QueueId, Handle),
+    Permit(PermitId),
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Messages(QueueId),
+    Permit(Option<LimitKey>, u32),
 }
 
 struct Life {
@@ -55,7 +73,9 @@ struct Life {
     starts: Vec<Start>,
     /// Leases of which the answers have left, or may have.
     leases: Vec<Lease>,
-    waiting: Vec<(QueueId, Token)>,
+    waiting: Vec<(Asked, Token)>,
+    limiter: LimiterId,
+    permits: usize,
     /// The rows as they are on disk, and how many starts they know of.
     saved: BTreeMap<weir_core::kv::Key, Vec<u8>>,
     granted: usize,
@@ -79,13 +99,16 @@ impl Life {
             starts: Vec::new(),
             leases: Vec::new(),
             waiting: Vec::new(),
+            limiter: LimiterId(0),
+            permits: 0,
             saved: BTreeMap::new(),
             granted: 0,
         };
-        life.put();
+        life.put(Unknown::Full);
         for name in ["a", "b", "c.fifo"] {
             let use_key = keyed.then(|| "data.key".to_owned());
-            let limiters = vec![LimiterUse { limiter: "shared".into(), key: use_key, cost: None }];
+            let cost = Some("data.cost".to_owned());
+            let limiters = vec![LimiterUse { limiter: "shared".into(), key: use_key, cost }];
             let visibility_ms = 2_000;
             let queue = life.world.create(name, Config { limiters, visibility_ms, ..Config::default() });
             life.queues.push(queue);
@@ -94,24 +117,45 @@ impl Life {
         life
     }
 
-    fn put(&mut self) {
+    fn put(&mut self, unknown: Unknown) {
         let (namespace, terms) = (Namespace(0), self.terms.clone());
-        let command = Command::PutLimiter { namespace, name: "shared".into(), terms, unknown: Unknown::Full };
-        self.world.ask(command).unwrap();
+        let command = Command::PutLimiter { namespace, name: "shared".into(), terms, unknown };
+        if unknown == Unknown::Empty {
+            // What has left is forgiven, as far as it is not known; what is under way is not.
+            self.starts.retain_mut(|start| {
+                if start.left.is_some() {
+                    (start.starts, start.units) = (0, 0);
+                }
+                true
+            });
+        }
+        let Reply::Limiter { limiter, .. } = self.world.ask(command).unwrap() else { panic!("a limiter") };
+        self.limiter = limiter.id;
     }
 
     fn send(&mut self) {
         let queue = self.luck.draw(3) as usize;
         for _ in 0..=self.luck.draw(12) {
             let n = if self.keyed { self.luck.draw(4) } else { 0 };
-            let limits = Some(Box::new(Limits { uses: vec![(key(n), 1)] }));
+            let cost = 1 + self.luck.draw(2) as u32;
+            let limits = Some(Box::new(Limits { uses: vec![(key(n), cost)] }));
             let group = self.luck.draw(5) as u8;
             let lane = (queue == 2 || self.luck.chance(20)).then_some(Lane([group; 16]));
             let priority = self.luck.draw(3) as u32;
             self.world
-                .send(self.queues[queue], NewMessage { limits, lane, priority, ..message(&n.to_string()) })
+                .send(self.queues[queue], NewMessage { limits, lane, priority, ..message(&format!("{n} {cost}")) })
                 .unwrap();
         }
+    }
+
+    fn acquire(&mut self) {
+        let key = key(if self.keyed { self.luck.draw(4) } else { 0 });
+        let (cost, priority) = (1 + self.luck.draw(2) as u32, self.luck.draw(3) as u32);
+        let wait_ms = if self.luck.chance(70) { 5_000 } else { 0 };
+        let limiter = self.limiter;
+        let token = self.world.give(Command::Acquire { limiter, key, cost, priority, lease_ms: 2_000, wait_ms });
+        self.waiting.push((Asked::Permit(key, cost), token));
+        self.gather();
     }
 
     fn receive(&mut self) {
@@ -119,26 +163,43 @@ impl Life {
         let max = 1 + self.luck.draw(5) as u32;
         let wait_ms = if self.luck.chance(70) { 5_000 } else { 0 };
         let token = self.world.wait(queue, max, wait_ms);
-        self.waiting.push((queue, token));
+        self.waiting.push((Asked::Messages(queue), token));
         self.gather();
     }
 
     /// Takes note of what was granted.
     fn gather(&mut self) {
-        for (queue, token) in std::mem::take(&mut self.waiting) {
-            let Some(got) = self.world.got(token) else {
-                self.waiting.push((queue, token));
-                continue;
-            };
-            for got in got {
-                let key = key(got.text.parse().unwrap());
-                self.starts.push(Start { key, left: None, running: true, durable: false });
-                let deadline = got.delivery.deadline.0;
-                self.leases.push(Lease { queue, handle: got.handle, deadline, start: self.starts.len() - 1 });
-                self.granted += 1;
-                self.check(key);
+        for (asked, token) in std::mem::take(&mut self.waiting) {
+            match asked {
+                Asked::Messages(queue) => {
+                    let Some(got) = self.world.got(token) else {
+                        self.waiting.push((asked, token));
+                        continue;
+                    };
+                    for got in got {
+                        let (n, cost) = got.text.split_once(' ').unwrap();
+                        let (key, cost) = (key(n.parse().unwrap()), cost.parse().unwrap());
+                        self.begin(key, cost, Held::Message(queue, got.handle), got.delivery.deadline.0);
+                    }
+                }
+                Asked::Permit(key, cost) => match self.world.answer(token) {
+                    None => self.waiting.push((asked, token)),
+                    Some(Ok(Reply::Acquired(Acquired::Granted { permit, until }))) => {
+                        self.permits += 1;
+                        self.begin(key, cost, Held::Permit(permit), until.0);
+                    }
+                    Some(_) => {}
+                },
             }
         }
+    }
+
+    fn begin(&mut self, key: Option<LimitKey>, cost: u32, held: Held, deadline: u64) {
+        let units = u64::from(cost);
+        self.starts.push(Start { key, starts: 1, units, left: None, running: true, durable: false, weighed: false });
+        self.leases.push(Lease { held, deadline, start: self.starts.len() - 1 });
+        self.granted += 1;
+        self.check(key);
     }
 
     /// Of what counts towards a start of the key just now there is no more than may be.
@@ -146,8 +207,12 @@ impl Life {
         let now = self.world.now.0;
         let of_key = || self.starts.iter().filter(|start| start.key == key);
         for window in &self.terms.windows {
-            let counted = of_key().filter(|start| start.left.is_none_or(|left| left + window.per_ms >= now)).count();
-            assert!(counted <= window.max as usize, "{counted} in {window:?} at {now}");
+            let counted = of_key().filter(|start| start.left.is_none_or(|left| left + window.per_ms >= now));
+            let sum: u64 = match window.counts {
+                Counts::Starts => counted.map(|start| start.starts).sum(),
+                Counts::Units => counted.map(|start| start.units).sum(),
+            };
+            assert!(sum <= u64::from(window.max), "{sum} in {window:?} at {now}");
         }
         if let Some(concurrency) = self.terms.concurrency {
             let running = of_key().filter(|start| start.running).count();
@@ -162,8 +227,13 @@ impl Life {
         self.starts.iter_mut().for_each(|start| start.durable = true);
         for lease in self.leases.clone() {
             if self.starts[lease.start].left.is_none() && self.luck.chance(80) {
-                self.world
-                    .give(Command::Released { queue: lease.queue, handles: [lease.handle].into_iter().collect() });
+                let limiter = self.limiter;
+                self.world.give(match lease.held {
+                    Held::Message(queue, handle) => {
+                        Command::Released { queue, handles: [handle].into_iter().collect() }
+                    }
+                    Held::Permit(permit) => Command::PermitReleased { limiter, permit },
+                });
                 self.starts[lease.start].left = Some(self.world.now.0);
             }
         }
@@ -175,26 +245,56 @@ impl Life {
             return;
         }
         let at = self.luck.draw(self.leases.len() as u64) as usize;
-        let lease = self.leases.swap_remove(at);
-        let handles = [lease.handle].into_iter().collect();
+        let lease = self.leases[at];
+        let limiter = self.limiter;
         let unsent = self.starts[lease.start].left.is_none();
-        match self.luck.draw(4) {
-            0 if unsent => {
+        match (self.luck.draw(4), lease.held) {
+            (0, held) if unsent => {
                 // It never left.
-                self.world.give(Command::Return { queue: lease.queue, handles });
+                self.world.give(match held {
+                    Held::Message(queue, handle) => Command::Return { queue, handles: [handle].into_iter().collect() },
+                    Held::Permit(permit) => Command::PermitReturned { limiter, permit },
+                });
                 self.starts[lease.start].key = Some(LimitKey([255; 16]));
             }
-            1 => {
-                let _ = self.world.change(lease.queue, lease.handle, 0);
+            (1, Held::Message(queue, handle)) => {
+                let _ = self.world.change(queue, handle, 0);
             }
-            _ => {
-                let _ = self.world.delete(lease.queue, lease.handle);
+            (_, Held::Message(queue, handle)) => {
+                let _ = self.world.delete(queue, handle);
+            }
+            (draw, Held::Permit(permit)) => {
+                let (cost, done) = (self.luck.draw(5) as u32, draw > 1);
+                let cost = Some(cost).filter(|_| !std::mem::replace(&mut self.starts[lease.start].weighed, true));
+                if let Some(cost) = cost {
+                    self.weigh(lease.start, u64::from(cost));
+                }
+                self.world.ask(Command::SettlePermit { limiter, permit, cost, done }).unwrap();
+                if !done {
+                    return self.gather();
+                }
             }
         }
+        self.leases.swap_remove(at);
         let now = self.world.now.0;
         self.starts[lease.start].left.get_or_insert(now);
         self.starts[lease.start].running = false;
         self.gather();
+    }
+
+    /// A start weighs something else than was thought: less gives back at once, more counts from now.
+    fn weigh(&mut self, at: usize, units: u64) {
+        let now = self.world.now.0;
+        let Start { key, units: before, .. } = self.starts[at];
+        if self.starts[at].starts == 0 {
+            // It was forgiven.
+        } else if units > before {
+            let units = units - before;
+            let (running, durable, weighed) = (false, false, true);
+            self.starts.push(Start { key, starts: 0, units, left: Some(now), running, durable, weighed });
+        } else {
+            self.starts[at].units = units;
+        }
     }
 
     fn pass(&mut self, ms: u64) {
@@ -240,7 +340,8 @@ impl Life {
     fn step(&mut self) {
         match self.luck.draw(100) {
             0..20 => self.send(),
-            20..45 => self.receive(),
+            20..40 => self.receive(),
+            40..45 => self.acquire(),
             45..60 => self.sync(),
             60..75 => self.settle(),
             75..92 => {
@@ -253,7 +354,8 @@ impl Life {
             }
             94..96 => {
                 self.terms = terms(&mut self.luck);
-                self.put();
+                let unknown = if self.luck.chance(25) { Unknown::Empty } else { Unknown::Full };
+                self.put(unknown);
                 self.world.after(0);
                 self.sync();
             }
@@ -275,8 +377,12 @@ impl Life {
 fn terms(luck: &mut Luck) -> Terms {
     let mut windows = Vec::new();
     for _ in 0..=luck.draw(2) {
-        let (max, per_ms) = (1 + luck.draw(9) as u32, 20 + luck.draw(1_500));
-        windows.push(Window { max, per_ms, counts: Counts::Starts });
+        let per_ms = 20 + luck.draw(1_500);
+        // Nothing costs more than there ever is.
+        windows.push(match luck.draw(3) {
+            0 => Window { max: 4 + luck.draw(9) as u32, per_ms, counts: Counts::Units },
+            _ => Window { max: 1 + luck.draw(9) as u32, per_ms, counts: Counts::Starts },
+        });
     }
     let concurrency = luck.chance(30).then(|| 1 + luck.draw(6) as u32);
     let reserves = if luck.chance(30) { vec![Reserve { priority_max: 0, share: 30 }] } else { Vec::new() };
@@ -286,15 +392,16 @@ fn terms(luck: &mut Luck) -> Terms {
 
 #[test]
 fn no_interval_is_over_its_cap_whatever_happens_to_the_engine() {
-    let mut granted = 0;
-    for seed in 0..60 {
+    let (mut granted, mut permits) = (0, 0);
+    for seed in 0..120 {
         let mut life = Life::new(seed);
         for _ in 0..300 {
             life.step();
         }
         granted += life.granted;
+        permits += life.permits;
     }
-    assert!(granted > 4_000, "{granted} starts show little");
+    assert!(granted > 8_000 && permits > 800, "{granted} starts, {permits} of programs outside, show little");
 }
 
 /// Runs workers that always wait over queues that always have work, and counts starts by queue.
