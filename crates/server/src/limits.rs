@@ -46,6 +46,14 @@ pub(crate) fn of(config: &Config, seen: &Seen<'_>) -> Option<Box<Limits>> {
     Some(Box::new(Limits { uses: uses.collect() }))
 }
 
+/// The text of a message's key for a limiter, where the queue's expression still finds the one that it was sent with: only
+/// its hash is kept.
+pub(crate) fn key_text(config: &Config, limiter: &str, key: LimitKey, seen: &Seen<'_>) -> Option<String> {
+    let limiter = config.limiters.iter().find(|used| used.limiter == limiter)?;
+    let text = value(limiter.key.as_deref()?, seen)?;
+    (limit_key_hash(&text) == key.0).then(|| text.into_owned())
+}
+
 /// Says of a message, encoded by another door, what it is to the limiters of its queue.
 pub(crate) fn attach(config: &Config, message: &mut NewMessage) {
     if config.limiters.is_empty() {

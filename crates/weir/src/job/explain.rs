@@ -43,7 +43,9 @@ fn told(id: &str, explanation: &Value, now_ms: u64) -> String {
     let mut lines = vec![format!("Job {id} is {state}{}", if holds.is_empty() { "." } else { ":" })];
     for hold in holds {
         let until = number(hold, "until_ms").map(|ms| format!(", until {}", moment(ms, now_ms)));
-        lines.push(format!("  - {}{}", text(hold, "text").unwrap_or_default(), until.unwrap_or_default()));
+        let key = text(hold, "key").map(|key| format!(" (key {})", output::clean(key)));
+        let (key, until) = (key.unwrap_or_default(), until.unwrap_or_default());
+        lines.push(format!("  - {}{key}{until}", text(hold, "text").unwrap_or_default()));
     }
     match (number(explanation, "not_before_ms"), text(explanation, "unknown")) {
         (Some(ms), _) if ms > now_ms => lines.push(format!("It does not run before {}.", moment(ms, now_ms))),

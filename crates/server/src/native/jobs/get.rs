@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use weir_core::api::job::{Explanation, Hold, JobState};
+use weir_aws::sqs::payload::Payload;
+use weir_core::api::job::{Explanation, Hold, JobRef, JobState};
+use weir_core::api::limit::LimitKey;
 use weir_core::api::{Command, LIST_MAX, Queue, QueueId, Reply as EngineReply};
 use weir_core::limiter::What;
 
@@ -19,6 +22,7 @@ use super::settle::StateView;
 use super::view::{JobPlace, JobView};
 use crate::access::Role;
 use crate::engine::{self, Engine};
+use crate::limits::{self, Seen};
 
 const NOT_FOUND: &[&str] = &["queue.not_found", "job.not_found"];
 
@@ -243,6 +247,9 @@ pub(crate) struct HoldView {
     /// The limiter.
     #[serde(skip_serializing_if = "Option::is_none")]
     limiter: Option<String>,
+    /// The job's key for it. Absent where it has none of its own, and where the queue finds keys elsewhere by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     /// How many: jobs before it, or children that are not finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
@@ -295,15 +302,38 @@ impl Endpoint for Explain {
         let queue: Arc<Queue> = call.queue()?;
         let job = job_ref(call.params.get("id"));
         match call.command(Command::Explain { queue: queue.id, job }).await? {
-            EngineReply::Explained(explanation) => Ok(Answer::Of(ExplanationView::of(&explanation))),
+            EngineReply::Explained(explanation) => {
+                let has_key = |hold: &Hold| matches!(hold, Hold::Limiter { key: Some(_), .. });
+                let has_keys = explanation.holds.iter().any(has_key);
+                let payload = if has_keys { payload(&call, &queue, job).await } else { None };
+                let payload = payload.as_ref().and_then(|payload| Payload::decode(payload).ok());
+                let seen = payload.as_ref().map(|payload| Seen {
+                    body: payload.body,
+                    attributes: &payload.attributes,
+                    group: payload.group_id,
+                });
+                let key_text = |limiter: &str, key| limits::key_text(&queue.config, limiter, key, seen.as_ref()?);
+                Ok(Answer::Of(ExplanationView::of(&explanation, &key_text)))
+            }
             _ => Err(Problem::internal()),
         }
     }
 }
 
+/// What a job carries, unless it is gone by now.
+async fn payload<E: Engine>(call: &Call<'_, E>, queue: &Queue, job: JobRef) -> Option<Bytes> {
+    let command = Command::DescribeJob { queue: queue.id, job, wait_ms: 0 };
+    let answered = engine::call(&call.app.engine, command).await.ok()?;
+    let EngineReply::Job(job) = &answered.reply else { return None };
+    job.body.as_ref().and(answered.payloads.into_iter().next())
+}
+
+/// The text of a key of a limiter.
+type KeyText<'a> = &'a dyn Fn(&str, LimitKey) -> Option<String>;
+
 impl ExplanationView {
-    fn of(explanation: &Explanation) -> Self {
-        let holds: Vec<HoldView> = explanation.holds.iter().map(HoldView::of).collect();
+    fn of(explanation: &Explanation, key_text: KeyText<'_>) -> Self {
+        let holds: Vec<HoldView> = explanation.holds.iter().map(|hold| HoldView::of(hold, key_text)).collect();
         let finished = matches!(explanation.state, JobState::Completed | JobState::Failed | JobState::Removed);
         let unknown = match explanation.not_before {
             None if explanation.state == JobState::Leased => {
@@ -326,8 +356,9 @@ impl ExplanationView {
 }
 
 impl HoldView {
-    fn of(hold: &Hold) -> Self {
-        let plain = |by, text: String| Self { by, text, until_ms: None, limiter: None, count: None, job: None };
+    fn of(hold: &Hold, key_text: KeyText<'_>) -> Self {
+        let plain =
+            |by, text: String| Self { by, text, until_ms: None, limiter: None, key: None, count: None, job: None };
         match hold {
             Hold::Delayed { until } => Self {
                 until_ms: Some(until.0),
@@ -346,10 +377,11 @@ impl HoldView {
             },
             Hold::Group { job: None } => plain(HoldKind::Group, "another job of its group comes first".to_owned()),
             Hold::Limiter { name, key, blocked } => {
-                let key = if key.is_some() { "of its key " } else { "" };
-                let text = format!("limiter {name}: {key}{}", told(blocked.by));
+                let of_key = if key.is_some() { "of its key " } else { "" };
+                let text = format!("limiter {name}: {of_key}{}", told(blocked.by));
                 let until_ms = blocked.until.map(|at| at.0);
-                Self { until_ms, limiter: Some(name.clone()), ..plain(HoldKind::Limiter, text) }
+                let key = key.and_then(|key| key_text(name, key));
+                Self { until_ms, limiter: Some(name.clone()), key, ..plain(HoldKind::Limiter, text) }
             }
             Hold::Behind { jobs, or_more } => {
                 let more = if *or_more { " or more" } else { "" };
