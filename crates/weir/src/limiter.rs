@@ -25,9 +25,9 @@ pub(crate) enum Command {
     Put(put::Arguments),
     /// Deletes limiters: what ran under them is limited no more.
     Delete(Removal),
-    /// Leaves a key of a limiter alone for a while, as after a 429 with Retry-After.
+    /// Leaves a key of a limiter, or what has none, alone for a while, as after a 429 with Retry-After.
     Pause(pause::Arguments),
-    /// Lets a paused key go on.
+    /// Lets a paused key go on, or what has none.
     Resume(pause::ResumeArguments),
     /// Takes a permit, waiting for it if need be, and prints it.
     Acquire(acquire::Arguments),

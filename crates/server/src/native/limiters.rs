@@ -13,7 +13,7 @@ use super::Problem;
 use super::endpoint::Call;
 use crate::engine::Engine;
 
-pub(crate) use manage::{Delete, Get, GetKey, List, PauseKey, Put, ResumeKey};
+pub(crate) use manage::{Delete, Get, GetKey, List, Pause, PauseKey, Put, Resume, ResumeKey};
 pub(crate) use permits::{Acquire, Release, Settle};
 pub(super) use terms::TermsView;
 

@@ -39,6 +39,8 @@ macro_rules! operations {
             limiters::Put,
             limiters::Get,
             limiters::Delete,
+            limiters::Pause,
+            limiters::Resume,
             limiters::Acquire,
             limiters::Settle,
             limiters::Release,

@@ -307,7 +307,7 @@ impl Endpoint for Delete {
     }
 }
 
-/// For how long a key is paused.
+/// For how long a key, or those without one, are paused.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyPause {
@@ -335,7 +335,7 @@ impl Endpoint for PauseKey {
 
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, request: KeyPause) -> Outcome<Nothing> {
         let for_ms = within("for_ms", request.for_ms, 1, YEAR_MS)?;
-        hold(&call, for_ms).await
+        hold(&call, named_key(&call), for_ms).await
     }
 }
 
@@ -357,13 +357,65 @@ impl Endpoint for ResumeKey {
     type Response = Nothing;
 
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, _: Nothing) -> Outcome<Nothing> {
-        hold(&call, 0).await
+        hold(&call, named_key(&call), 0).await
     }
 }
 
-async fn hold<E: Engine>(call: &Call<'_, E>, for_ms: u64) -> Outcome<Nothing> {
+/// `POST /v1/limiters/{limiter}/pause`
+pub(crate) struct Pause;
+
+impl Endpoint for Pause {
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/v1/limiters/{limiter}/pause",
+        "pause_limiter",
+        Tag::Limiters,
+        Role::Write,
+        "Leave those without a key alone for a while",
+    )
+    .about(
+        "What has no key of its own shares one, which is everything where queues name the limiter without a key. Keys go \
+         on.",
+    )
+    .errors(NOT_FOUND);
+    type Query = Nothing;
+    type Request<'a> = KeyPause;
+    type Response = Nothing;
+
+    async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, request: KeyPause) -> Outcome<Nothing> {
+        let for_ms = within("for_ms", request.for_ms, 1, YEAR_MS)?;
+        hold(&call, None, for_ms).await
+    }
+}
+
+/// `POST /v1/limiters/{limiter}/resume`
+pub(crate) struct Resume;
+
+impl Endpoint for Resume {
+    const ROUTE: Route = Route::new(
+        Method::Post,
+        "/v1/limiters/{limiter}/resume",
+        "resume_limiter",
+        Tag::Limiters,
+        Role::Write,
+        "Let those without a key go on",
+    )
+    .errors(NOT_FOUND);
+    type Query = Nothing;
+    type Request<'a> = Nothing;
+    type Response = Nothing;
+
+    async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, _: Nothing) -> Outcome<Nothing> {
+        hold(&call, None, 0).await
+    }
+}
+
+fn named_key<E>(call: &Call<'_, E>) -> Option<LimitKey> {
+    Some(key_of(call.params.get("key")))
+}
+
+async fn hold<E: Engine>(call: &Call<'_, E>, key: Option<LimitKey>, for_ms: u64) -> Outcome<Nothing> {
     let limiter = call.limiter()?.id;
-    let key = Some(key_of(call.params.get("key")));
     call.command(Command::PauseKey { limiter, key, for_ms }).await?;
     Ok(Answer::Of(Nothing {}))
 }
