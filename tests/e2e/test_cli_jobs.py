@@ -264,6 +264,10 @@ def test_permits_are_taken_and_settled_and_keys_paused(cli, said):
     assert paused.returncode == LATE and "it is paused, until 2" in paused.stderr
     said("limiter", "resume", "cli-permits", "ada")
     said("limiter", "acquire", "cli-permits", "--key", "ada")
+    assert said("limiter", "pause", "cli-permits", "--for", "1h") == "paused cli-permits for 1h\n"
+    assert "it is paused" in cli("limiter", "acquire", "cli-permits").stderr
+    assert said("limiter", "resume", "cli-permits") == "resumed cli-permits\n"
+    said("limiter", "acquire", "cli-permits")
     said("limiter", "delete", "cli-permits")
 
 

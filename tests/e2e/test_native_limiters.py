@@ -1,8 +1,11 @@
 """Limiters and permits over the native API."""
 
+import socket
+
 import pytest
 
 from native_words import Problem
+from weir_process import eventually
 
 
 @pytest.fixture
@@ -73,6 +76,42 @@ def test_a_paused_key_starts_nothing_until_it_is_resumed(native, limiter):
     assert native.post(f"{limiter}/acquire", {"key": "a/b"})["granted"] is True
 
 
+def test_a_limiter_is_paused_for_what_has_no_key(native, limiter):
+    native.put(limiter, {"concurrency": 9})
+    native.post(f"{limiter}/pause", {"for_ms": 3_600_000})
+    assert native.get(limiter)["state"]["paused_until_ms"] > 0
+    assert native.post(f"{limiter}/acquire")["blocked"]["reason"] == "it is paused"
+    assert native.post(f"{limiter}/acquire", {"key": "own"})["granted"] is True
+    native.post(f"{limiter}/resume")
+    assert native.post(f"{limiter}/acquire")["granted"] is True
+
+
+def test_the_window_of_a_permit_counts_from_its_answer_and_not_from_its_end(native, limiter):
+    native.put(limiter, {"windows": [{"max": 1, "per_ms": 300}]})
+    for _ in range(3):
+        # None is ever settled, and each lasts for an hour.
+        assert native.post(f"{limiter}/acquire", {"lease_ms": 3_600_000, "wait_ms": 60_000})["granted"] is True
+
+
+def test_who_waited_for_a_permit_and_went_away_takes_none(weir, native, limiter, waiting_receivers):
+    native.put(limiter, {"concurrency": 1})
+    permit = native.post(f"{limiter}/acquire", {"lease_ms": 3_600_000})["permit"]
+    body = b'{"lease_ms": 3600000, "wait_ms": 3600000}'
+    before = waiting_receivers()
+    gone = weir.connect()
+    gone.sendall(
+        f"POST {limiter}/acquire HTTP/1.1\r\nHost: weir\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    eventually(lambda: waiting_receivers() > before, "somebody waits for the permit")
+    gone.shutdown(socket.SHUT_RDWR)
+    gone.close()
+    eventually(lambda: waiting_receivers() == before, "he is forgotten")
+    native.post(f"{limiter}/release", {"permit": permit})
+    assert native.post(f"{limiter}/acquire", {"wait_ms": 60_000})["granted"] is True
+
+
 def test_jobs_of_a_throttled_key_do_not_hold_up_others(native, limiter, make_jobs):
     native.put(limiter, {"windows": [{"max": 1, "per_ms": 3_600_000}]})
     jobs = make_jobs(limiters=[{"limiter": limiter.rsplit("/", 1)[1], "key": "data.to"}])
@@ -81,7 +120,8 @@ def test_jobs_of_a_throttled_key_do_not_hold_up_others(native, limiter, make_job
     assert jobs.lease(max=10) == []
     waiting = jobs.list(states="ready")["jobs"][0]
     explained = native.get(f"{jobs.path}/jobs/{waiting['id']}/explain")
-    assert "limiter" in [hold["by"] for hold in explained["holds"]]
+    [hold] = [hold for hold in explained["holds"] if hold["by"] == "limiter"]
+    assert (hold["limiter"], hold["key"]) == (limiter.rsplit("/", 1)[1], waiting["data"]["to"])
 
 
 def test_a_worker_pauses_the_key_that_asked_to_be_left_alone(native, limiter, make_jobs):

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 use tokio::sync::watch;
-use weir_core::api::{Command, Handle, Queue, QueueId};
+use weir_core::api::limit::{LimiterId, PermitId};
+use weir_core::api::{Command, Handle, Queue};
 use weir_shard::Answer;
 
 use crate::access::Access;
 use crate::config::Config;
-use crate::engine::{Engine, Receiving, Undelivered};
+use crate::engine::{Engine, Granted, Origin, Receiving, Undelivered};
 use crate::http::Content;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -51,10 +52,10 @@ impl<E: Engine> App<E> {
         !*self.stopping.borrow() && self.engine.figures().serving
     }
 
-    /// Carries out a command that hands messages of `queue` over, or waits for something, no longer than the server runs.
-    /// Dropped before its answer came, it withdraws itself.
-    pub(crate) async fn receive(&self, queue: QueueId, command: Command, waits: bool) -> Answer {
-        let mut receiving = Receiving::start(&self.engine, &self.undelivered, queue, command)?;
+    /// Carries out a command that hands messages of a queue over, or a permit of a limiter, or waits for something, no
+    /// longer than the server runs. Dropped before its answer came, it withdraws itself.
+    pub(crate) async fn receive(&self, origin: impl Into<Origin>, command: Command, waits: bool) -> Answer {
+        let mut receiving = Receiving::start(&self.engine, &self.undelivered, origin.into(), command)?;
         if !waits {
             return receiving.await;
         }
@@ -73,7 +74,13 @@ impl<E: Engine> App<E> {
     /// Bytes that hand messages of `queue` over: they return unless they are written. Limiters are told once they are.
     pub(crate) fn delivering(&self, body: Vec<u8>, queue: &Queue, handles: SmallVec<[Handle; 1]>) -> Content {
         let limited = !queue.config.limiters.is_empty();
-        Content::delivering(body, &self.undelivered, queue.id, handles, limited)
+        let granted = (!handles.is_empty()).then(|| Granted::Messages(queue.id, handles));
+        Content::granting(body, &self.undelivered, granted, limited)
+    }
+
+    /// Bytes that hand a permit over: it is taken back unless they are written, and its limiter is told once they are.
+    pub(crate) fn permitting(&self, body: Vec<u8>, limiter: LimiterId, permit: PermitId) -> Content {
+        Content::granting(body, &self.undelivered, Some(Granted::Permit(limiter, permit)), true)
     }
 
     /// Counts a receiver as waiting until the result is dropped.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
-use weir_core::api::limit::Limiter;
+use weir_core::api::limit::{Acquired, Limiter, LimiterId, PermitId};
 use weir_core::api::{Command, Handle, Namespace, Queue, QueueId, Reply, Token};
 use weir_shard::{Answer, Answered, Listener, Refused, Respond, Shard};
 use weir_store::{BackedUp, FileDisk, StoreError};
@@ -107,42 +107,92 @@ pub struct HistogramFigure {
     pub buckets: Vec<(f64, u64)>,
 }
 
-/// What became of deliveries once they were on their way.
+/// What became of grants once they were on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// They could not be handed to who asked for them: the server returns them to their queue.
+    /// They could not be handed to who asked for them: the server returns them.
     Lost,
     /// They were written: limiters count from now.
     Left,
 }
 
-/// Where the fate of deliveries is told.
-pub type Undelivered = mpsc::UnboundedSender<(QueueId, SmallVec<[Handle; 1]>, Fate)>;
+/// What was granted, and is on its way to who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// Messages of a queue.
+    Messages(QueueId, SmallVec<[Handle; 1]>),
+    /// A permit of a limiter.
+    Permit(LimiterId, PermitId),
+}
+
+impl Granted {
+    /// What was granted with a reply.
+    fn of(origin: Origin, reply: &Reply) -> Option<Self> {
+        match (origin, reply) {
+            (Origin::Queue(queue), Reply::Received(deliveries)) if !deliveries.is_empty() => {
+                Some(Self::Messages(queue, deliveries.iter().map(|delivery| delivery.handle).collect()))
+            }
+            (Origin::Limiter(limiter), Reply::Acquired(Acquired::Granted { permit, .. })) => {
+                Some(Self::Permit(limiter, *permit))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the engine is told of its fate.
+    pub(crate) fn told(self, fate: Fate) -> Command {
+        match (self, fate) {
+            (Self::Messages(queue, handles), Fate::Lost) => Command::Return { queue, handles },
+            (Self::Messages(queue, handles), Fate::Left) => Command::Released { queue, handles },
+            (Self::Permit(limiter, permit), Fate::Lost) => Command::PermitReturned { limiter, permit },
+            (Self::Permit(limiter, permit), Fate::Left) => Command::PermitReleased { limiter, permit },
+        }
+    }
+}
+
+/// Whose grants a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Queue(QueueId),
+    Limiter(LimiterId),
+}
+
+impl From<QueueId> for Origin {
+    fn from(queue: QueueId) -> Self {
+        Self::Queue(queue)
+    }
+}
+
+impl From<LimiterId> for Origin {
+    fn from(limiter: LimiterId) -> Self {
+        Self::Limiter(limiter)
+    }
+}
+
+/// Where the fate of what was granted is told.
+pub type Undelivered = mpsc::UnboundedSender<(Granted, Fate)>;
 
 /// Takes the answer of a command to who waits for it.
 #[derive(Debug)]
 pub struct Responder {
     answer: oneshot::Sender<Answer>,
-    receive: Option<(Undelivered, QueueId)>,
+    receive: Option<(Undelivered, Origin)>,
 }
 
 impl Respond for Responder {
     fn respond(self, answer: Answer) {
         // Who waited is gone. What was leased for it goes back; any other answer nobody wants to know.
-        if let (Err(Ok(answered)), Some((undelivered, queue))) = (self.answer.send(answer), self.receive) {
-            give_back(&undelivered, queue, &answered);
+        if let (Err(Ok(answered)), Some((undelivered, origin))) = (self.answer.send(answer), self.receive) {
+            give_back(&undelivered, origin, &answered);
         }
     }
 }
 
-/// Returns the deliveries of a reply that reached nobody.
-pub(crate) fn give_back(undelivered: &Undelivered, queue: QueueId, answered: &Answered) {
-    if let Reply::Received(deliveries) = &answered.reply
-        && !deliveries.is_empty()
-    {
-        let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
+/// Returns what was granted with a reply that reached nobody.
+pub(crate) fn give_back(undelivered: &Undelivered, origin: impl Into<Origin>, answered: &Answered) {
+    if let Some(granted) = Granted::of(origin.into(), &answered.reply) {
         // Without a receiver the server has ended: leases then end by themselves.
-        let _ = undelivered.send((queue, handles, Fate::Lost));
+        let _ = undelivered.send((granted, Fate::Lost));
     }
 }
 
@@ -154,28 +204,29 @@ pub(crate) async fn call<E: Engine>(engine: &E, command: Command) -> Answer {
     receiver.await.unwrap_or(Err(Refused::Closed))
 }
 
-/// A receive under way. Dropped before its answer came, it withdraws itself, and returns what was leased for it.
+/// A receive under way, or who waits for a permit. Dropped before its answer came, it withdraws itself, and returns what
+/// was granted to it.
 pub(crate) struct Receiving<'a, E: Engine> {
     engine: &'a E,
     token: Token,
     answer: oneshot::Receiver<Answer>,
-    queue: QueueId,
+    origin: Origin,
     undelivered: &'a Undelivered,
     answered: bool,
 }
 
 impl<'a, E: Engine> Receiving<'a, E> {
-    /// Starts a receive of `queue`.
+    /// Starts a receive of a queue, or a wait for a permit of a limiter.
     pub(crate) fn start(
         engine: &'a E,
         undelivered: &'a Undelivered,
-        queue: QueueId,
+        origin: Origin,
         command: Command,
     ) -> Result<Self, Refused> {
         let (sender, answer) = oneshot::channel();
-        let responder = Responder { answer: sender, receive: Some((undelivered.clone(), queue)) };
+        let responder = Responder { answer: sender, receive: Some((undelivered.clone(), origin)) };
         let token = engine.submit(command, responder)?;
-        Ok(Self { engine, token, answer, queue, undelivered, answered: false })
+        Ok(Self { engine, token, answer, origin, undelivered, answered: false })
     }
 
     /// Asks for the answer at once, which will be empty unless a message came first.
@@ -203,7 +254,7 @@ impl<E: Engine> Drop for Receiving<'_, E> {
         // Closed first: from here on either the responder finds nobody, or its answer is already in the channel.
         self.answer.close();
         match self.answer.try_recv() {
-            Ok(Ok(answered)) => give_back(self.undelivered, self.queue, &answered),
+            Ok(Ok(answered)) => give_back(self.undelivered, self.origin, &answered),
             Ok(Err(_)) => {}
             Err(_) => self.engine.cancel(self.token),
         }

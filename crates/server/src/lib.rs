@@ -23,6 +23,6 @@ mod tls;
 
 pub use access::{AccessKey, Role};
 pub use config::{Config, PublicUrl, Unsafe};
-pub use engine::{BackupError, Engine, Fate, Figure, Figures, HistogramFigure, Responder, Undelivered};
+pub use engine::{BackupError, Engine, Fate, Figure, Figures, Granted, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};
 pub use tls::{TlsError, TlsFiles};

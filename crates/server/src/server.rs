@@ -11,18 +11,16 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use weir_core::api::{Command, Handle, QueueId};
 use weir_shard::Refused;
 
 use crate::access::Access;
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::{Engine, Fate};
+use crate::engine::{Engine, Fate, Granted};
 use crate::greeting::Greeting;
 use crate::http;
 use crate::hub::Hub;
@@ -36,7 +34,7 @@ pub struct Server<E> {
     app: Arc<App<E>>,
     listener: TcpListener,
     stop: watch::Sender<bool>,
-    returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>, Fate)>,
+    returned: mpsc::UnboundedReceiver<(Granted, Fate)>,
 }
 
 /// Tells a server to stop.
@@ -196,11 +194,11 @@ async fn converse<E: Engine>(app: &Arc<App<E>>, stream: impl AsyncRead + AsyncWr
     }
 }
 
-/// Returns to their queues the deliveries that reached nobody, and tells limiters of those that left, until all connections
-/// have ended and none is left.
+/// Gives back what reached nobody, messages to their queues and permits, and tells limiters of what left, until all
+/// connections have ended and none is left.
 async fn give_back<E: Engine>(
     app: Arc<App<E>>,
-    mut returned: mpsc::UnboundedReceiver<(QueueId, SmallVec<[Handle; 1]>, Fate)>,
+    mut returned: mpsc::UnboundedReceiver<(Granted, Fate)>,
     mut ended: oneshot::Receiver<()>,
 ) {
     loop {
@@ -209,15 +207,18 @@ async fn give_back<E: Engine>(
             next = returned.recv() => next,
             _ = &mut ended => None,
         };
-        let Some((queue, handles, fate)) = next else { return };
-        let command = || match fate {
-            Fate::Lost => Command::Return { queue, handles: handles.clone() },
-            Fate::Left => Command::Released { queue, handles: handles.clone() },
-        };
-        if fate == Fate::Lost {
-            tracing::debug!(queue = queue.0, messages = handles.len(), "messages reached nobody and are returned");
+        let Some((granted, fate)) = next else { return };
+        match (&granted, fate) {
+            (Granted::Messages(queue, handles), Fate::Lost) => {
+                tracing::debug!(queue = queue.0, messages = handles.len(), "messages reached nobody and are returned");
+            }
+            (Granted::Permit(limiter, _), Fate::Lost) => {
+                tracing::debug!(limiter = limiter.0, "a permit reached nobody and is taken back");
+            }
+            (_, Fate::Left) => {}
         }
-        while let Err(Refused::Overloaded { retry_after }) = app.engine.tell(command()) {
+        let command = granted.told(fate);
+        while let Err(Refused::Overloaded { retry_after }) = app.engine.tell(command.clone()) {
             tokio::time::sleep(retry_after).await;
         }
     }

@@ -6,41 +6,32 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
-use smallvec::SmallVec;
 use tokio::sync::mpsc;
-use weir_core::api::{Handle, QueueId};
 
-use crate::engine::{Fate, Undelivered};
+use crate::engine::{Fate, Granted, Undelivered};
 
 /// The bytes of an answer. The HTTP library takes them by [`Buf::advance`] as it writes them to the connection; should it
-/// drop them before, with the connection or with a stream of it that was reset, the messages in them return to their
-/// queue.
+/// drop them before, with the connection or with a stream of it that was reset, what they grant is given back: messages
+/// return to their queue.
 #[derive(Debug)]
 pub(crate) struct Content {
     bytes: Bytes,
     delivery: Option<Box<Delivery>>,
 }
 
-/// Messages on their way to a receiver.
+/// Messages, or a permit, on their way to who asked for them.
 #[derive(Debug)]
 struct Delivery {
     undelivered: Undelivered,
-    queue: QueueId,
-    handles: SmallVec<[Handle; 1]>,
+    granted: Option<Granted>,
     /// Whether limiters are to be told when they have left.
     limited: bool,
 }
 
 impl Content {
-    /// Bytes that hand messages over.
-    pub(crate) fn delivering(
-        body: Vec<u8>,
-        undelivered: &Undelivered,
-        queue: QueueId,
-        handles: SmallVec<[Handle; 1]>,
-        limited: bool,
-    ) -> Self {
-        let delivery = Delivery { undelivered: undelivered.clone(), queue, handles, limited };
+    /// Bytes that hand something over, if anything was granted.
+    pub(crate) fn granting(body: Vec<u8>, undelivered: &Undelivered, granted: Option<Granted>, limited: bool) -> Self {
+        let delivery = Delivery { undelivered: undelivered.clone(), granted, limited };
         Self { bytes: body.into(), delivery: Some(Box::new(delivery)) }
     }
 }
@@ -72,18 +63,17 @@ impl Buf for Content {
 
 impl Delivery {
     fn arrived(mut self) {
-        let handles = std::mem::take(&mut self.handles);
-        if self.limited {
-            let _ = self.undelivered.send((self.queue, handles, Fate::Left));
+        if let Some(granted) = self.granted.take().filter(|_| self.limited) {
+            let _ = self.undelivered.send((granted, Fate::Left));
         }
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        if !self.handles.is_empty() {
+        if let Some(granted) = self.granted.take() {
             // Without a receiver the server has ended: leases then end by themselves.
-            let _ = self.undelivered.send((self.queue, std::mem::take(&mut self.handles), Fate::Lost));
+            let _ = self.undelivered.send((granted, Fate::Lost));
         }
     }
 }
@@ -137,12 +127,17 @@ impl Body for Whole {
 #[cfg(test)]
 mod tests {
     use smallvec::smallvec;
+    use weir_core::api::limit::{LimiterId, PermitId};
+    use weir_core::api::{Command, Handle, QueueId};
 
     use super::*;
 
+    fn messages() -> Granted {
+        Granted::Messages(QueueId(7), smallvec![Handle { space: 1, message: 2, grant: 3, proof: 4 }])
+    }
+
     fn delivering(undelivered: &Undelivered, limited: bool) -> Content {
-        let handle = Handle { space: 1, message: 2, grant: 3, proof: 4 };
-        Content::delivering(b"body".to_vec(), undelivered, QueueId(7), smallvec![handle], limited)
+        Content::granting(b"body".to_vec(), undelivered, Some(messages()), limited)
     }
 
     #[test]
@@ -164,9 +159,24 @@ mod tests {
     fn messages_return_from_a_body_that_nobody_asked_for() {
         let (undelivered, mut returns) = mpsc::unbounded_channel();
         drop(Whole::new(delivering(&undelivered, true)));
-        let (queue, handles, fate) = returns.try_recv().unwrap();
-        assert_eq!((queue, handles.len(), fate), (QueueId(7), 1, Fate::Lost));
+        assert_eq!(returns.try_recv().unwrap(), (messages(), Fate::Lost));
         assert!(returns.try_recv().is_err(), "they return once");
+    }
+
+    #[test]
+    fn the_limiter_of_a_permit_learns_what_became_of_it() {
+        let (limiter, permit) = (LimiterId(3), PermitId(5));
+        for (written, told) in
+            [(4, Command::PermitReleased { limiter, permit }), (3, Command::PermitReturned { limiter, permit })]
+        {
+            let (undelivered, mut returns) = mpsc::unbounded_channel();
+            let granted = Some(Granted::Permit(limiter, permit));
+            let mut content = Content::granting(b"body".to_vec(), &undelivered, granted, true);
+            content.advance(written);
+            drop(content);
+            let (granted, fate) = returns.try_recv().unwrap();
+            assert_eq!(format!("{:?}", granted.told(fate)), format!("{told:?}"));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_core::api::limit::{Acquired, PERMIT_MS_MAX, PermitId};
-use weir_core::api::{Command, Error, QueueId, Reply as EngineReply};
+use weir_core::api::{Command, Error, Reply as EngineReply};
 use weir_core::limiter::UNITS_MAX;
 
 use super::super::Problem;
@@ -61,7 +61,8 @@ impl Endpoint for Acquire {
     )
     .example(r#"{"key": "customer-17", "wait_ms": 5000}"#).about(
         "Start only with a permit, and settle it when done: until then, or until it ends by itself, it counts towards the \
-         concurrency. Its start counts in the windows whatever becomes of it.",
+         concurrency. Its start counts in the windows from when this answer was written, whatever becomes of it. A permit \
+         that cannot be handed over, because the connection ended, is taken back at once.",
     )
     .errors(&["limiter.not_found", "limit.exceeded"]);
     type Query = Nothing;
@@ -79,20 +80,20 @@ impl Endpoint for Acquire {
             lease_ms: within("lease_ms", request.lease_ms.unwrap_or(60_000), 1, PERMIT_MS_MAX)?,
             wait_ms,
         };
-        // No queue's messages come with it, so none return.
-        let answered = call.app.receive(QueueId(0), command, wait_ms > 0).await.map_err(Problem::of)?;
+        let answered = call.app.receive(limiter, command, wait_ms > 0).await.map_err(Problem::of)?;
         let EngineReply::Acquired(acquired) = answered.reply else { return Err(Problem::internal()) };
-        Ok(Answer::Of(match acquired {
-            Acquired::Granted { permit, until } => PermitAnswer {
-                granted: true,
-                permit: Some(permit.0.to_string()),
-                until_ms: Some(until.0),
-                blocked: None,
-            },
-            Acquired::Blocked(blocked) => {
-                PermitAnswer { granted: false, permit: None, until_ms: None, blocked: Some(BlockedView::of(blocked)) }
+        match acquired {
+            Acquired::Granted { permit, until } => {
+                let (granted, until_ms) = (true, Some(until.0));
+                let answer = PermitAnswer { granted, permit: Some(permit.0.to_string()), until_ms, blocked: None };
+                let body = serde_json::to_vec(&answer).map_err(|_| Problem::internal())?;
+                Ok(Answer::Written(call.app.permitting(body, limiter, permit)))
             }
-        }))
+            Acquired::Blocked(blocked) => {
+                let blocked = Some(BlockedView::of(blocked));
+                Ok(Answer::Of(PermitAnswer { granted: false, permit: None, until_ms: None, blocked }))
+            }
+        }
     }
 }
 
