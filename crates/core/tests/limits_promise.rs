@@ -104,7 +104,7 @@ impl Life {
             saved: BTreeMap::new(),
             granted: 0,
         };
-        life.put(Unknown::Full);
+        life.put();
         for name in ["a", "b", "c.fifo"] {
             let use_key = keyed.then(|| "data.key".to_owned());
             let cost = Some("data.cost".to_owned());
@@ -117,18 +117,9 @@ impl Life {
         life
     }
 
-    fn put(&mut self, unknown: Unknown) {
+    fn put(&mut self) {
         let (namespace, terms) = (Namespace(0), self.terms.clone());
-        let command = Command::PutLimiter { namespace, name: "shared".into(), terms, unknown };
-        if unknown == Unknown::Empty {
-            // What has left is forgiven, as far as it is not known; what is under way is not.
-            self.starts.retain_mut(|start| {
-                if start.left.is_some() {
-                    (start.starts, start.units) = (0, 0);
-                }
-                true
-            });
-        }
+        let command = Command::PutLimiter { namespace, name: "shared".into(), terms, unknown: Unknown::Full };
         let Reply::Limiter { limiter, .. } = self.world.ask(command).unwrap() else { panic!("a limiter") };
         self.limiter = limiter.id;
     }
@@ -286,9 +277,7 @@ impl Life {
     fn weigh(&mut self, at: usize, units: u64) {
         let now = self.world.now.0;
         let Start { key, units: before, .. } = self.starts[at];
-        if self.starts[at].starts == 0 {
-            // It was forgiven.
-        } else if units > before {
+        if units > before {
             let units = units - before;
             let (running, durable, weighed) = (false, false, true);
             self.starts.push(Start { key, starts: 0, units, left: Some(now), running, durable, weighed });
@@ -354,8 +343,7 @@ impl Life {
             }
             94..96 => {
                 self.terms = terms(&mut self.luck);
-                let unknown = if self.luck.chance(25) { Unknown::Empty } else { Unknown::Full };
-                self.put(unknown);
+                self.put();
                 self.world.after(0);
                 self.sync();
             }

@@ -87,7 +87,8 @@ impl Limit {
             changed_at: now,
             forgotten_at: self.forgotten_at(now),
             forgiven_at: match unknown {
-                Unknown::Full => self.past.forgiven_at,
+                // What left in the millisecond of a change that forgave, and after it, is not forgiven.
+                Unknown::Full => self.past.forgiven_at.min(Time(now.0.saturating_sub(1))),
                 Unknown::Empty => now,
             },
         };
