@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::delete::Gone;
 use super::fail::Failure;
+use super::finish::Ending;
 use super::flow_tasks::How;
 use super::message::prepare_lane;
 use super::send::within;
@@ -194,7 +195,8 @@ impl Engine {
             Standing::Ready | Standing::Delayed | Standing::Waiting => {
                 let spec = self.spec_of(state, id, job, head)?;
                 let failure = Failure { kind: FailureKind::Cancelled, said: None };
-                let after = self.fail_for_good(state, id, job, head, head.clone(), spec.as_ref(), failure)?;
+                let ending = Ending { queue: id, job, before: head, spec: spec.as_ref() };
+                let after = self.fail_for_good(state, ending, head.clone(), failure)?;
                 if after.is_none() {
                     gone.push(job);
                 }

@@ -2,6 +2,7 @@
 
 use super::children::ChildRecord;
 use super::fail::Failure;
+use super::finish::Ending;
 use super::flow_tasks::{How, Task};
 use super::{Engine, Stop};
 use crate::api::job::{FailureKind, JobState, OnChildFailure};
@@ -89,7 +90,8 @@ impl Engine {
             }
             Then::Fails if head.state == Standing::Waiting => {
                 let failure = Failure { kind: FailureKind::ChildFailed, said: None };
-                self.fail_for_good(state, queue, id, &head, head.clone(), Some(&spec), failure)?;
+                let ending = Ending { queue, job: id, before: &head, spec: Some(&spec) };
+                self.fail_for_good(state, ending, head.clone(), failure)?;
                 Ok(())
             }
             _ => Ok(()),

@@ -1,6 +1,6 @@
 //! A worker has done its work: the job is completed, and kept with its result or removed.
 
-use super::finish::End;
+use super::finish::{End, Ending};
 use super::{Engine, Stop};
 use crate::api::QueueId;
 use crate::head::Head;
@@ -17,6 +17,7 @@ impl Engine {
         result: Option<&[u8]>,
     ) -> Result<Option<Head>, Stop> {
         let spec = self.spec_of(state, id, message, before)?;
-        self.finish(state, id, message, before, before.clone(), spec.as_ref(), End::Completed(result))
+        let ending = Ending { queue: id, job: message, before, spec: spec.as_ref() };
+        self.finish(state, ending, before.clone(), End::Completed(result))
     }
 }

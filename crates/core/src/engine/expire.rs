@@ -1,6 +1,7 @@
 //! A job that was not started in time has failed.
 
 use super::fail::Failure;
+use super::finish::Ending;
 use super::{Engine, Stop};
 use crate::api::QueueId;
 use crate::api::job::FailureKind;
@@ -18,7 +19,8 @@ impl Engine {
     ) -> Result<(), Stop> {
         let spec = self.spec_of(state, id, message, head)?;
         let failure = Failure { kind: FailureKind::Expired, said: None };
-        self.fail_for_good(state, id, message, head, head.clone(), spec.as_ref(), failure)?;
+        let ending = Ending { queue: id, job: message, before: head, spec: spec.as_ref() };
+        self.fail_for_good(state, ending, head.clone(), failure)?;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::extras::Rows;
-use super::finish::End;
+use super::finish::{End, Ending};
 use super::settle::luck;
 use super::{Engine, Stop};
 use crate::api::QueueId;
@@ -11,7 +11,6 @@ use crate::api::job::{Again, FailureKind, JobEventKind};
 use crate::head::{Head, State as Standing};
 use crate::kv::State;
 use crate::retry::backoff_ms;
-use crate::spec::Spec;
 
 /// How an attempt failed, and what its worker said.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +42,8 @@ impl Engine {
             || failures >= retry.attempts_max
             || self.dead_letter_queue(queue, before).is_some();
         if is_last {
-            return self.fail_for_good(state, id, message, before, head, spec.as_ref(), failure);
+            let ending = Ending { queue: id, job: message, before, spec: spec.as_ref() };
+            return self.fail_for_good(state, ending, head, failure);
         }
         let delay_ms = match again {
             Again::After(delay_ms) => delay_ms,
@@ -96,7 +96,8 @@ impl Engine {
             before.cancel || stalls > queue.config().stalls_max || self.dead_letter_queue(queue, before).is_some();
         if is_last {
             let spec = self.spec_of(state, id, message, before)?;
-            return self.fail_for_good(state, id, message, before, head, spec.as_ref(), failure);
+            let ending = Ending { queue: id, job: message, before, spec: spec.as_ref() };
+            return self.fail_for_good(state, ending, head, failure);
         }
         let rows = Rows { namespace: queue.space.namespace, job: message };
         let mut head = Head { state: Standing::Ready, due: self.now, expires_at: None, ..head.without_lease() };
@@ -108,17 +109,14 @@ impl Engine {
 
     /// A job will not be tried again: `head` is what is known of it by now. What workers could not do goes to the
     /// dead-letter queue, if there is one; what was cancelled, or came too late, does not.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of a job where it fails")]
     pub(super) fn fail_for_good<S: State>(
         &mut self,
         state: &mut S,
-        id: QueueId,
-        message: u64,
-        before: &Head,
+        ending: Ending<'_>,
         mut head: Head,
-        spec: Option<&Spec>,
         failure: Failure<'_>,
     ) -> Result<Option<Head>, Stop> {
+        let Ending { queue: id, job: message, before, spec } = ending;
         let Some(queue) = self.queues.get(&id) else { return Ok(None) };
         let kind = if before.cancel { FailureKind::Cancelled } else { failure.kind };
         let by_worker = matches!(kind, FailureKind::Reported | FailureKind::TimedOut | FailureKind::Stalled);
@@ -134,7 +132,7 @@ impl Engine {
             self.carry_dead_letter(state, id, target, message, before, head)?;
             return Ok(None);
         }
-        self.finish(state, id, message, before, head, spec, End::Failed(kind, failure.said))
+        self.finish(state, ending, head, End::Failed(kind, failure.said))
     }
 
     /// A job that was cancelled is not worked on any more: that is its end.
@@ -148,7 +146,8 @@ impl Engine {
     ) -> Result<Option<Head>, Stop> {
         let spec = self.spec_of(state, id, message, before)?;
         let failure = Failure { kind: FailureKind::Cancelled, said: None };
-        self.fail_for_good(state, id, message, before, head, spec.as_ref(), failure)
+        let ending = Ending { queue: id, job: message, before, spec: spec.as_ref() };
+        self.fail_for_good(state, ending, head, failure)
     }
 
     /// The head of a message that is ready after so many milliseconds.

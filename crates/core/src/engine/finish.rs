@@ -21,20 +21,29 @@ pub(super) enum End<'a> {
     Failed(FailureKind, Option<&'a [u8]>),
 }
 
+/// A job at its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending<'a> {
+    /// Its queue.
+    pub(super) queue: QueueId,
+    /// Its id.
+    pub(super) job: u64,
+    /// How it stands still.
+    pub(super) before: &'a Head,
+    /// Its options, where it has any.
+    pub(super) spec: Option<&'a Spec>,
+}
+
 impl Engine {
-    /// Ends a job that stands as `before` says; `head` is what is known of it by now. Says how it stands then: nothing
-    /// where it was removed.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of a job where it ends")]
+    /// Ends a job; `head` is what is known of it by now. Says how it stands then: nothing where it was removed.
     pub(super) fn finish<S: State>(
         &mut self,
         state: &mut S,
-        id: QueueId,
-        message: u64,
-        before: &Head,
+        ending: Ending<'_>,
         head: Head,
-        spec: Option<&Spec>,
         end: End<'_>,
     ) -> Result<Option<Head>, Stop> {
+        let Ending { queue: id, job: message, before, spec } = ending;
         let Some(queue) = self.queues.get(&id) else { return Ok(None) };
         let config = queue.config();
         let (own, queues) = match end {

@@ -78,7 +78,8 @@ impl Engine {
                 (JobState::Failed, self.put_back(state, id, message, &head, *delay_ms)?)
             }
             Settlement::Extend { lease_ms, progress, logs } => {
-                (JobState::Leased, Some(self.extend(state, id, message, &head, *lease_ms, progress.as_deref(), logs)?))
+                let heartbeat = Heartbeat { lease_ms: *lease_ms, progress: progress.as_deref(), logs };
+                (JobState::Leased, Some(self.extend(state, id, message, &head, heartbeat)?))
             }
             Settlement::WaitForChildren => (JobState::Failed, self.wait_for_children(state, id, message, &head)?),
         };
@@ -115,16 +116,13 @@ impl Engine {
     }
 
     /// A heartbeat. The attempt ends when its time is over, whatever the worker says.
-    #[expect(clippy::too_many_arguments, reason = "the fields of a heartbeat")]
     fn extend<S: State>(
         &mut self,
         state: &mut S,
         id: QueueId,
         message: u64,
         before: &Head,
-        lease_ms: Option<u64>,
-        progress: Option<&[u8]>,
-        logs: &[Vec<u8>],
+        Heartbeat { lease_ms, progress, logs }: Heartbeat<'_>,
     ) -> Result<Head, Stop> {
         let queue = self.queues.get(&id).expect("the handle was found in this queue");
         let rows = Rows { namespace: queue.space.namespace, job: message };
@@ -139,6 +137,13 @@ impl Engine {
         self.restand(state, id, message, before, &head)?;
         Ok(head)
     }
+}
+
+/// What a worker says while it goes on.
+struct Heartbeat<'a> {
+    lease_ms: Option<u64>,
+    progress: Option<&'a [u8]>,
+    logs: &'a [Vec<u8>],
 }
 
 /// How a job stands for who has just settled it.

@@ -1,6 +1,7 @@
 //! Who works on a job has it wait for children that were added meanwhile.
 
 use super::fail::Failure;
+use super::finish::Ending;
 use super::{Engine, Stop};
 use crate::api::QueueId;
 use crate::api::job::FailureKind;
@@ -21,7 +22,8 @@ impl Engine {
         if child_failed || before.cancel {
             let kind = if child_failed { FailureKind::ChildFailed } else { FailureKind::Cancelled };
             let failure = Failure { kind, said: None };
-            return self.fail_for_good(state, id, message, before, before.clone(), spec.as_ref(), failure);
+            let ending = Ending { queue: id, job: message, before, spec: spec.as_ref() };
+            return self.fail_for_good(state, ending, before.clone(), failure);
         }
         let unfinished = spec.and_then(|spec| spec.children).map_or(0, |(unfinished, _)| unfinished);
         let receives = before.receives.saturating_sub(1);
