@@ -41,7 +41,7 @@ class Stream:
 
 def test_a_life_of_a_job_is_told_and_a_lost_connection_goes_on_where_it_was(weir, jobs, native):
     stream = Stream(weir, f"{jobs.path}/events")
-    [id] = jobs.add({"data": 1})
+    [id] = jobs.add({"data": 1, "name": "mail", "custom_id": "mail-1"})
     [job] = jobs.lease()
     told = [stream.next() for _ in range(2)]
     stream.close()
@@ -49,6 +49,7 @@ def test_a_life_of_a_job_is_told_and_a_lost_connection_goes_on_where_it_was(weir
         ("added", id, jobs.name),
         ("started", id, jobs.name),
     ]
+    assert (told[0][2]["name"], told[0][2]["custom_id"]) == ("mail", "mail-1")
     jobs.settle({"lease": job["lease"], "action": "extend", "progress": {"percent": 50}})
     jobs.complete(job, result={"ok": True})
     stream = Stream(weir, f"{jobs.path}/events", last=told[-1][0])

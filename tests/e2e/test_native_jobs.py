@@ -270,3 +270,36 @@ def test_groups_on_a_fifo_queue_run_one_after_the_other(make_jobs):
 def test_bytes_bound_a_lease(jobs):
     jobs.add(*({"data": "x" * 1_000} for _ in range(10)))
     assert 1 <= len(jobs.lease(max=10, bytes_max=2_500)) <= 3
+
+
+def test_a_deduplication_id_tells_its_job_and_can_be_made_free(jobs, native):
+    once = {"data": 1, "deduplication": {"id": "customer/7"}}
+    [id] = jobs.add(once)
+    path = f"{jobs.path}/deduplication/customer%2F7"
+    assert native.get(path)["id"] == id
+    with pytest.raises(Problem) as refused:
+        native.delete(f"{path}?job={int(id) + 1}")
+    assert refused.value.code == "job.not_found"
+    native.delete(f"{path}?job={id}")
+    with pytest.raises(Problem) as refused:
+        native.get(path)
+    assert refused.value.code == "job.not_found"
+    assert jobs.add(once) != [id]
+
+
+def test_the_log_of_a_job_is_cut_to_its_newest_lines(jobs, native):
+    [id] = jobs.add({"data": 1})
+    report = f"{jobs.path}/jobs/{id}/report"
+    native.post(report, {"logs": ["a", "b", "c"], "logs_max": 2})
+    assert native.get(f"{jobs.path}/jobs/{id}/logs") == {"lines": ["b", "c"], "from": 1, "total": 3}
+    native.post(report, {"logs_max": 0})
+    assert native.get(f"{jobs.path}/jobs/{id}/logs") == {"lines": [], "from": 3, "total": 3}
+
+
+def test_a_lease_says_how_often_work_was_started_where_some_was_released(jobs):
+    jobs.add({"data": 1})
+    [job] = jobs.lease()
+    assert (job["leases"], job.get("starts")) == (1, None)
+    jobs.settle({"lease": job["lease"], "action": "release"})
+    [job] = jobs.lease()
+    assert (job["leases"], job["starts"]) == (1, 2)

@@ -202,3 +202,39 @@ fn a_request_that_is_repeated_under_its_key_has_the_same_answer_for_a_day() {
     world.restart();
     assert_ne!(request(&mut world, queue, "6", 1), again);
 }
+
+#[test]
+fn a_deduplication_id_tells_its_job_and_can_be_made_free() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+        let dedup = JobDedup { ttl_ms: Some(60_000), ..SIMPLE };
+        let hash = dedup.hash;
+        let forget = |job| Command::ForgetDedup { queue, hash, job };
+        assert_eq!(world.ask(forget(None)), Err(Error::JobNotFound));
+        let first = world.add(queue, with("1", dedup)).unwrap().id;
+        let described = world.ask(Command::DescribeJob { queue, job: JobRef::Deduplicating(hash), wait_ms: 0 });
+        assert!(matches!(described, Ok(Reply::Job(job)) if job.id == first));
+        assert_eq!(world.ask(forget(Some(JobRef::Id(first + 1)))), Err(Error::JobNotFound));
+        assert!(world.add(queue, with("2", dedup)).unwrap().duplicate);
+        assert_eq!(world.ask(forget(Some(JobRef::Id(first)))), Ok(Reply::Done));
+        assert!(!world.add(queue, with("3", dedup)).unwrap().duplicate);
+        let texts: Vec<_> = world.lease(queue, 10).into_iter().map(|got| got.text).collect();
+        assert_eq!(texts, ["1", "3"]);
+    }
+}
+
+#[test]
+fn a_duplicate_that_is_kept_back_comes_when_the_id_is_made_free() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+    let dedup = JobDedup { keep_last_if_active: true, ..SIMPLE };
+    world.add(queue, with("1", dedup)).unwrap();
+    let got = world.lease_one(queue);
+    world.add(queue, with("2", dedup)).unwrap();
+    world.ask(Command::ForgetDedup { queue, hash: dedup.hash, job: None }).unwrap();
+    world.after(0);
+    assert_eq!(world.lease_one(queue).text, "2");
+    world.complete(queue, got.handle).unwrap();
+    assert!(world.add(queue, with("3", dedup)).unwrap().duplicate);
+}

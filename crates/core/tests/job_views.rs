@@ -203,12 +203,24 @@ fn logs_and_history_keep_what_came_last() {
     let queue = world.create("a", config);
     let id = world.add(queue, message("work")).unwrap().id;
     let lines = |range: std::ops::Range<u32>| range.map(|n| n.to_string().into_bytes()).collect::<Vec<_>>();
-    let report = |logs| Command::Report { queue, job: JobRef::Id(id), progress: Some(b"x".to_vec()), logs };
+    let report =
+        |logs| Command::Report { queue, job: JobRef::Id(id), progress: Some(b"x".to_vec()), logs, logs_max: None };
     world.ask(report(lines(0..600))).unwrap();
     world.ask(report(lines(600..1_100))).unwrap();
     assert_eq!(world.log(queue, id, 0, 2), (100, vec!["100".to_owned(), "101".to_owned()], 1_100));
     assert_eq!(world.log(queue, id, 1_099, 9), (1_099, vec!["1099".to_owned()], 1_100));
     assert_eq!(world.log(queue, id, 5_000, 9), (1_100, Vec::new(), 1_100));
+    let trim = |logs_max| Command::Report {
+        queue,
+        job: JobRef::Id(id),
+        progress: None,
+        logs: lines(0..1),
+        logs_max: Some(logs_max),
+    };
+    world.ask(trim(2)).unwrap();
+    assert_eq!(world.log(queue, id, 0, 9), (1_099, vec!["1099".to_owned(), "0".to_owned()], 1_101));
+    world.ask(trim(0)).unwrap();
+    assert_eq!(world.log(queue, id, 0, 9), (1_102, Vec::new(), 1_102));
     let refused = world.ask(report(lines(0..1_001)));
     assert!(matches!(refused, Err(Error::LimitExceeded { .. })), "{refused:?}");
     for _ in 0..FAILURES_KEPT + 3 {
@@ -249,7 +261,7 @@ fn what_happens_to_the_jobs_of_a_queue_is_told_while_somebody_watches() {
     world.fail(queue, got.handle).unwrap();
     let reason: std::sync::Arc<[u8]> = (*b"broken").into();
     let expected = [
-        (id, JobEventKind::Added(JobState::Ready)),
+        (id, JobEventKind::Added(JobState::Ready, Some(named().payload.into()))),
         (id, JobEventKind::Deduplicated),
         (unseen, JobEventKind::Started),
         (id, JobEventKind::Started),

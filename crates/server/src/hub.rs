@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use weir_aws::sqs::payload::Payload;
 use weir_core::api::job::{JobEvent, JobEventKind};
 use weir_core::api::{Event, Queue, QueueId};
+
+use crate::native::{CUSTOM_ID, NAME, own};
 
 /// Most events that are kept.
 const EVENTS_MAX: usize = 10_000;
@@ -41,6 +44,15 @@ pub(crate) struct Told {
     pub(crate) number: u64,
     pub(crate) queue: Arc<Queue>,
     pub(crate) event: JobEvent,
+    /// What the sender called a job that was added.
+    pub(crate) called: Called,
+}
+
+/// How a sender calls a job.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Called {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) custom_id: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -160,7 +172,9 @@ impl State {
     fn push(&mut self, event: &JobEvent) {
         // Of a queue that is not watched any more, the last events may still be on their way.
         let Some(watched) = self.watched.get(&event.queue) else { return };
-        let told = Told { number: self.next, queue: Arc::clone(&watched.queue), event: event.clone() };
+        let mut event = event.clone();
+        let called = called(&mut event.kind);
+        let told = Told { number: self.next, queue: Arc::clone(&watched.queue), event, called };
         self.next += 1;
         self.bytes += bytes(&told);
         self.ring.push_back(told);
@@ -171,8 +185,24 @@ impl State {
     }
 }
 
+/// Takes the payload out of the event: of that the names are told, and no more is kept.
+fn called(kind: &mut JobEventKind) -> Called {
+    let JobEventKind::Added(_, payload) = kind else { return Called::default() };
+    let Some(payload) = payload.take() else { return Called::default() };
+    // One that cannot be read is found by who leases it.
+    let Ok(payload) = Payload::decode(&payload) else { return Called::default() };
+    let text = |name| own(&payload.attributes, name).map(Box::from);
+    Called { name: text(NAME), custom_id: text(CUSTOM_ID) }
+}
+
 fn bytes(told: &Told) -> usize {
-    match &told.event.kind {
+    let Called { name, custom_id } = &told.called;
+    let called = [name, custom_id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+    called + carried(&told.event.kind)
+}
+
+fn carried(kind: &JobEventKind) -> usize {
+    match kind {
         JobEventKind::Progress(bytes)
         | JobEventKind::Completed(Some(bytes))
         | JobEventKind::AttemptFailed(_, bytes)

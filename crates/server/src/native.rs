@@ -37,6 +37,7 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::http::{Reply, read_body};
 
+pub(crate) use jobs::{CUSTOM_ID, NAME, own};
 pub(crate) use problem::Problem;
 pub(crate) use table::Table;
 

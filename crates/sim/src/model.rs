@@ -202,7 +202,7 @@ impl Model {
             (Command::ChangeJobs { queue, jobs, change }, Ok(Reply::Settled(results))) => {
                 self.jobs_changed(*queue, jobs, change, results, at)
             }
-            (Command::Report { queue, job, progress, logs }, reply) => {
+            (Command::Report { queue, job, progress, logs, .. }, reply) => {
                 self.reported((*queue, *job), progress.as_ref(), logs, reply, at)
             }
             (Command::Explain { queue, job }, reply) => self.explained(*queue, *job, reply, at),

@@ -226,6 +226,8 @@ pub enum Command {
         progress: Option<Vec<u8>>,
         /// Lines for the log.
         logs: Vec<Vec<u8>>,
+        /// How many lines remain then, the newest; `None` for all that are kept.
+        logs_max: Option<u64>,
     },
     /// All about one job, at once or when it has finished. Answer: [`Reply::Job`]; a job that was removed meanwhile is
     /// told as [`JobState::Removed`]. Errors: `QueueNotFound`, `JobNotFound`.
@@ -236,6 +238,16 @@ pub enum Command {
         job: JobRef,
         /// How long to wait for its end; 0 to be answered at once.
         wait_ms: u64,
+    },
+    /// Makes a deduplication id of jobs free. Answer: [`Reply::Done`]. Errors: `QueueNotFound`; `JobNotFound` where no
+    /// job has it, or another one than was named.
+    ForgetDedup {
+        /// The queue.
+        queue: QueueId,
+        /// The 128-bit hash of the deduplication id.
+        hash: [u8; 16],
+        /// The job that is to have it.
+        job: Option<JobRef>,
     },
     /// Lines of a job's log. Answer: [`Reply::Logs`].
     JobLogs {

@@ -20,6 +20,8 @@ pub enum JobRef {
     Id(u64),
     /// By the 128-bit hash of the id that its sender chose.
     Custom([u8; 16]),
+    /// As the one that keeps others of a deduplication id away, by the 128-bit hash of that. Not on FIFO queues.
+    Deduplicating([u8; 16]),
 }
 
 /// What a sender may say of a message beyond what every message has. Nothing said is nothing stored.
@@ -516,8 +518,8 @@ pub struct JobEvent {
 /// What happened to a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobEventKind {
-    /// It was added, and stands so.
-    Added(JobState),
+    /// It was added, and stands so; with its payload where that came with it.
+    Added(JobState, Option<Arc<[u8]>>),
     /// It was not added: another one has its deduplication id.
     Deduplicated,
     /// Its delay ended, or it was released or promoted: it is ready.

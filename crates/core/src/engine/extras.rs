@@ -61,6 +61,15 @@ impl Rows {
         }
     }
 
+    /// Removes all lines of the log but the newest.
+    pub(super) fn trim_logs<S: State>(self, state: &mut S, extras: &mut Extras, max: u64) {
+        let first = extras.logs_next.saturating_sub(max).max(extras.logs_from);
+        for number in extras.logs_from..first {
+            state.delete(&key(self.namespace, self.job, LOG, number));
+        }
+        extras.logs_from = first;
+    }
+
     /// Adds an attempt to the history; of more than are kept the oldest goes.
     pub(super) fn add_failed<S: State>(
         self,

@@ -120,6 +120,17 @@ impl Engine {
         }))
     }
 
+    /// The job that keeps others of a deduplication id away.
+    pub(super) fn dedup_job<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        hash: [u8; 16],
+    ) -> Result<Option<u64>, Stop> {
+        let row = read(state, queue.space, hash)?;
+        Ok(row.filter(|row| row.until.is_none_or(|until| until > self.now)).map(|row| row.job))
+    }
+
     /// Reads all that adding a job with a deduplication id reads, also where another one of the same command is first.
     pub(super) fn prepare_dedup<S: View>(
         &self,
@@ -268,7 +279,7 @@ impl Engine {
         state.put(&space.spec(job), spec.write().finish());
         self.put_dedup(state, id, hash, &row);
         self.enter(state, id, job, &head)?;
-        self.happened(id, job, || JobEventKind::Added(head.state.of_job()));
+        self.happened(id, job, || JobEventKind::Added(head.state.of_job(), None));
         Ok(())
     }
 

@@ -13,11 +13,11 @@ const WHAT: &str = "the custom id of a job";
 
 impl Engine {
     /// The id of the job that is meant. One that was given by its own id may not be there.
-    #[expect(clippy::unused_self, reason = "it is asked of the engine, as the job itself is")]
     pub(super) fn resolve<S: View>(&self, state: &S, queue: &QueueState, job: JobRef) -> Result<Option<u64>, Stop> {
         let hash = match job {
             JobRef::Id(id) => return Ok(Some(id)),
             JobRef::Custom(hash) => hash,
+            JobRef::Deduplicating(hash) => return self.dedup_job(state, queue, hash),
         };
         let Some(bytes) = state.get(&queue.space.job_id(hash), 0)? else { return Ok(None) };
         let mut reader = Reader::new(WHAT, bytes, VERSION)?;

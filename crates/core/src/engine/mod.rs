@@ -25,6 +25,7 @@ mod fair;
 mod finish;
 mod flow_tasks;
 mod flows;
+mod forget_dedup;
 mod idempotency;
 mod job_dedup;
 mod job_ref;
@@ -224,12 +225,13 @@ impl Engine {
             }
             Command::AddJobs { jobs, idempotency } => self.add_jobs(state, jobs, *idempotency)?,
             Command::Settle { queue, entries, seed } => self.settle(state, *queue, entries, *seed)?,
-            Command::Report { queue, job, progress, logs } => {
-                self.report(state, *queue, *job, progress.as_deref(), logs)?
+            Command::Report { queue, job, progress, logs, logs_max } => {
+                self.report(state, *queue, *job, progress.as_deref(), logs, *logs_max)?
             }
             Command::DescribeJob { queue, job, wait_ms } => {
                 return self.describe_job(state, token, *queue, *job, *wait_ms, out);
             }
+            Command::ForgetDedup { queue, hash, job } => self.forget_dedup(state, *queue, *hash, *job)?,
             Command::JobLogs { queue, job, from, max } => self.job_logs(state, *queue, *job, *from, *max)?,
             Command::WatchQueue { queue, watch } => self.watch_queue(*queue, *watch),
             Command::List { queue, states, after, max, payload_bytes_max } => {

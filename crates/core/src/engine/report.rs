@@ -17,6 +17,7 @@ impl Engine {
         job: JobRef,
         progress: Option<&[u8]>,
         logs: &[Vec<u8>],
+        logs_max: Option<u64>,
     ) -> Result<Answer, Stop> {
         let queue = match self.queue(id) {
             Ok(queue) => queue,
@@ -33,6 +34,9 @@ impl Engine {
             self.happened(id, job, || JobEventKind::Progress(Arc::from(progress)));
         }
         rows.add_logs(state, &mut head.extras, logs);
+        if let Some(max) = logs_max {
+            rows.trim_logs(state, &mut head.extras, max);
+        }
         // It stands where it stood.
         state.put(&space.message(job), head.write().finish());
         Ok(Ok(Reply::Done))

@@ -1,5 +1,7 @@
 //! Sending: a message enters its queue, unless one with the same deduplication id did so lately.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::add::{check_options, due};
@@ -123,7 +125,9 @@ impl Engine {
         if let Some(spec) = spec {
             self.put_spec(state, id, message_id, &spec);
         }
-        self.happened(id, message_id, || JobEventKind::Added(head.state.of_job()));
+        self.happened(id, message_id, || {
+            JobEventKind::Added(head.state.of_job(), Some(Arc::from(message.payload.as_slice())))
+        });
         Ok(Ok(Sent { uuid: message.uuid, id: message_id, duplicate: false }))
     }
 

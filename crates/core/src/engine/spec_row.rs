@@ -99,7 +99,7 @@ impl Engine {
             ..head.without_lease()
         };
         self.enter(state, to, id, &head)?;
-        self.happened(to, id, || JobEventKind::Added(head.state.of_job()));
+        self.happened(to, id, || JobEventKind::Added(head.state.of_job(), None));
         if let Some(mut spec) = spec {
             // What it keeps away, it keeps away from its own queue.
             if let Some(dedup) = spec.dedup.take() {

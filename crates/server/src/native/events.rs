@@ -86,7 +86,7 @@ enum EventType {
 impl EventType {
     fn of(kind: &JobEventKind) -> Self {
         match kind {
-            JobEventKind::Added(_) => Self::Added,
+            JobEventKind::Added(..) => Self::Added,
             JobEventKind::Deduplicated => Self::Deduplicated,
             JobEventKind::Ready => Self::Ready,
             JobEventKind::Delayed(_) => Self::Delayed,
@@ -117,6 +117,12 @@ pub(crate) struct Happening {
     /// Where the job stands, of `added`.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<StateView>,
+    /// The job's name, of `added`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The id that its sender chose, of `added`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_id: Option<String>,
     /// When it is ready, of `delayed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     until_ms: Option<u64>,
@@ -144,6 +150,8 @@ impl Happening {
             id: event.job.to_string(),
             at_ms: event.at.0,
             state: None,
+            name: None,
+            custom_id: None,
             until_ms: None,
             progress: None,
             result: None,
@@ -151,7 +159,12 @@ impl Happening {
             error: None,
         };
         match &event.kind {
-            JobEventKind::Added(state) => Self { state: Some(StateView::of(*state)), ..plain },
+            JobEventKind::Added(state, _) => Self {
+                state: Some(StateView::of(*state)),
+                name: told.called.name.as_deref().map(str::to_owned),
+                custom_id: told.called.custom_id.as_deref().map(str::to_owned),
+                ..plain
+            },
             JobEventKind::Delayed(until) => Self { until_ms: Some(until.0), ..plain },
             JobEventKind::Progress(progress) => Self { progress: stored(progress), ..plain },
             JobEventKind::Completed(result) => Self { result: result.as_deref().and_then(stored), ..plain },

@@ -164,6 +164,7 @@ fn about_param(name: &str) -> &'static str {
         "id" => "Id of the job, percent-encoded.",
         "limiter" => "Name of the limiter, percent-encoded.",
         "key" => "Key of the limiter, percent-encoded.",
+        "deduplication_id" => "The deduplication id, percent-encoded.",
         _ => "",
     }
 }

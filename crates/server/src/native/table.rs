@@ -66,6 +66,8 @@ macro_rules! operations {
             jobs::Logs,
             jobs::Children,
             jobs::Explain,
+            jobs::GetDeduplicated,
+            jobs::ForgetDeduplication,
             jobs::Lease,
             jobs::Settle,
             events::Everywhere,

@@ -58,7 +58,8 @@ impl Clients {
                 let said = payload_of(self.next_number, 20);
                 let logs = (0..self.next_number % 4).map(|line| payload_of(line, 10)).collect();
                 let progress = self.next_number.is_multiple_of(2).then_some(said);
-                Command::Report { queue: id, job: self.job(rng, id), progress, logs }
+                let logs_max = self.next_number.is_multiple_of(5).then_some(self.next_number as u64 % 2);
+                Command::Report { queue: id, job: self.job(rng, id), progress, logs, logs_max }
             }
             _ => Command::Explain { queue: id, job: self.job(rng, id) },
         }

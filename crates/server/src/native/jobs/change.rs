@@ -159,10 +159,12 @@ async fn payload<E: Engine>(call: &Call<'_, E>, queue: &Queue, job: JobRef, data
 async fn move_job<E: Engine>(call: &Call<'_, E>, queue: &Queue, job: JobRef, to: &Queue) -> Outcome<Nothing> {
     let id = match job {
         JobRef::Id(id) => id,
-        JobRef::Custom(_) => match call.command(Command::DescribeJob { queue: queue.id, job, wait_ms: 0 }).await? {
-            EngineReply::Job(found) => found.id,
-            _ => return Err(Problem::internal()),
-        },
+        JobRef::Custom(_) | JobRef::Deduplicating(_) => {
+            match call.command(Command::DescribeJob { queue: queue.id, job, wait_ms: 0 }).await? {
+                EngineReply::Job(found) => found.id,
+                _ => return Err(Problem::internal()),
+            }
+        }
     };
     let command = Command::Move { queue: queue.id, to: to.id, ids: vec![id] };
     let EngineReply::Settled(outcomes) = call.command(command).await? else { return Err(Problem::internal()) };
@@ -269,6 +271,8 @@ pub(crate) struct Reported<'a> {
     /// Lines for the job's log, up to 64 KiB each.
     #[serde(default)]
     logs: Vec<String>,
+    /// How many lines of the log remain then, the newest ones; 0 clears it. Default: all that are kept.
+    logs_max: Option<u64>,
 }
 
 impl Endpoint for Report {
@@ -292,7 +296,7 @@ impl Endpoint for Report {
         let job = job_ref(call.params.get("id"));
         let progress = request.progress.map(|progress| progress.get().as_bytes().to_vec());
         let logs = request.logs.into_iter().map(String::into_bytes).collect();
-        call.command(Command::Report { queue, job, progress, logs }).await?;
+        call.command(Command::Report { queue, job, progress, logs, logs_max: request.logs_max }).await?;
         Ok(Answer::Of(Nothing {}))
     }
 }

@@ -4,12 +4,12 @@ use serde_json::value::RawValue;
 use weir_aws::sqs::payload::{Attribute, Payload, Value};
 
 /// The attribute that holds a job's name.
-pub(super) const NAME: &str = "weir.name";
+pub(crate) const NAME: &str = "weir.name";
 /// The attribute that holds the id that the sender chose.
-pub(super) const CUSTOM_ID: &str = "weir.id";
+pub(crate) const CUSTOM_ID: &str = "weir.id";
 
 /// The text of one of our own attributes.
-pub(super) fn own<'a>(attributes: &[Attribute<'a>], name: &str) -> Option<&'a str> {
+pub(crate) fn own<'a>(attributes: &[Attribute<'a>], name: &str) -> Option<&'a str> {
     let found = attributes.iter().find(|attribute| attribute.name == name)?;
     match found.value {
         Value::Text(text) => Some(text),

@@ -80,6 +80,9 @@ pub(crate) struct LeasedJob {
     /// How often it was leased, this time included. A lease that nobody got to see, because the connection ended before the
     /// answer was written, is taken back and does not count.
     leases: u64,
+    /// How often work on it was started, leases that were released included, where that is more often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts: Option<u64>,
     /// How often its worker was lost, if ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     stalls: Option<u64>,
@@ -238,9 +241,12 @@ fn push_job(out: &mut Vec<u8>, queue: &Queue, delivery: &Delivery, payload: &Pay
     out.extend_from_slice(b",\"data\":");
     push_data(out, payload);
     let stalls = (delivery.stalls > 0).then_some(u64::from(delivery.stalls));
-    let numbers: [(&[u8], Option<u64>); 7] = [
+    let starts = delivery.handle.grant;
+    let starts = (starts != delivery.grants).then_some(u64::from(starts));
+    let numbers: [(&[u8], Option<u64>); 8] = [
         (b",\"attempt\":", Some(u64::from(delivery.failures) + 1)),
         (b",\"leases\":", Some(u64::from(delivery.grants))),
+        (b",\"starts\":", starts),
         (b",\"stalls\":", stalls),
         (b",\"priority\":", Some(u64::from(delivery.priority))),
         (b",\"added_at_ms\":", Some(delivery.sent_at.0)),

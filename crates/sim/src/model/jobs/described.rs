@@ -65,6 +65,8 @@ impl Model {
                 let named = |job: &Job| job.queue == queue && job.options.custom_id == Some(hash);
                 self.jobs.all.iter().rev().find(|(_, job)| named(job)).map(|(id, _)| *id)
             }
+            // The workload does not ask for jobs so.
+            JobRef::Deduplicating(_) => None,
         }
     }
 
