@@ -37,6 +37,7 @@ import type { WorkerWishes } from './queue.js';
 import { Schedulers } from './schedulers.js';
 import { Server, jobPath, queuePath } from './server.js';
 import type { WeirConnectionOptions } from './server.js';
+import { encode } from './signature.js';
 import { Work } from './work.js';
 
 /** What BullMQ's classes are given besides their own options. */
@@ -59,6 +60,13 @@ interface WorkerOptions {
   removeOnComplete?: KeepJobs;
   removeOnFail?: KeepJobs;
   lastEventId?: string;
+}
+
+/** A page of a job's log. */
+interface Log {
+  lines: string[];
+  from: number;
+  total: number;
 }
 
 type Next = [JobJson | null, string, number, number];
@@ -304,8 +312,8 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
   async #taken(job: LeasedJob, token: string): Promise<Next> {
     const id = idOf(job);
     this.server.locks.set(this.#lockKey(id), { token, lease: job.lease });
-    // Of a job that had been leased before something may be left: its progress, and why it failed.
-    const before = job.leases > 1 ? await this.#job(id) : undefined;
+    // Of a job that had been started before something may be left: its progress, and why it failed.
+    const before = (job.starts ?? job.leases) > 1 ? await this.#job(id) : undefined;
     return [leasedJson(job, before), id, 0, 0];
   }
 
@@ -568,15 +576,20 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
   }
 
   async addLog(jobId: string, logRow: string, keepLogs?: number): Promise<number> {
-    await this.#change(jobId, 'active', 'addLog', () =>
-      this.server.ask('POST', jobPath(this.#queue, jobId, 'report'), { logs: [logRow] }),
-    );
-    const { count } = await this.getJobLogs(jobId, 0, 0, true);
-    return keepLogs ? Math.min(count, keepLogs) : count;
+    const report = { logs: [logRow], ...(keepLogs ? { logs_max: keepLogs } : {}) };
+    await this.#change(jobId, 'active', 'addLog', () => this.server.ask('POST', jobPath(this.#queue, jobId, 'report'), report));
+    const { from, total } = await this.server.ask<Log>('GET', `${jobPath(this.#queue, jobId, 'logs')}?limit=1`);
+    return total - from;
   }
 
-  clearLogs(_jobId: string, _keepLogs?: number): Promise<void> {
-    return Promise.reject(new NotSupportedError('clearLogs'));
+  async clearLogs(jobId: string, keepLogs = 0): Promise<void> {
+    try {
+      await this.server.ask('POST', jobPath(this.#queue, jobId, 'report'), { logs_max: keepLogs }, { repeatable: true });
+    } catch (error) {
+      if (!isMissing(error)) {
+        throw error;
+      }
+    }
   }
 
   /** Asks for a change of a job, and says in BullMQ's words why it is refused. */
@@ -647,16 +660,35 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
     return Promise.reject(new NotSupportedError('removeChildDependency'));
   }
 
-  removeDeduplicationKey(_deduplicationId: string, _jobId: string): Promise<number> {
-    return Promise.reject(new NotSupportedError('removeDeduplicationKey'));
+  async removeDeduplicationKey(deduplicationId: string, jobId: string): Promise<number> {
+    return this.#forgetDeduplication(deduplicationId, `?job=${encode(jobId)}`);
   }
 
-  deleteDeduplicationKey(_deduplicationId: string): Promise<number> {
-    return Promise.reject(new NotSupportedError('removeDeduplicationKey'));
+  async deleteDeduplicationKey(deduplicationId: string): Promise<number> {
+    return this.#forgetDeduplication(deduplicationId, '');
   }
 
-  getDeduplicationJobId(_deduplicationId: string): Promise<string | null> {
-    return Promise.reject(new NotSupportedError('getDeduplicationJobId'));
+  async #forgetDeduplication(id: string, query: string): Promise<number> {
+    try {
+      await this.server.ask('DELETE', `${queuePath(this.#queue, 'deduplication', encode(id))}${query}`);
+      return 1;
+    } catch (error) {
+      if (isMissing(error)) {
+        return 0;
+      }
+      throw error;
+    }
+  }
+
+  async getDeduplicationJobId(deduplicationId: string): Promise<string | null> {
+    try {
+      return idOf(await this.server.ask<Job>('GET', queuePath(this.#queue, 'deduplication', encode(deduplicationId))));
+    } catch (error) {
+      if (isMissing(error)) {
+        return null;
+      }
+      throw error;
+    }
   }
 
   // Changing many
@@ -724,17 +756,14 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
 
   /** Finished jobs that ended by then, the oldest first. */
   async #finishedBefore(state: string, timestamp: number, limit: number): Promise<string[]> {
-    const ids = (await this.#config.found(() => this.#ids(state))).reverse();
+    await this.#config.ensure();
     const found: string[] = [];
-    for (let from = 0; from < ids.length && found.length < limit; from += AT_ONCE) {
-      const jobs = await Promise.all(ids.slice(from, from + AT_ONCE).map(id => this.#job(id)));
-      const old = jobs.filter(job => job !== undefined && (job.finished_at_ms ?? Infinity) <= timestamp);
-      found.push(...old.map(job => idOf(job as Job)));
-      if (old.length < jobs.length) {
-        break;
+    for await (const job of jobsOf(this.server, this.#queue, state)) {
+      if ((job.finished_at_ms ?? Infinity) <= timestamp) {
+        found.push(idOf(job));
       }
     }
-    return found.slice(0, limit);
+    return found.reverse().slice(0, limit);
   }
 
   async cleanJobsByState(state: string, timestamp: number, limit = 0): Promise<string[]> {
@@ -924,10 +953,7 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
     try {
       do {
         const from = first === undefined ? '' : `&from=${first + lines.length}`;
-        const page = await this.server.ask<{ lines: string[]; from: number; total: number }>(
-          'GET',
-          `${jobPath(this.#queue, jobId, 'logs')}?limit=256${from}`,
-        );
+        const page = await this.server.ask<Log>('GET', `${jobPath(this.#queue, jobId, 'logs')}?limit=256${from}`);
         first ??= page.from;
         total = page.total;
         lines.push(...page.lines);

@@ -190,7 +190,7 @@ function common(job: LeasedJob | Job): Omit<JobJson, 'attemptsMade' | 'failedRea
     timestamp: opts.timestamp ?? job.added_at_ms,
     priority: job.priority,
     delay: 0,
-    attemptsStarted: job.leases,
+    attemptsStarted: 'starts' in job ? (job.starts ?? job.leases) : job.leases,
     stalledCounter: job.stalls ?? 0,
     ...(parent ? { parent, parentKey: `${parent.queueKey}:${parent.id}` } : {}),
     ...(opts.repeatJobKey ? { repeatJobKey: opts.repeatJobKey } : {}),

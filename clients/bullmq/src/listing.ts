@@ -19,6 +19,9 @@ const LISTS: Record<string, { state: State; takes?: (job: ListedJob) => boolean;
   failed: { state: 'failed', newestFirst: true },
 };
 
+/** States of BullMQ's past: jobs of a paused queue wait as they do otherwise. */
+const EMPTY = new Set(['paused', 'repeat']);
+
 export function typeOf(type: string): string {
   return type === 'waiting' ? 'wait' : type;
 }
@@ -53,6 +56,9 @@ export async function* jobsOf(server: Server, queue: string, type: string): Asyn
 
 /** Ids of the jobs of a state from `start` to `end`, both included and -1 for the last, in BullMQ's order. */
 export async function rangeOf(server: Server, queue: string, type: string, start: number, end: number, asc: boolean): Promise<string[]> {
+  if (EMPTY.has(type)) {
+    return [];
+  }
   const { newestFirst = false, list = false } = listOf(type);
   const ids: string[] = [];
   if (asc !== newestFirst && start >= 0 && end >= 0) {

@@ -53,6 +53,7 @@ export interface LeasedJob {
   data: unknown;
   attempt: number;
   leases: number;
+  starts?: number;
   stalls?: number;
   priority: number;
   added_at_ms: number;
@@ -110,6 +111,7 @@ export interface ListedJob {
   priority: number;
   added_at_ms: number;
   due_at_ms?: number;
+  finished_at_ms?: number;
 }
 
 export interface Child {

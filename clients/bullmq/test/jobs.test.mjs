@@ -130,6 +130,33 @@ test('data, progress and log of a job can be changed from outside', async t => {
   assert.deepEqual([jobId, data], [job.id, { percent: 42 }]);
 });
 
+test('a log keeps as many lines as it is told to', async t => {
+  const { queue } = world(t, weir);
+  const paint = queue();
+  const job = await paint.add('cars', {}, { keepLogs: 2 });
+  const counts = [];
+  for (const line of ['one', 'two', 'three']) {
+    counts.push(await job.log(line));
+  }
+  assert.deepEqual(counts, [1, 2, 2]);
+  assert.deepEqual(await paint.getJobLogs(job.id), { logs: ['two', 'three'], count: 2 });
+  await job.clearLogs(1);
+  assert.deepEqual((await paint.getJobLogs(job.id)).logs, ['three']);
+  await job.clearLogs();
+  assert.deepEqual(await paint.getJobLogs(job.id), { logs: [], count: 0 });
+});
+
+test('what happens to jobs that are gone by then is told by the ids that were chosen for them', async t => {
+  const { queue, worker, events } = world(t, weir);
+  const paint = queue();
+  const heard = await events();
+  const completed = told(heard, 'completed', 5);
+  worker(async () => {}, { concurrency: 5 });
+  const ids = [1, 2, 3, 4, 5].map(number => `car-${number}`);
+  await Promise.all(ids.map(jobId => paint.add('cars', {}, { jobId, removeOnComplete: true })));
+  assert.deepEqual((await completed).map(([{ jobId }]) => jobId).sort(), ids);
+});
+
 test('what is done to a job that is not there is refused in the words of BullMQ', async t => {
   const { queue } = world(t, weir);
   const paint = queue();
@@ -204,6 +231,22 @@ test('deduplication keeps a second job away until the first has finished', async
   await told(working, 'completed');
   const three = await paint.add('house', { nth: 3 }, { deduplication: { id: 'customer' } });
   assert.notEqual(three.id, one.id);
+});
+
+test('a deduplication id tells its job, and can be made free', async t => {
+  const { queue } = world(t, weir);
+  const paint = queue();
+  assert.equal(await paint.getDeduplicationJobId('customer'), null);
+  const options = { deduplication: { id: 'customer' } };
+  const one = await paint.add('house', {}, { ...options, jobId: 'first' });
+  assert.equal(await paint.getDeduplicationJobId('customer'), 'first');
+  assert.equal(await one.removeDeduplicationKey(), true);
+  assert.equal(await one.removeDeduplicationKey(), false);
+  const two = await paint.add('house', {}, options);
+  assert.notEqual(two.id, 'first');
+  assert.equal(await one.removeDeduplicationKey(), false);
+  assert.equal(await paint.removeDeduplicationKey('customer'), 1);
+  assert.equal(await paint.removeDeduplicationKey('customer'), 0);
 });
 
 test('throttling keeps jobs away for a time, debouncing takes the last', async t => {
@@ -291,5 +334,5 @@ test('what cannot be done yet says so', async t => {
   const job = await paint.add('cars', {});
   const refused = { name: 'NotSupportedError', message: /is not supported yet by weir-bullmq/ };
   await assert.rejects(paint.getMetrics('completed'), refused);
-  await assert.rejects(job.clearLogs(), refused);
+  await assert.rejects(job.removeChildDependency(), refused);
 });

@@ -117,8 +117,8 @@ test('a worker puts a job off without an attempt', async t => {
     return job.attemptsMade;
   });
   await paint.add('cars', { step: 'initial' });
-  const [[, attempts]] = await told(working, 'completed');
-  assert.deepEqual([steps, attempts], [['initial', 'second', 'finish'], 0]);
+  const [[job, attempts]] = await told(working, 'completed');
+  assert.deepEqual([steps, attempts, job.attemptsStarted], [['initial', 'second', 'finish'], 0, 3]);
 });
 
 test('a paused queue gives nothing out until it is resumed', async t => {
