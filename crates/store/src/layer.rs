@@ -77,8 +77,9 @@ impl Entry {
 
 /// What the allocator adds to a block, about.
 const MALLOC: usize = 16;
-/// An entry's part in the nodes of the map, which are on average three quarters full.
-const SLOT: usize = (size_of::<RowKey>() + size_of::<Entry>()) * 4 / 3;
+/// An entry's part in the nodes of the map. Keys that come in ascending order, as those of a backlog do, leave nodes behind
+/// that are little more than half full.
+const SLOT: usize = (size_of::<RowKey>() + size_of::<Entry>()) * 19 / 10;
 
 /// Keys written, and ranges deleted, since the layer below.
 #[derive(Debug, Default)]
