@@ -107,7 +107,7 @@ fn every_deliberate_fault_is_found() {
     };
     let mut missed = Vec::new();
     for mutation in Mutation::ALL {
-        match (1..=60).find_map(|seed| found(mutation, seed).map(|wrong| (seed, wrong))) {
+        match (1..=300).find_map(|seed| found(mutation, seed).map(|wrong| (seed, wrong))) {
             Some((seed, wrong)) => println!("{mutation:?}: seed {seed}: {wrong:.120}"),
             None => missed.push(mutation),
         }
