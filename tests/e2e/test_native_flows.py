@@ -94,7 +94,7 @@ def test_results_of_children_outlive_the_children(make_jobs, add_flow):
     "policy, then",
     [("wait", "waiting"), ("fail", "failed"), ("ignore", "waiting"), ("remove", "waiting"), ("continue", "ready")],
 )
-def test_what_a_childs_failure_means_is_for_the_child_to_say(make_jobs, add_flow, policy, then):
+def test_what_the_failure_of_a_child_means_is_for_the_child_to_say(make_jobs, add_flow, policy, then):
     parents, leaves = make_jobs(), make_jobs()
     parent, broken, other = add_flow(
         {

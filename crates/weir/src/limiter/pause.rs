@@ -53,6 +53,6 @@ fn path<'a>(limiter: &'a str, key: Option<&'a str>, what: &'a str) -> Vec<&'a st
 fn spoken(limiter: &str, key: Option<&str>) -> String {
     match key {
         Some(key) => format!("{} of {}", output::clean(key), output::clean(limiter)),
-        None => output::clean(limiter).to_string(),
+        None => output::clean(limiter),
     }
 }

@@ -335,7 +335,7 @@ impl Endpoint for PauseKey {
 
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, request: KeyPause) -> Outcome<Nothing> {
         let for_ms = within("for_ms", request.for_ms, 1, YEAR_MS)?;
-        hold(&call, named_key(&call), for_ms).await
+        hold(&call, Some(named_key(&call)), for_ms).await
     }
 }
 
@@ -357,7 +357,7 @@ impl Endpoint for ResumeKey {
     type Response = Nothing;
 
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, _: Nothing) -> Outcome<Nothing> {
-        hold(&call, named_key(&call), 0).await
+        hold(&call, Some(named_key(&call)), 0).await
     }
 }
 
@@ -410,8 +410,8 @@ impl Endpoint for Resume {
     }
 }
 
-fn named_key<E>(call: &Call<'_, E>) -> Option<LimitKey> {
-    Some(key_of(call.params.get("key")))
+fn named_key<E>(call: &Call<'_, E>) -> LimitKey {
+    key_of(call.params.get("key"))
 }
 
 async fn hold<E: Engine>(call: &Call<'_, E>, key: Option<LimitKey>, for_ms: u64) -> Outcome<Nothing> {
