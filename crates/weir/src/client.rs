@@ -1,14 +1,11 @@
 //! Speaking to a running server by its URL: the JSON protocol of SQS, and the native API for what SQS cannot say.
 
-mod address;
 mod arguments;
-mod credentials;
 mod events;
 mod exact;
 mod failure;
 mod queue_name;
 mod request;
-mod signature;
 mod slices;
 mod transport;
 

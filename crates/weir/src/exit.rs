@@ -71,13 +71,16 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(failure) = cause.downcast_ref::<Failure>() {
         return match failure {
-            Failure::BadUrl { .. } | Failure::HalfAKey { .. } => Some(USAGE),
+            Failure::BadUrl { .. } => Some(USAGE),
             Failure::NotFound { .. } => Some(NOT_FOUND),
             Failure::Denied { .. } => Some(DENIED),
             Failure::Unreachable { .. } | Failure::NoAnswer { .. } => Some(UNREACHABLE),
             Failure::Busy { .. } => Some(BUSY),
             Failure::Strange { .. } | Failure::Refused { .. } => None,
         };
+    }
+    if let Some(error) = cause.downcast_ref::<weir_client::Error>() {
+        return code_of_client(error);
     }
     let shard = cause.downcast_ref::<OpenShardError>().and_then(|error| match error {
         OpenShardError::Store(error) => Some(error),
@@ -87,6 +90,20 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         OpenError::Damaged(_) => Some(DAMAGED),
         OpenError::Locked => Some(LOCKED),
         OpenError::VersionUnknown { .. } => Some(VERSION),
+        _ => None,
+    }
+}
+
+fn code_of_client(error: &weir_client::Error) -> Option<u8> {
+    match error {
+        weir_client::Error::Address { .. } | weir_client::Error::HalfAKey { .. } => Some(USAGE),
+        weir_client::Error::Unreachable { .. } | weir_client::Error::NoAnswer { .. } => Some(UNREACHABLE),
+        weir_client::Error::Refused(problem) => match problem.status {
+            401 | 403 => Some(DENIED),
+            404 => Some(NOT_FOUND),
+            429 | 503 => Some(BUSY),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
+use weir_client::Credentials;
 
 use super::Client;
-use super::credentials::Credentials;
 use super::transport::Transport;
 
 /// Arguments of every command that speaks to a server.
@@ -26,5 +27,16 @@ impl ServerArguments {
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let credentials = Credentials::find(|name| std::env::var(name).ok())?;
         Ok(Client { transport: Transport::new(&self.url, self.ca_file.as_deref(), credentials)? })
+    }
+
+    /// The same for a worker, which does many things at once.
+    pub(crate) fn worker_client(&self) -> anyhow::Result<weir_client::Client> {
+        let credentials = Credentials::find(|name| std::env::var(name).ok())?;
+        let mut builder = weir_client::Client::builder(&self.url).credentials(credentials);
+        if let Some(path) = &self.ca_file {
+            let about = || format!("cannot trust the certificates of {}", path.display());
+            builder = builder.trust_pem(std::fs::read(path).with_context(about)?);
+        }
+        Ok(builder.build()?)
     }
 }

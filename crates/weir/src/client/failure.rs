@@ -38,14 +38,6 @@ pub(crate) enum Failure {
         /// What was given.
         url: String,
     },
-    /// Only one half of an access key.
-    #[error("{set} is set but {missing} is not: set both or neither")]
-    HalfAKey {
-        /// The variable that is set.
-        set: String,
-        /// The one that is not.
-        missing: String,
-    },
     /// What was named does not exist.
     #[error("{message} ({code}){}", lists(code))]
     NotFound {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::PATIENCE;
-use super::address::{self, path};
+use weir_client::address::{self, path};
 
 /// A request.
 #[derive(Debug)]

@@ -8,12 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, AsSendBody, Body, http};
+use weir_client::signature::{self, Signed};
+use weir_client::{Credentials, address};
 
-use super::address;
-use super::credentials::Credentials;
 use super::failure::Failure;
 use super::request::Request;
-use super::signature::{self, Signed};
 use crate::output;
 
 /// How long connecting may take.
@@ -145,7 +144,7 @@ impl Transport {
         let moment = output::stamp(ms).replace(['-', ':'], "");
         let mut all: Vec<(&str, &str)> = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend([("host", self.host.as_str()), ("x-amz-date", moment.as_str())]);
-        all.extend(credentials.session_token.as_deref().map(|token| ("x-amz-security-token", token)));
+        all.extend(credentials.session_token().map(|token| ("x-amz-security-token", token)));
         let signed = Signed {
             method: request.method,
             path: &address::signed(&request.path),
@@ -156,7 +155,7 @@ impl Transport {
         };
         let authorization = signature::authorization(credentials, &signed, &all);
         let mut added = vec![("authorization", authorization), ("x-amz-date", moment)];
-        added.extend(credentials.session_token.clone().map(|token| ("x-amz-security-token", token)));
+        added.extend(credentials.session_token().map(|token| ("x-amz-security-token", token.to_owned())));
         added
     }
 

@@ -3,22 +3,27 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::credentials::Credentials;
+use crate::credentials::Credentials;
 
 /// What is signed beside the headers.
-pub(super) struct Signed<'a> {
-    pub(super) method: &'a str,
-    pub(super) path: &'a str,
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// `GET`, `POST`, ….
+    pub method: &'a str,
+    /// The path as it is signed.
+    pub path: &'a str,
     /// The query as it is sent, with its parameters sorted.
-    pub(super) query: &'a str,
-    pub(super) body: &'a [u8],
-    pub(super) service: &'a str,
+    pub query: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+    /// `sqs`, `weir`, ….
+    pub service: &'a str,
     /// The moment, as `20260131T080509Z`.
-    pub(super) moment: &'a str,
+    pub moment: &'a str,
 }
 
 /// The value of `Authorization`. The headers' names are in lower case; all of them are signed.
-pub(super) fn authorization(credentials: &Credentials, request: &Signed<'_>, headers: &[(&str, &str)]) -> String {
+pub fn authorization(credentials: &Credentials, request: &Signed<'_>, headers: &[(&str, &str)]) -> String {
     let mut headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.trim())).collect();
     headers.sort_unstable();
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();

@@ -1,12 +1,12 @@
 //! Addresses of the native API: names and values take their places in them and cannot leave these.
 
 /// The path of `segments` under `/v1`.
-pub(crate) fn path(segments: &[&str]) -> String {
+pub fn path(segments: &[&str]) -> String {
     segments.iter().fold("/v1".to_owned(), |path, segment| path + "/" + &segment_of(segment))
 }
 
 /// A query, its parameters in the order in which they are signed.
-pub(super) fn query(parameters: &[(&'static str, String)]) -> String {
+pub fn query(parameters: &[(&'static str, String)]) -> String {
     let mut written: Vec<String> =
         parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
     written.sort_unstable();
@@ -14,7 +14,7 @@ pub(super) fn query(parameters: &[(&'static str, String)]) -> String {
 }
 
 /// A path in the form that is signed: percent-encoded once more than it is sent.
-pub(super) fn signed(path: &str) -> String {
+pub fn signed(path: &str) -> String {
     let segments: Vec<String> = path.split('/').map(encoded).collect();
     segments.join("/")
 }

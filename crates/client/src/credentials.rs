@@ -1,14 +1,14 @@
 //! The key that requests are signed with.
 
-use super::failure::Failure;
+use crate::error::Error;
 
 /// An access key.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(super) id: String,
-    pub(super) secret: String,
-    pub(super) session_token: Option<String>,
-    pub(super) region: String,
+pub struct Credentials {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    pub(crate) session_token: Option<String>,
+    pub(crate) region: String,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -18,8 +18,19 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Those of the environment: `WEIR_…`, or else `AWS_…`.
-    pub(super) fn find(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Failure> {
+    /// A key of these two halves.
+    pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { id: id.into(), secret: secret.into(), session_token: None, region: "us-east-1".to_owned() }
+    }
+
+    /// The token of a session, where the key is for one.
+    pub fn session_token(&self) -> Option<&str> {
+        self.session_token.as_deref()
+    }
+
+    /// The key that variables name, if they do: `WEIR_ACCESS_KEY_ID` and `WEIR_SECRET_ACCESS_KEY`, or else those of AWS.
+    /// Errors: `HalfAKey`.
+    pub fn find(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
         let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let region = get("AWS_REGION").or_else(|| get("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
         for prefix in ["WEIR", "AWS"] {
@@ -30,8 +41,8 @@ impl Credentials {
                     return Ok(Some(Self { id, secret, session_token, region }));
                 }
                 (None, None) => {}
-                (Some(_), None) => return Err(Failure::HalfAKey { set: id_name, missing: secret_name }),
-                (None, Some(_)) => return Err(Failure::HalfAKey { set: secret_name, missing: id_name }),
+                (Some(_), None) => return Err(Error::HalfAKey { set: id_name, missing: secret_name }),
+                (None, Some(_)) => return Err(Error::HalfAKey { set: secret_name, missing: id_name }),
             }
         }
         Ok(None)
@@ -42,7 +53,7 @@ impl Credentials {
 mod tests {
     use super::*;
 
-    fn find(set: &[(&str, &str)]) -> Result<Option<Credentials>, Failure> {
+    fn find(set: &[(&str, &str)]) -> Result<Option<Credentials>, Error> {
         Credentials::find(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
