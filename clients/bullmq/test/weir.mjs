@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -17,11 +17,9 @@ export class Weir {
   #dir;
   #port = 0;
 
-  /** A server of its own, with the given text as its configuration file. */
-  static async start(configuration = '') {
+  static async start() {
     const weir = new Weir();
     weir.#dir = await mkdtemp(join(tmpdir(), 'weir-bullmq-'));
-    await writeFile(join(weir.#dir, 'weir.toml'), configuration);
     await weir.start();
     return weir;
   }
@@ -32,7 +30,7 @@ export class Weir {
 
   async start() {
     const binary = process.env.WEIR_BIN ?? 'weir';
-    const place = ['--config', join(this.#dir, 'weir.toml'), '--data-dir', join(this.#dir, 'data'), '--listen', `127.0.0.1:${this.#port}`];
+    const place = ['--data-dir', join(this.#dir, 'data'), '--listen', `127.0.0.1:${this.#port}`];
     this.#process = spawn(binary, ['serve', ...place], { stdio: ['ignore', 'ignore', 'pipe'] });
     let log = '';
     const address = new Promise((resolve, reject) => {
@@ -82,9 +80,9 @@ export async function eventually(condition) {
 let count = 0;
 
 /** BullMQ's classes on a Weir, a fresh name, and everything that is made closed at the end of the test. */
-export function world(t, weir, key = {}) {
+export function world(t, weir) {
   const made = withBackend(createWeirBackend);
-  const connection = { url: weir.url, ...key };
+  const connection = { url: weir.url };
   count += 1;
   const name = `queue-${process.pid}-${count}`;
   const open = [];

@@ -79,17 +79,27 @@ permit=$(weir limiter acquire mail --wait 1m) && { ./send-newsletter; weir limit
 ```
 ";
 
+const WORK: &str = "
+See [process-workers.md](process-workers.md).
+
+```sh
+weir work thumbnails --concurrency 4 --timeout 1m -- ./thumbnail.sh
+weir work analytics --batch 500 --linger 2s -- python3 load.py
+```
+";
+
 /// The page, as Markdown.
 pub(crate) fn page() -> String {
     let mut page = OPENING.to_owned();
     let mut root = crate::Arguments::command();
     root.build();
-    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set()) {
         describe(&mut page, "weir", command, 2);
         page.push_str(match command.get_name() {
             "redrive" => REDRIVE,
             "job" => JOB,
             "limiter" => LIMITER,
+            "work" => WORK,
             _ => "",
         });
     }

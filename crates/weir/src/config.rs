@@ -6,7 +6,7 @@
 mod access;
 pub(crate) mod command;
 mod durability;
-mod duration;
+pub(crate) mod duration;
 mod environment;
 mod file;
 mod flags;

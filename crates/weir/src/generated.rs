@@ -45,7 +45,9 @@ fn pages(name: &str, command: &clap::Command) {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone().display_name(name.to_owned())).title(name).render(&mut page).unwrap();
     check(&format!("man/{name}.1"), std::str::from_utf8(&page).unwrap());
-    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+    for subcommand in
+        command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help" && !subcommand.is_hide_set())
+    {
         pages(&format!("{name}-{}", subcommand.get_name()), subcommand);
     }
 }

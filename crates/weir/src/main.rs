@@ -20,6 +20,7 @@ mod redrive;
 mod send;
 mod serve;
 mod store;
+mod work;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,11 @@ enum Command {
     Send(Box<send::Arguments>),
     /// Receives messages.
     Receive(receive::Arguments),
+    /// Runs a command for each job of a queue.
+    Work(Box<work::Arguments>),
+    /// Ends the processes of a worker once that has ended.
+    #[command(hide = true)]
+    WorkGuardian(work::GuardianArguments),
     /// Adds jobs, looks at them, waits for them and changes them.
     #[command(subcommand)]
     Job(job::Command),
@@ -68,6 +74,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Queue(command) => queue::run(command),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Work(arguments) => work::run(&arguments),
+        Command::WorkGuardian(arguments) => Ok(work::guard(&arguments)),
         Command::Job(command) => job::run(command),
         Command::Limiter(command) => limiter::run(&command),
         Command::Receive(arguments) => receive::run(&arguments),

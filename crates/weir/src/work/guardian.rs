@@ -1,0 +1,107 @@
+//! Sees to it that no process outlives its worker, however that ends: a process of our own that waits for the end of a pipe.
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, ChildStdin, Command};
+
+/// The variable by which processes of a worker are known: they have it from us, and what they start has it from them.
+pub(super) const MARK: &str = "WEIR_WORKER";
+/// Between two looks at what runs.
+const PAUSE: Duration = Duration::from_millis(50);
+/// For how long is looked at most, beyond the grace.
+const LOOK: Duration = Duration::from_secs(30);
+/// Looks without finding anything, after which there is nothing.
+const NOTHING: u32 = 3;
+
+/// Ends the processes of a worker once that has ended. Started by `weir work`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// The mark of the processes.
+    mark: String,
+    /// Milliseconds from asking to making them end.
+    grace_ms: u64,
+}
+
+/// The guardian as the worker holds it.
+#[derive(Debug)]
+pub(super) struct Guardian {
+    mark: String,
+    child: Child,
+    /// Closed by the system if we end in whatever way.
+    lifeline: ChildStdin,
+}
+
+impl Guardian {
+    pub(super) fn start(grace: Duration) -> anyhow::Result<Self> {
+        let mark = format!("{:032x}", rand::random::<u128>());
+        let own = std::env::current_exe().context("cannot find our own program")?;
+        let mut child = Command::new(own)
+            .arg("work-guardian")
+            .arg(&mark)
+            .arg(grace.as_millis().to_string())
+            // A worker that a worker runs has a guardian of its own.
+            .env_remove(MARK)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            // Signals of a terminal are for the worker.
+            .process_group(0)
+            .spawn()
+            .context("cannot start the guardian of processes")?;
+        let lifeline = child.stdin.take().context("the guardian of processes has no standard input")?;
+        Ok(Self { mark, child, lifeline })
+    }
+
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Lets it end what is left.
+    pub(super) async fn end(self) -> std::io::Result<()> {
+        let Self { mut child, lifeline, .. } = self;
+        drop(lifeline);
+        child.wait().await.map(drop)
+    }
+}
+
+/// Waits for the end of the worker, and ends what it has left.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    // Nothing ever comes: an error is an end, too.
+    let _ = std::io::stdin().read(&mut [0]);
+    let mark = format!("{MARK}={}", arguments.mark);
+    let grace = Duration::from_millis(arguments.grace_ms);
+    let (started, mut asked, mut nothing) = (Instant::now(), HashSet::new(), 0);
+    while nothing < NOTHING && started.elapsed() < grace + LOOK {
+        let found = marked(&mark);
+        nothing = if found.is_empty() { nothing + 1 } else { 0 };
+        for pid in found {
+            // One that is gone meanwhile is what is wanted.
+            if started.elapsed() >= grace {
+                let _ = kill_process(pid, Signal::KILL);
+            } else if asked.insert(pid) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+        }
+        std::thread::sleep(PAUSE);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Processes whose environment has this entry.
+fn marked(mark: &str) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    numbers
+        .filter(|number| {
+            let environment = std::fs::read(Path::new("/proc").join(number.to_string()).join("environ"));
+            environment.is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+        })
+        .filter_map(Pid::from_raw)
+        .collect()
+}
