@@ -494,13 +494,14 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
     const wait = new AbortController();
     this.#wait = wait;
     try {
+      const waitMs = Math.max(1, Math.ceil(blockTimeout * 1_000));
       const body = {
         max: 1,
-        wait_ms: Math.max(1, Math.ceil(blockTimeout * 1_000)),
+        wait_ms: waitMs,
         lease_ms: this.#worker.lockDuration ?? LOCK_DURATION_MS,
       };
       const ask = () =>
-        this.server.ask<{ jobs: LeasedJob[] }>('POST', queuePath(this.#queue, 'lease'), body, { signal: wait.signal, repeatable: true });
+        this.server.ask<{ jobs: LeasedJob[] }>('POST', queuePath(this.#queue, 'lease'), body, { signal: wait.signal, repeatable: true, waitMs });
       const { jobs } = await this.#config.found(ask);
       this.#held = jobs[0];
       return this.#held ? { member: '', score: 0 } : null;

@@ -11,6 +11,8 @@ export type Entry = [string, string[]];
 
 /** Entries that wait to be read at most; of more the oldest go, as BullMQ's stream is trimmed. */
 const WAITING_MAX = 10_000;
+/** The server says something every 15 seconds, if only that it is there. */
+const SILENCE_MS = 45_000;
 
 export class EventStream {
   #entries: Entry[] = [];
@@ -42,7 +44,8 @@ export class EventStream {
         headers['last-event-id'] = this.#lastId;
       }
       const body = await this.found(async () => {
-        const answer = await this.server.send('GET', queuePath(this.queue, 'events'), '', connection.signal, headers);
+        const path = queuePath(this.queue, 'events');
+        const answer = await this.server.send({ method: 'GET', path, text: '', headers, signal: connection.signal, silenceMs: SILENCE_MS });
         if (answer.statusCode !== 200) {
           const text = await answer.body.text();
           const code = text.includes('queue.not_found') ? 'queue.not_found' : 'unknown';

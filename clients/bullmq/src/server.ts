@@ -23,13 +23,27 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** Whether it may be sent again after a connection ended without an answer: doing it twice is doing it once. */
   repeatable?: boolean;
-  /** Whether it is sent once, whatever happens. */
-  once?: boolean;
+  /** For how many milliseconds the server may wait before it answers. */
+  waitMs?: number;
+}
+
+/** A request as it is sent. */
+interface Sent {
+  method: string;
+  path: string;
+  text: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+  waitMs?: number | undefined;
+  /** For how long nothing of the answer may come, once it has begun. */
+  silenceMs?: number;
 }
 
 const servers = new Map<string, Server>();
 const RETRY_FOR_MS = 20_000;
 const PAUSE_MS_MAX = 1_000;
+/** A connection on which nothing comes for so long is dead, though nobody said so. */
+const SILENCE_MS = 60_000;
 
 export class Server {
   readonly #pool: Pool;
@@ -49,7 +63,7 @@ export class Server {
     private readonly key: string,
     options: WeirConnectionOptions,
   ) {
-    this.#pool = new Pool(url, { keepAliveTimeout: 30_000, headersTimeout: 0, bodyTimeout: 0 });
+    this.#pool = new Pool(url, { keepAliveTimeout: 30_000 });
     this.#retryForMs = options.retryForMs ?? RETRY_FOR_MS;
     const { accessKeyId, secretAccessKey } = options;
     this.#credentials = accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined;
@@ -117,7 +131,7 @@ export class Server {
       try {
         return await this.#once<T>(method, path, text, options);
       } catch (error) {
-        const again = !options.once && !options.signal?.aborted && Date.now() < until && this.#mayRepeat(error, method, options);
+        const again = !options.signal?.aborted && Date.now() < until && this.#mayRepeat(error, method, options);
         if (!again) {
           throw told(this.url, error, options);
         }
@@ -136,7 +150,7 @@ export class Server {
   }
 
   async #once<T>(method: string, path: string, text: string, options: RequestOptions): Promise<T> {
-    const { statusCode, headers, body } = await this.send(method, path, text, options.signal);
+    const { statusCode, headers, body } = await this.send({ method, path, text, signal: options.signal, waitMs: options.waitMs });
     const answer = await body.text();
     if (statusCode >= 400) {
       throw refusal(statusCode, answer, headers['retry-after']);
@@ -145,7 +159,7 @@ export class Server {
   }
 
   /** Sends a request; its answer is still to be read. */
-  send(method: string, path: string, text: string, signal?: AbortSignal, headers: Record<string, string> = {}): Promise<Dispatcher.ResponseData> {
+  send({ method, path, text, headers = {}, signal, waitMs = 0, silenceMs = SILENCE_MS }: Sent): Promise<Dispatcher.ResponseData> {
     if (text !== '') {
       headers['content-type'] = 'application/json';
     }
@@ -159,6 +173,8 @@ export class Server {
       headers,
       body: text === '' ? null : text,
       signal: signal ?? null,
+      headersTimeout: waitMs + SILENCE_MS,
+      bodyTimeout: silenceMs,
     });
   }
 }
