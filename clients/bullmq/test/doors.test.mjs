@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Queue, Worker, setDefaultBackendFactory } from 'bullmq';
 import { createWeirBackend } from 'weir-bullmq';
-import { shared, told, world } from './weir.mjs';
+import { Weir, shared, told, world } from './weir.mjs';
 
 const weir = await shared();
 
@@ -110,4 +110,21 @@ test('metadata of a queue is kept with it', async t => {
   const { maxLenEvents, paused } = await paint.getMeta();
   assert.deepEqual([maxLenEvents, paused], [10_000, false]);
   assert.ok('bullmq.version' in (await ask('GET', `/queues/${name}`)).tags);
+});
+
+test('requests are signed for a server with access keys', async t => {
+  const guarded = await Weir.start('[[keys]]\nid = "worker"\nsecret = "a secret of 16 letters"\nrole = "admin"\n');
+  const key = { accessKeyId: 'worker', secretAccessKey: 'a secret of 16 letters' };
+  const { queue, worker, events, name } = world(t, guarded, key);
+  const stranger = world(t, guarded, { ...key, secretAccessKey: 'another secret of it' });
+  t.after(() => guarded.stop());
+  const paint = queue({ prefix: 'an other' });
+  const heard = await events();
+  await assert.rejects(stranger.queue().add('cars', {}), { name: 'WeirError', code: 'access.denied', status: 403 });
+  const job = await paint.add('cars', { color: 'blue' }, { jobId: "it's (a) job/1!", delay: 60_000 });
+  assert.equal((await paint.getJob(job.id)).data.color, 'blue');
+  assert.deepEqual((await paint.getDelayed()).map(({ id }) => id), [job.id]);
+  worker(async () => 'done');
+  assert.equal(await (await queue().add('cars', {})).waitUntilFinished(heard), 'done');
+  assert.ok(name);
 });

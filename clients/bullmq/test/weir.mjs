@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -17,9 +17,11 @@ export class Weir {
   #dir;
   #port = 0;
 
-  static async start() {
+  /** A server of its own, with the given text as its configuration file. */
+  static async start(configuration = '') {
     const weir = new Weir();
     weir.#dir = await mkdtemp(join(tmpdir(), 'weir-bullmq-'));
+    await writeFile(join(weir.#dir, 'weir.toml'), configuration);
     await weir.start();
     return weir;
   }
@@ -30,7 +32,7 @@ export class Weir {
 
   async start() {
     const binary = process.env.WEIR_BIN ?? 'weir';
-    const place = ['--data-dir', join(this.#dir, 'data'), '--listen', `127.0.0.1:${this.#port}`];
+    const place = ['--config', join(this.#dir, 'weir.toml'), '--data-dir', join(this.#dir, 'data'), '--listen', `127.0.0.1:${this.#port}`];
     this.#process = spawn(binary, ['serve', ...place], { stdio: ['ignore', 'ignore', 'pipe'] });
     let log = '';
     const address = new Promise((resolve, reject) => {
@@ -80,9 +82,9 @@ export async function eventually(condition) {
 let count = 0;
 
 /** BullMQ's classes on a Weir, a fresh name, and everything that is made closed at the end of the test. */
-export function world(t, weir) {
+export function world(t, weir, key = {}) {
   const made = withBackend(createWeirBackend);
-  const connection = { url: weir.url };
+  const connection = { url: weir.url, ...key };
   count += 1;
   const name = `queue-${process.pid}-${count}`;
   const open = [];

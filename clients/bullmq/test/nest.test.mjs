@@ -1,0 +1,40 @@
+// An application of NestJS with @nestjs/bullmq, on Weir by one line.
+
+import 'reflect-metadata';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BullModule, Processor, WorkerHost, getQueueToken } from '@nestjs/bullmq';
+import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { setDefaultBackendFactory } from 'bullmq';
+import { createWeirBackend } from 'weir-bullmq';
+import { eventually, shared } from './weir.mjs';
+
+const weir = await shared();
+
+test('a processor of a NestJS application works on the jobs of an injected queue', async t => {
+  setDefaultBackendFactory(createWeirBackend);
+  t.after(() => setDefaultBackendFactory(undefined));
+  const played = [];
+  class Audio extends WorkerHost {
+    async process(job) {
+      played.push(job.data.file);
+      return `${job.name} done`;
+    }
+  }
+  class App {}
+  // What the decorators of TypeScript would say.
+  Injectable()(Audio);
+  Processor('audio')(Audio);
+  Module({
+    imports: [BullModule.forRoot({ connection: { url: weir.url } }), BullModule.registerQueue({ name: 'audio' })],
+    providers: [Audio],
+  })(App);
+  const app = await NestFactory.createApplicationContext(App, { logger: false });
+  t.after(() => app.close());
+  const queue = app.get(getQueueToken('audio'));
+  const job = await queue.add('transcode', { file: 'a.mp3' });
+  await eventually(async () => (await job.getState()) === 'completed');
+  assert.deepEqual(played, ['a.mp3']);
+  assert.equal((await queue.getJob(job.id)).returnvalue, 'transcode done');
+});
