@@ -3,16 +3,11 @@
 import json
 import pathlib
 import re
-import shutil
 import subprocess
-
-import pytest
 
 from weir_process import PATIENCE_SECONDS
 
 README = pathlib.Path(__file__).resolve().parent.parent.parent / "README.md"
-
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the README speaks by curl")
 
 
 def commands(heading):
