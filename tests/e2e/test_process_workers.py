@@ -77,6 +77,11 @@ def finished(native, queue, id):
     return job
 
 
+def marked(mark, script):
+    """The script in a shell that has `mark` in its environment from its start, as all that it starts has."""
+    return f"exec env MARK={mark} sh -c '{script}'"
+
+
 def marked_with(mark):
     """Processes that have `mark` in their environment."""
     found = []
@@ -137,7 +142,7 @@ def test_exit_codes_retry_fail_and_give_back(native, queue, work, tmp_path):
 def test_a_timeout_ends_all_that_a_process_started(native, queue, work, tmp_path):
     mark = uuid.uuid4().hex
     # The child of the shell holds its output open and does not hear of SIGTERM.
-    script = f"export MARK={mark}; (trap '' TERM; while :; do sleep 1; done) & wait"
+    script = marked(mark, 'sh -c "trap : TERM; while :; do sleep 1; done" & wait')
     work(queue, script, "--timeout", "200ms", "--grace", "100ms")
     [id] = add(native, queue, {"data": None, "retry": {"attempts_max": 1}})
     job = finished(native, queue, id)
@@ -147,7 +152,7 @@ def test_a_timeout_ends_all_that_a_process_started(native, queue, work, tmp_path
 
 def test_a_cancelled_job_ends_its_process(native, queue, work):
     mark = uuid.uuid4().hex
-    work(queue, f"MARK={mark} sleep 1000", "--lease", "300ms", "--grace", "100ms")
+    work(queue, marked(mark, "sleep 1000 & wait"), "--lease", "300ms", "--grace", "100ms")
     [id] = add(native, queue, {"data": None})
     eventually(lambda: marked_with(mark), "it runs")
     native.post(f"/v1/queues/{queue}/jobs/{id}/cancel")
@@ -159,7 +164,7 @@ def test_a_cancelled_job_ends_its_process(native, queue, work):
 def test_a_killed_worker_leaves_no_process_and_loses_no_job(native, queue, work):
     mark = uuid.uuid4().hex
     # One stays in its group, one leaves it.
-    script = f"export MARK={mark}; sleep 1000 & setsid sleep 1000 & wait"
+    script = marked(mark, "sleep 1000 & setsid sleep 1000 & wait")
     worker = work(queue, script, "--lease", "500ms", "--grace", "100ms")
     [id] = add(native, queue, {"data": 1})
     eventually(lambda: len(marked_with(mark)) == 3, "all of it runs")
@@ -218,7 +223,7 @@ def test_many_jobs_go_through_a_script_while_everything_is_killed(tmp_path):
     count = int(os.environ.get("WEIR_PROCESS_JOBS", "1000"))
     mark, ledger = uuid.uuid4().hex, tmp_path / "ledger"
     ledger.touch()
-    script = f"export MARK={mark}; read -r n; echo $n >> {ledger}; echo $n"
+    script = marked(mark, f"read -r n; echo $n >> {ledger}; echo $n")
     server = Weir(tmp_path / "data").start()
     # The same port again after a kill, as for any server.
     server.listen = f"127.0.0.1:{server.port}"
