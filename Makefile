@@ -55,7 +55,8 @@ e2e: release $(VENV)/installed
 	$(PYTEST) tests/e2e
 
 # Programs that people use with SQS, in Python, JavaScript and Rust, unchanged but for the address.
-clients: release $(VENV)/installed tests/clients/node_modules/installed clients/bullmq/dist/built
+clients: release $(VENV)/installed tests/clients/node_modules/installed clients/bullmq/dist/built \
+		examples/course-purchase/node_modules/installed
 	$(PYTEST) tests/clients
 
 # The package for BullMQ: BullMQ itself runs on it, in the tests beside it.
@@ -86,6 +87,10 @@ tests/clients/node_modules/installed: tests/clients/package-lock.json tests/setu
 
 clients/bullmq/node_modules/installed: clients/bullmq/package-lock.json tests/setup
 	@tests/setup node clients/bullmq
+	@touch $@
+
+examples/course-purchase/node_modules/installed: examples/course-purchase/package-lock.json clients/bullmq/dist/built
+	@tests/setup node examples/course-purchase
 	@touch $@
 
 clients/bullmq/dist/built: clients/bullmq/node_modules/installed $(wildcard clients/bullmq/src/*.ts clients/bullmq/*.json)
