@@ -9,8 +9,9 @@ use crate::engine::{Engine, Stop, prepare_each};
 use crate::head::{Head, HeldPermit, HeldPermits};
 use crate::keys::OneKey;
 use crate::kv::{State, View};
-use crate::limiter::Permit;
+use crate::limiter::{KeyState, Limit, Permit};
 use crate::queue::QueueState;
+use crate::time::Time;
 
 use super::start::keys_of;
 
@@ -33,20 +34,10 @@ impl Engine {
         priority: u32,
         permits: &HeldPermits,
     ) -> Result<(), Stop> {
-        let now = self.now;
-        prepare_each(permits.iter(), |held| self.limits.load(state, (held.limiter, held.key), now).map(|_| ()))?;
-        let unreleased = self.limits.unreleased.remove(&id).is_some();
-        for held in permits {
-            let (key, permit) = permit_of(held, priority);
-            let Some((entry, limit)) = self.limits.change(key) else { continue };
-            if unreleased {
-                entry.state.released(limit, &permit, now);
-            }
-            entry.state.finished(limit, &permit);
-            self.limits.arm(state, key, now);
-            self.limits.wake_if_waited_for(key);
-        }
-        Ok(())
+        self.close_permits(state, id, priority, permits, |key, limit, permit, now| {
+            key.released(limit, permit, now);
+            key.finished(limit, permit);
+        })
     }
 
     /// A lease, or a permit of a program outside, is taken back whose grant never left: as if it had not been granted.
@@ -57,6 +48,19 @@ impl Engine {
         priority: u32,
         permits: &HeldPermits,
     ) -> Result<(), Stop> {
+        self.close_permits(state, id, priority, permits, KeyState::withdrawn)
+    }
+
+    /// Ends permits: by `unsaid` where nobody said that their grant had left. Those of which it was said, or that were
+    /// granted before a crash, have nothing left but their part in the concurrency.
+    fn close_permits<S: State>(
+        &mut self,
+        state: &mut S,
+        id: u64,
+        priority: u32,
+        permits: &HeldPermits,
+        unsaid: impl Fn(&mut KeyState, &Limit, &Permit, Time),
+    ) -> Result<(), Stop> {
         let now = self.now;
         prepare_each(permits.iter(), |held| self.limits.load(state, (held.limiter, held.key), now).map(|_| ()))?;
         let unreleased = self.limits.unreleased.remove(&id).is_some();
@@ -64,11 +68,11 @@ impl Engine {
             let (key, permit) = permit_of(held, priority);
             let Some((entry, limit)) = self.limits.change(key) else { continue };
             if unreleased {
-                entry.state.withdrawn(limit, &permit, now);
+                unsaid(&mut entry.state, limit, &permit, now);
             } else {
-                // It is said to have left before, or that was before a crash.
                 entry.state.finished(limit, &permit);
             }
+            self.limits.arm(state, key, now);
             self.limits.wake_if_waited_for(key);
         }
         Ok(())
