@@ -83,14 +83,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Processes are started by the thread that lives as long as we do: the system tells them of its death.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let summary = runtime.block_on(work(arguments))?;
-    crate::output::note(&format!(
-        "{} completed, {} failed, {} given back, {} lost",
-        summary.completed, summary.failed, summary.released, summary.lost
-    ));
+    if let Some(Summary { completed, failed, released, lost, .. }) = summary {
+        crate::output::note(&format!("{completed} completed, {failed} failed, {released} given back, {lost} lost"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn work(arguments: &Arguments) -> anyhow::Result<Summary> {
+/// Works until it is told to end; what was done, unless it had to end at once.
+async fn work(arguments: &Arguments) -> anyhow::Result<Option<Summary>> {
     let guardian = Guardian::start(arguments.grace)?;
     let template = Arc::new(Template {
         command: arguments.command.clone(),
@@ -125,9 +125,9 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Summary> {
         }
     };
     let summary = tokio::select! {
-        summary = working => summary?,
+        summary = working => Some(summary?),
         // Whoever says it twice does not want to wait: what runs is ended, and its leases run out.
-        () = hurry.notified() => Summary::default(),
+        () = hurry.notified() => None,
     };
     guardian.end().await?;
     Ok(summary)
