@@ -1,10 +1,10 @@
 // The children of a job, by BullMQ's keys.
 
 import type { DependenciesOpts, JobJson } from 'bullmq';
-import { WeirError } from './errors.js';
+import { NotSupportedError, WeirError } from './errors.js';
 import { idOf, jobJson, optionsOf, reasonOf } from './job-json.js';
 import type { Child, Job } from './native.js';
-import { qualifiedOf } from './place.js';
+import { parseKey, qualifiedOf } from './place.js';
 import { jobPath } from './server.js';
 import type { Server } from './server.js';
 
@@ -71,6 +71,31 @@ async function known(server: Server, queue: string, id: string): Promise<Job | u
     }
     throw error;
   }
+}
+
+/** What came of the children that stand so, by their keys. */
+export async function childValues(server: Server, queue: string, id: string, standing: Standing): Promise<Record<string, unknown>> {
+  const children = (await childrenOf(server, queue, id)).filter(child => child.standing === standing);
+  return Object.fromEntries(children.map(({ key, value }) => [key, value ?? null]));
+}
+
+/** A page of the children of a job, by the key of a set of them. */
+export async function pageOf(server: Server, queue: string, key: string, opts: { start: number; end: number; fetchJobs?: boolean }) {
+  const { id } = parseKey(key);
+  const match = /^(.*):(processed|dependencies)$/s.exec(id);
+  if (!match) {
+    throw new NotSupportedError(`paginate of ${key}`);
+  }
+  const processed = match[2] === 'processed';
+  const children = await childrenOf(server, queue, match[1] as string);
+  const all = children.filter(({ standing }) => standing === (processed ? 'processed' : 'unprocessed'));
+  const page = all.slice(opts.start, opts.end < 0 ? all.length + opts.end + 1 : opts.end + 1);
+  return {
+    cursor: '0',
+    items: page.map(({ key, value }) => (processed ? { id: key, v: value ?? null } : { id: key })),
+    total: all.length,
+    ...(opts.fetchJobs ? { jobs: page.flatMap(({ json }) => (json ? [json] : [])) } : {}),
+  };
 }
 
 /** BullMQ's answer to what a job depends on. */

@@ -101,6 +101,29 @@ export async function countsOf(server: Server, queue: Queue, types: JobType[]): 
   return types.map(type => counts[typeOf(type)] ?? 0);
 }
 
+/** How many delayed jobs are due by a time. */
+export async function delayedBefore(server: Server, queue: string, timestamp: number): Promise<number> {
+  let delayed = 0;
+  for await (const job of jobsOf(server, queue, 'delayed')) {
+    if ((job.due_at_ms ?? 0) >= timestamp) {
+      break;
+    }
+    delayed += 1;
+  }
+  return delayed;
+}
+
+/** How many waiting jobs there are of each priority. */
+export async function countsByPriority(server: Server, queue: string): Promise<Map<number, number>> {
+  const counts = new Map<number, number>();
+  for (const type of ['wait', 'prioritized']) {
+    for await (const { priority } of jobsOf(server, queue, type)) {
+      counts.set(priority, (counts.get(priority) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
 /** Ready jobs without a priority. They are counted by going through them, as many as `COUNTED_MAX`. */
 async function waitingOf(server: Server, queue: Queue): Promise<number> {
   const { ready } = queue.counters;

@@ -104,6 +104,13 @@ export interface Job {
   children?: { total: number; unfinished: number };
 }
 
+/** A page of a job's log. */
+export interface Log {
+  lines: string[];
+  from: number;
+  total: number;
+}
+
 export interface ListedJob {
   id: string;
   state: State;

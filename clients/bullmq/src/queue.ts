@@ -141,6 +141,52 @@ export class QueueConfig {
     }
   }
 
+  async pause(pause: boolean): Promise<void> {
+    const what = pause ? 'pause' : 'resume';
+    await this.found(() => this.server.ask('POST', queuePath(this.#queue, what), {}, { repeatable: true }));
+  }
+
+  /** Whether as many jobs run as may. */
+  async isMaxed(): Promise<boolean> {
+    const limiter = await this.limiter();
+    const concurrency = limiter?.limiter.terms.concurrency;
+    return concurrency !== undefined && (limiter?.state.running ?? 0) >= concurrency;
+  }
+
+  /** For how long nothing is given out: -2 where nothing is limited. */
+  async rateLimitTtl(): Promise<number> {
+    const queue = await this.get();
+    const now = Date.now();
+    if (queue.paused_until_ms !== undefined) {
+      return Math.max(0, queue.paused_until_ms - now);
+    }
+    const limiter = await this.limiter();
+    const blocked = limiter?.state.blocked;
+    if (blocked?.until_ms !== undefined) {
+      return Math.max(0, blocked.until_ms - now);
+    }
+    return limiter && limiter.limiter.terms.windows.length > 0 ? 0 : -2;
+  }
+
+  /** Nothing of the queue is given out for a while: a pause that ends by itself. */
+  async hold(ms: number): Promise<void> {
+    const queue = await this.get();
+    if (!isPaused(queue)) {
+      const for_ms = Math.max(1, Math.ceil(ms));
+      await this.found(() => this.server.ask('POST', queuePath(this.#queue, 'pause'), { for_ms }, { repeatable: true }));
+    }
+  }
+
+  /** Ends such a pause. Says whether there was one. */
+  async letGo(): Promise<boolean> {
+    const queue = await this.get();
+    if (!queue.paused || isPaused(queue)) {
+      return false;
+    }
+    await this.pause(false);
+    return true;
+  }
+
   /** How the queue's limiter stands; nothing where it has none. */
   async limiter(): Promise<Limiter | undefined> {
     try {

@@ -1,0 +1,281 @@
+// What a worker does with its queue: it takes jobs, keeps them, and settles them.
+
+import type { JobJson, MinimalJob, MoveToDelayedOpts, RetryJobOpts } from 'bullmq';
+import { Code, WeirError, bullError } from './errors.js';
+import { failureOf, idOf, leasedJson } from './job-json.js';
+import type { Jobs } from './jobs.js';
+import type { LeasedJob, Settled, Settlement } from './native.js';
+import type { Place } from './place.js';
+import type { QueueConfig } from './queue.js';
+import { queuePath } from './server.js';
+import type { Server } from './server.js';
+import { Work } from './work.js';
+
+/** A job with its id, as BullMQ has it; the numbers are those of a rate limit and of a delay, which the server knows. */
+export type Next = [JobJson | null, string, number, number];
+
+/** Whose worker it is. */
+interface Host {
+  readonly closing: Promise<void> | undefined;
+  waitUntilReady(): Promise<void>;
+  emit(event: 'error', error: unknown): boolean;
+}
+
+/** Nothing to work on. When there is something again is the server's to say: it answers a waiting request then. */
+const NOTHING: Next = [null, '', 0, 0];
+const LOCK_DURATION_MS = 30_000;
+
+export class Working {
+  readonly #work: Work;
+  /** A job that was leased for a worker that waits, and that it has not fetched yet. */
+  #held: LeasedJob | undefined;
+  #wait: AbortController | undefined;
+  #blockingEnded = false;
+
+  constructor(
+    private readonly server: Server,
+    private readonly place: Place,
+    private readonly config: QueueConfig,
+    private readonly jobs: Jobs,
+    private readonly host: Host,
+    private readonly worker: { lockDuration?: number },
+  ) {
+    this.#work = new Work(server, place.queue, () => worker.lockDuration ?? LOCK_DURATION_MS);
+  }
+
+  get #queue(): string {
+    return this.place.queue;
+  }
+
+  /** Resolves once nothing is on its way. */
+  settled(): Promise<void> {
+    return this.#work.settled();
+  }
+
+  async moveToActive(token: string): Promise<Next> {
+    const held = this.#held;
+    if (held) {
+      this.#held = undefined;
+      return this.#taken(held, token);
+    }
+    if (this.#blockingEnded) {
+      // The worker pauses or closes: its wait was ended so that it takes nothing more.
+      return NOTHING;
+    }
+    await this.host.waitUntilReady();
+    const { job } = await this.#work.do({ lease: true });
+    return job ? this.#taken(job, token) : NOTHING;
+  }
+
+  /** A job that was leased under BullMQ's token. */
+  async #taken(job: LeasedJob, token: string): Promise<Next> {
+    const id = idOf(job);
+    this.server.locks.set(this.#lockKey(id), { token, lease: job.lease });
+    // Of a job that had been started before something may be left: its progress, and why it failed.
+    const before = (job.starts ?? job.leases) > 1 ? await this.jobs.get(id) : undefined;
+    return [leasedJson(job, before), id, 0, 0];
+  }
+
+  #lockKey(jobId: string): string {
+    return `${this.#queue}\n${jobId}`;
+  }
+
+  #lease(jobId: string, token: string | undefined, command: string): string {
+    const lock = this.server.locks.get(this.#lockKey(jobId));
+    if (!lock) {
+      throw bullError(Code.JobLockNotExist, command, { jobId });
+    }
+    if (lock.token !== token) {
+      throw bullError(Code.JobLockMismatch, command, { jobId, state: 'active' });
+    }
+    return lock.lease;
+  }
+
+  /** Settles the lease of a job, and leases the next one with the same request where that is wanted. */
+  async #settle(
+    jobId: string,
+    token: string | undefined,
+    command: string,
+    settlement: Omit<Settlement, 'lease'>,
+    fetchNext = false,
+  ): Promise<{ settled: Settled; next: Next | undefined }> {
+    const lease = this.#lease(jobId, token, command);
+    const { settled = {}, job } = await this.#work.do({ settle: { lease, jobId, ...settlement }, lease: fetchNext });
+    // Another job that came with the answer is worked on whatever became of this one.
+    if (this.server.locks.get(this.#lockKey(jobId))?.lease === lease) {
+      this.server.locks.delete(this.#lockKey(jobId));
+    }
+    if (settled.code) {
+      if (job) {
+        await this.#release(job);
+      }
+      throw this.#refused(settled, jobId, command);
+    }
+    if (!fetchNext) {
+      return { settled, next: undefined };
+    }
+    return { settled, next: job ? await this.#taken(job, token as string) : NOTHING };
+  }
+
+  #refused({ code, detail }: Settled, jobId: string, command: string): Error {
+    if (code === 'lease.lost' || code === 'lease.expired' || code === 'message.not_leased') {
+      return bullError(Code.JobLockNotExist, command, { jobId });
+    }
+    return new WeirError(409, code ?? 'unknown', detail ?? 'the lease was not settled');
+  }
+
+  async #release(job: LeasedJob): Promise<void> {
+    const settle = [{ lease: job.lease, action: 'release' }];
+    await this.server.ask('POST', queuePath(this.#queue, 'settle'), { settle }, { repeatable: true });
+  }
+
+  async releaseHeld(): Promise<void> {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held) {
+      await this.#release(held).catch((error: unknown) => this.host.emit('error', error));
+    }
+  }
+
+  async moveToCompleted<T = unknown, R = unknown, N extends string = string>(
+    job: MinimalJob<T, R, N>,
+    returnValue: R,
+    token: string,
+    fetchNext: boolean,
+  ): Promise<{ result: void | unknown[]; finishedOn: number }> {
+    const id = job.id ?? '';
+    const command = 'moveToFinished';
+    const settlement = { result: returnValue ?? null };
+    const { next } = await this.#settle(id, token, command, settlement, fetchNext && !this.host.closing);
+    return { result: next as unknown[], finishedOn: Date.now() };
+  }
+
+  async moveToFailed<T = unknown, R = unknown, N extends string = string>(
+    job: MinimalJob<T, R, N>,
+    failedReason: string,
+    token: string,
+    fetchNext: boolean,
+    fieldsToUpdate?: Record<string, unknown>,
+  ): Promise<{ result: void | unknown[]; finishedOn: number }> {
+    const error = failureOf(failedReason, fieldsToUpdate?.['stacktrace']);
+    // BullMQ has decided that it is final. A job that came through another door says nothing of it: its queue decides.
+    const settlement = { action: 'fail' as const, error, ...(this.#isForeign(job) ? {} : { retry: false }) };
+    const { next } = await this.#settle(job.id ?? '', token, 'moveToFinished', settlement, fetchNext && !this.host.closing);
+    return { result: next as unknown[], finishedOn: Date.now() };
+  }
+
+  #isForeign(job: MinimalJob): boolean {
+    return (job as { name?: string }).name === '__default__' && (job.opts.attempts ?? 0) === 0;
+  }
+
+  async moveToDelayed(jobId: string, delay: number, token = '0', opts: MoveToDelayedOpts = {}): Promise<void | unknown[]> {
+    const delay_ms = Math.max(0, Math.ceil(delay));
+    const fields = opts.fieldsToUpdate ?? {};
+    const error = failureOf(String(fields['failedReason'] ?? ''), fields['stacktrace']);
+    const settlement = opts.skipAttempt ? { action: 'release' as const, delay_ms } : { action: 'fail' as const, error, delay_ms };
+    const { next } = await this.#settle(jobId, token, 'moveToDelayed', settlement, opts.fetchNext === true && !this.host.closing);
+    return next?.[0] ? next : [];
+  }
+
+  async moveToWaitingChildren(jobId: string, token: string): Promise<boolean> {
+    const command = 'moveToWaitingChildren';
+    this.#lease(jobId, token, command);
+    const job = await this.jobs.get(jobId);
+    if (!job) {
+      throw bullError(Code.JobNotExist, command, { jobId });
+    }
+    if ((job.children?.unfinished ?? 0) === 0) {
+      return false;
+    }
+    await this.#settle(jobId, token, command, { action: 'wait_for_children' });
+    return true;
+  }
+
+  async moveJobFromActiveToWait(jobId: string, token?: string): Promise<number> {
+    await this.#settle(jobId, token, 'moveJobFromActiveToWait', { action: 'release' });
+    return Math.max(0, await this.config.rateLimitTtl());
+  }
+
+  async retryJob(jobId: string, token?: string, opts: RetryJobOpts = {}): Promise<void> {
+    const fields = opts.fieldsToUpdate ?? {};
+    const error = failureOf(String(fields['failedReason'] ?? ''), fields['stacktrace']);
+    await this.#settle(jobId, token, 'retryJob', { action: 'fail', error, delay_ms: 0 });
+  }
+
+  async extendLock(jobId: string, token: string, duration: number): Promise<number> {
+    return (await this.extendLocks([jobId], [token], duration)).length === 0 ? 1 : 0;
+  }
+
+  async extendLocks(jobIds: string[], tokens: string[], duration: number): Promise<string[]> {
+    const lost: string[] = [];
+    const settle: (Settlement & { jobId: string })[] = [];
+    jobIds.forEach((jobId, at) => {
+      const lock = this.server.locks.get(this.#lockKey(jobId));
+      if (lock && lock.token === tokens[at]) {
+        settle.push({ jobId, lease: lock.lease, action: 'extend', lease_ms: duration });
+      } else {
+        lost.push(jobId);
+      }
+    });
+    for (let from = 0; from < settle.length; from += 1_000) {
+      const some = settle.slice(from, from + 1_000);
+      const body = { settle: some.map(({ jobId: _, ...settlement }) => settlement) };
+      const { settled } = await this.server.ask<{ settled: Settled[] }>('POST', queuePath(this.#queue, 'settle'), body, { repeatable: true });
+      settled.forEach(({ code }, at) => {
+        const entry = some[at];
+        if (code && entry) {
+          lost.push(entry.jobId);
+        }
+      });
+    }
+    return lost;
+  }
+
+  /**
+   * Waits for a job and leases it: the worker, which is told to look, then has it without another request. The server
+   * answers as soon as a job may run, also where its delay ends or a limiter lets it.
+   */
+  async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
+    if (this.host.closing || this.#blockingEnded) {
+      return null;
+    }
+    if (this.#held) {
+      return { member: '', score: 0 };
+    }
+    await this.host.waitUntilReady();
+    const wait = new AbortController();
+    this.#wait = wait;
+    try {
+      const waitMs = Math.max(1, Math.ceil(blockTimeout * 1_000));
+      const body = {
+        max: 1,
+        wait_ms: waitMs,
+        lease_ms: this.worker.lockDuration ?? LOCK_DURATION_MS,
+      };
+      const ask = () =>
+        this.server.ask<{ jobs: LeasedJob[] }>('POST', queuePath(this.#queue, 'lease'), body, { signal: wait.signal, repeatable: true, waitMs });
+      const { jobs } = await this.config.found(ask);
+      this.#held = jobs[0];
+      return this.#held ? { member: '', score: 0 } : null;
+    } catch (error) {
+      if (wait.signal.aborted) {
+        return null;
+      }
+      throw error;
+    } finally {
+      if (this.#wait === wait) {
+        this.#wait = undefined;
+      }
+    }
+  }
+
+  /** A worker that waits is to wait no longer, and takes nothing more. */
+  stopWaiting(): void {
+    this.#blockingEnded = true;
+    this.#wait?.abort();
+  }
+
+  mayWait(): void {
+    this.#blockingEnded = false;
+  }
+}
