@@ -2,7 +2,7 @@
 // scheduler's id, and each iteration is a delayed job of the queue whose id names scheduler and time.
 
 import type { JobJson, JobsOptions, RepeatableOptions } from 'bullmq';
-import { Code, WeirError, bullError } from './errors.js';
+import { Code, WeirError, bullError, isMissing } from './errors.js';
 import { newJob } from './job-json.js';
 import type { AddedJob, Job, NewJob } from './native.js';
 import type { Place } from './place.js';
@@ -130,7 +130,12 @@ export class Schedulers {
     const added = await add(
       iteration(jobId, fields['name'] ?? id, fields['data'] ?? '{}', { ...jobOpts, delay, jobId, repeatJobKey: id } as JobsOptions),
     );
-    await this.#put(id, { next, fields: { ...fields, ic: String(Number(fields['ic'] ?? 1) + 1) } });
+    const record: Scheduler = { next, fields: { ...fields, ic: String(Number(fields['ic'] ?? 1) + 1) } };
+    if (!(await this.#replace(id, record))) {
+      // It was removed meanwhile, and its iterations with it.
+      await this.#removeIteration(jobId);
+      return null;
+    }
     return added.duplicate ? null : jobId;
   }
 
@@ -178,9 +183,22 @@ export class Schedulers {
       const record: NewJob = { name: 'scheduler', custom_id: name, data: scheduler };
       const { jobs } = await this.server.ask<{ jobs: AddedJob[] }>('POST', queuePath(queue, 'jobs'), record, { repeatable: true });
       if (jobs[0]?.duplicate) {
-        await this.server.ask('PATCH', jobPath(queue, name), { data: scheduler }, { repeatable: true });
+        await this.#replace(id, scheduler);
       }
     });
+  }
+
+  /** Changes a record. Says whether there was one. */
+  async #replace(id: string, scheduler: Scheduler): Promise<boolean> {
+    try {
+      await this.server.ask('PATCH', jobPath(this.place.schedulers, nameOf(id)), { data: scheduler }, { repeatable: true });
+      return true;
+    } catch (error) {
+      if (isMissing(error)) {
+        return false;
+      }
+      throw error;
+    }
   }
 
   async #isTaken(id: string, millis: number): Promise<boolean> {

@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Place } from '../dist/esm/place.js';
+import { Schedulers } from '../dist/esm/schedulers.js';
+import { Server } from '../dist/esm/server.js';
 import { eventually, shared, told, world } from './weir.mjs';
 
 const weir = await shared();
@@ -27,6 +30,24 @@ test('a scheduler adds a job at each interval', async t => {
   assert.equal(await repeat.removeJobScheduler('every'), true);
   assert.equal(await repeat.removeJobScheduler('every'), false);
   assert.equal(await repeat.getJobScheduler('every'), undefined);
+});
+
+test('a scheduler that is removed while its job begins stays removed', async t => {
+  const { queue } = world(t, weir);
+  const repeat = queue();
+  await repeat.upsertJobScheduler('gone', { every: 60_000 }, { name: 'tick' });
+  const [job] = await repeat.getJobs(['waiting', 'delayed']);
+  const server = Server.of({ url: weir.url });
+  const schedulers = new Schedulers(server, new Place('bull', repeat.name));
+  const added = await schedulers.advance('gone', Date.now() + 60_000, {}, job.id, async next => {
+    assert.equal(await repeat.removeJobScheduler('gone'), true);
+    const { jobs } = await server.ask('POST', `/v1/queues/${repeat.name}/jobs`, next);
+    return jobs[0];
+  });
+  assert.equal(added, null);
+  assert.equal(await repeat.getJobScheduler('gone'), undefined);
+  assert.equal(await repeat.getDelayedCount(), 0);
+  await server.leave(false);
 });
 
 test('a scheduler follows a cron pattern in a time zone', async t => {
