@@ -18,7 +18,7 @@ export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
 export WEIR_CRASH_ROUNDS
 export WEIR_SIM_SEEDS
 
-.PHONY: run test bench lint fmt unit doc sim release e2e clients bullmq package crash fuzz compiler clean
+.PHONY: run test bench lint fmt unit doc sim release e2e clients bullmq package crash fuzz compiler chromium clean
 
 run: release
 	$(WEIR_BIN) serve --data-dir $(WEIR_DATA)
@@ -56,11 +56,11 @@ e2e: release $(VENV)/installed
 
 # Programs that people use with SQS, in Python, JavaScript and Rust, unchanged but for the address.
 clients: release $(VENV)/installed tests/clients/node_modules/installed clients/bullmq/dist/built \
-		examples/course-purchase/node_modules/installed
+		examples/course-purchase/node_modules/installed chromium
 	$(PYTEST) tests/clients
 
 # The package for BullMQ: BullMQ itself runs on it, in the tests beside it.
-bullmq: release $(VENV)/installed clients/bullmq/dist/built
+bullmq: release $(VENV)/installed clients/bullmq/dist/built chromium
 	$(PYTEST) tests/clients/test_bullmq.py
 
 # The package as a file that npm installs.
@@ -76,6 +76,9 @@ bench: compiler
 
 compiler:
 	@tests/setup compiler
+
+chromium:
+	@tests/setup chromium
 
 $(VENV)/installed: tests/requirements.txt tests/setup
 	@tests/setup python $(VENV)

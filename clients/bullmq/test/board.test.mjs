@@ -1,28 +1,17 @@
 // bull-board, the dashboard that people use with BullMQ, on Weir: what its page asks its server.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
-import { createBullBoard } from '@bull-board/api';
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { ExpressAdapter } from '@bull-board/express';
-import express from 'express';
+import { serveBoard } from './board.mjs';
 import { shared, told, world } from './weir.mjs';
 
 const weir = await shared();
 
 /** A board over queues: asks its server as the page does. */
 async function board(t, queues) {
-  const serverAdapter = new ExpressAdapter();
-  createBullBoard({ queues: queues.map(queue => new BullMQAdapter(queue)), serverAdapter });
-  const server = express().use('/', serverAdapter.getRouter()).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
+  const url = await serveBoard(t, queues);
   return async (method, path) => {
-    const answer = await fetch(`http://127.0.0.1:${server.address().port}${path}`, { method });
+    const answer = await fetch(`${url}${path}`, { method });
     const text = await answer.text();
     assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
     return text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text;
