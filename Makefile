@@ -8,6 +8,10 @@ WEIR_CRASH_ROUNDS ?= 50
 WEIR_DATA ?= weir-data
 # Workloads of `make bench`, of those that `weir-bench --help` lists.
 BENCH ?= quick
+# How `make bench-bullmq` measures: options of clients/bullmq/bench/compare.mjs.
+BENCH_BULLMQ ?= --rounds 3
+# Minutes of `make soak-bullmq`.
+WEIR_SOAK_MINUTES ?= 60
 
 CARGO ?= cargo
 VENV := .venv
@@ -17,8 +21,9 @@ export WEIR_BIN := $(abspath $(TARGET))/release/weir
 export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
 export WEIR_CRASH_ROUNDS
 export WEIR_SIM_SEEDS
+export WEIR_SOAK_MINUTES
 
-.PHONY: run test bench lint fmt unit doc sim release e2e clients bullmq package crash fuzz compiler chromium clean
+.PHONY: run test bench lint fmt unit doc sim release e2e clients bullmq bench-bullmq soak-bullmq package crash fuzz compiler chromium clean
 
 run: release
 	$(WEIR_BIN) serve --data-dir $(WEIR_DATA)
@@ -62,6 +67,15 @@ clients: release $(VENV)/installed tests/clients/node_modules/installed clients/
 # The package for BullMQ: BullMQ itself runs on it, in the tests beside it.
 bullmq: release $(VENV)/installed clients/bullmq/dist/built chromium
 	$(PYTEST) tests/clients/test_bullmq.py
+
+# The same BullMQ program on Redis and on Weir.
+bench-bullmq: release clients/bullmq/dist/built
+	@tests/setup redis
+	node clients/bullmq/bench/compare.mjs $(BENCH_BULLMQ)
+
+# BullMQ on Weir while connections are cut, and workers and server killed.
+soak-bullmq: release clients/bullmq/dist/built
+	node clients/bullmq/soak/soak.mjs
 
 # The package as a file that npm installs.
 package: clients/bullmq/dist/built
