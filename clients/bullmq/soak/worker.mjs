@@ -1,0 +1,29 @@
+// A worker in a process of its own, for the soak test: `node worker.mjs URL QUEUE…`. It says on its standard output what
+// it begins and ends, with the machine's monotonic time, so that this is known of a process that was killed, too.
+
+import { writeSync } from 'node:fs';
+import { withBackend } from 'bullmq';
+import { createWeirBackend } from 'weir-bullmq';
+
+const [url, ...queues] = process.argv.slice(2);
+const { Worker } = withBackend(createWeirBackend);
+const say = (what, job) => writeSync(1, `${what} ${job.id} ${process.hrtime.bigint() / 1_000n}\n`);
+
+async function work(job) {
+  say('begin', job);
+  await new Promise(resolve => setTimeout(resolve, Math.random() * 20));
+  const fails = job.data.failures > job.attemptsMade;
+  say('end', job);
+  if (fails) {
+    throw new Error(`attempt ${job.attemptsMade + 1} is meant to fail`);
+  }
+}
+
+for (const queue of queues) {
+  // A lock lasts longer than the network is ever silent, so that nobody works on a job whose lock has ended. What was
+  // handed out over a connection that broke counts as stalled, so stalls have no bound here.
+  const settings = { connection: { url }, concurrency: 20, lockDuration: 8_000, maxStalledCount: 1_000_000, drainDelay: 1, runRetryDelay: 200 };
+  const worker = new Worker(queue, work, settings);
+  worker.on('completed', job => say('completed', job));
+  worker.on('error', () => {});
+}
