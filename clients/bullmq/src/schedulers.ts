@@ -103,7 +103,10 @@ export class Schedulers {
     return [jobId, delay];
   }
 
-  /** An iteration is being worked on: adds the one after it. Nothing where it was not the scheduler's latest. */
+  /**
+   * An iteration is being worked on: adds the one after it. Nothing where a later one is there already. The record may
+   * be behind the iteration: who added this one may not have written it yet, or may never do so.
+   */
   async advance(
     id: string,
     nextMillis: number,
@@ -112,7 +115,8 @@ export class Schedulers {
     add: (job: NewJob) => Promise<AddedJob>,
   ): Promise<string | null> {
     const scheduler = await this.get(id);
-    if (!scheduler || producerId !== iterationOf(id, scheduler.next)) {
+    const began = millisOf(id, producerId);
+    if (!scheduler || began === undefined || began < scheduler.next) {
       return null;
     }
     const now = Date.now();
@@ -121,7 +125,7 @@ export class Schedulers {
     let next = Math.floor(Number(nextMillis));
     if (every) {
       const offset = Number(fields['offset'] ?? repeatOf(jobOpts)?.offset ?? 0);
-      [next] = nextOf(scheduler.next, every, now, offset, undefined);
+      [next] = nextOf(began, every, now, offset, undefined);
     }
     const jobId = iterationOf(id, next);
     const delay = Math.max(0, next - now);
@@ -237,6 +241,12 @@ export class Schedulers {
 
 export function iterationOf(id: string, millis: number): string {
   return `repeat:${id}:${millis}`;
+}
+
+/** The time of an iteration of a scheduler, if the job is one. */
+function millisOf(id: string, jobId: string | undefined): number | undefined {
+  const prefix = `repeat:${id}:`;
+  return jobId?.startsWith(prefix) ? Number(jobId.slice(prefix.length)) : undefined;
 }
 
 /** Ids of records are not digits only, whatever the schedulers' are. */
