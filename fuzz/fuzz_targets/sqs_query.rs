@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(form) => form,
         Err(fault) => return assert!(String::from_utf8(query::error(&fault, "r")).is_ok()),
     };
-    let _ = form.operation();
+    let _ = query::operation(&form);
     match AnyRequest::from_form(operation, &form) {
         Ok(AnyRequest::ListQueues(request)) => {
             let text = request.prefix.unwrap_or_default();

@@ -117,6 +117,18 @@ pub enum Code {
     RequestTimeout,
     /// The request is longer than the server reads.
     RequestEntityTooLarge,
+    /// A parameter with a value that it cannot have; SNS.
+    InvalidParameter,
+    /// There is no such topic or subscription; SNS.
+    NotFound,
+    /// Too many filter policies, or one that is too large; SNS.
+    FilterPolicyLimitExceeded,
+    /// More tags than a topic can have; SNS.
+    TagLimitExceeded,
+    /// More subscriptions than a topic can have; SNS.
+    SubscriptionLimitExceeded,
+    /// More topics than there can be; SNS.
+    TopicLimitExceeded,
     /// The server cannot take this now.
     ServiceUnavailable,
     /// Something within broke.
@@ -124,6 +136,7 @@ pub enum Code {
 }
 
 const SQS: &str = "com.amazonaws.sqs#";
+const SNS: &str = "com.amazonaws.sns#";
 const COMMON: &str = "com.amazon.coral.service#";
 
 impl Code {
@@ -180,6 +193,16 @@ impl Code {
             Code::AccessDenied => (COMMON, "AccessDeniedException", "AccessDenied", 403),
             Code::RequestTimeout => (COMMON, "RequestTimeout", "RequestTimeout", 408),
             Code::RequestEntityTooLarge => (COMMON, "RequestEntityTooLarge", "RequestEntityTooLarge", 413),
+            Code::InvalidParameter => (SNS, "InvalidParameterException", "InvalidParameter", 400),
+            Code::NotFound => (SNS, "NotFoundException", "NotFound", 404),
+            Code::FilterPolicyLimitExceeded => {
+                (SNS, "FilterPolicyLimitExceededException", "FilterPolicyLimitExceeded", 403)
+            }
+            Code::TagLimitExceeded => (SNS, "TagLimitExceededException", "TagLimitExceeded", 400),
+            Code::SubscriptionLimitExceeded => {
+                (SNS, "SubscriptionLimitExceededException", "SubscriptionLimitExceeded", 403)
+            }
+            Code::TopicLimitExceeded => (SNS, "TopicLimitExceededException", "TopicLimitExceeded", 403),
             Code::ServiceUnavailable => (COMMON, "ServiceUnavailable", "ServiceUnavailable", 503),
             Code::InternalFailure => (COMMON, "InternalFailure", "InternalFailure", 500),
         }

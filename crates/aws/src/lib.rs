@@ -11,8 +11,14 @@
 
 mod arn;
 mod fault;
+pub mod query;
+pub mod request;
 pub mod sigv4;
+pub mod sns;
 pub mod sqs;
+mod text;
+mod uuid;
 
 pub use arn::{Arn, account_id, push_account_id};
 pub use fault::{Code, Fault};
+pub use uuid::text as uuid_text;

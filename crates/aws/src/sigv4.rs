@@ -14,5 +14,7 @@ mod request;
 mod time;
 mod verify;
 
+pub(crate) use time::date;
+
 pub use request::{Payload, Request};
 pub use verify::{EXPIRES_S_MAX, SKEW_S_MAX, Verified, Verifier};

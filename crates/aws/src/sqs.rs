@@ -9,7 +9,7 @@ mod group;
 pub mod json;
 mod limits;
 pub mod message;
-mod message_attributes;
+pub(crate) mod message_attributes;
 pub mod move_task;
 pub mod name;
 mod operation;
@@ -24,11 +24,11 @@ mod redrive_allow;
 pub mod request;
 mod settle;
 pub mod tags;
-mod text;
-mod uuid;
+
+use crate::{text, uuid};
 
 pub(crate) use digest::hex;
-pub(crate) use text::quote;
+pub(crate) use message::check_id;
 
 pub use answer::{Answer, Outcome};
 pub use any_request::AnyRequest;
@@ -42,4 +42,3 @@ pub use operation::Operation;
 pub use page::Page;
 pub use protocol::Protocol;
 pub use settle::{batch_ids, check_batch, visibility_ms, wait_ms};
-pub use uuid::text as uuid_text;

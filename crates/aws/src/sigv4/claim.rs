@@ -176,7 +176,7 @@ fn not_a_date(text: &str) -> Fault {
 }
 
 fn quote(text: &str) -> &str {
-    crate::sqs::quote(text, 256)
+    crate::text::quote(text, 256)
 }
 
 pub(super) fn incomplete(message: impl Into<Cow<'static, str>>) -> Fault {

@@ -90,7 +90,7 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 }
 
 /// The date that many days after the epoch; the way back from [`days`].
-fn date(days: u64) -> (u64, u64, u64) {
+pub(crate) fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;

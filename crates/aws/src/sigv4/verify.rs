@@ -137,7 +137,7 @@ fn signed_headers<'c>(request: &Request<'_>, claim: &'c Claim<'_>) -> Result<Vec
     }
     for name in &signed {
         if request.headers(name).next().is_none() {
-            let name = crate::sqs::quote(name, 256);
+            let name = crate::text::quote(name, 256);
             return Err(mismatch(format!(
                 "The signature covers the header '{name}', which the request does not have."
             )));
@@ -169,7 +169,7 @@ fn payload(request: &Request<'_>, form: Form) -> Result<String, Fault> {
             )));
         }
         Some(streaming) if streaming.starts_with("STREAMING-") => {
-            let name = crate::sqs::quote(streaming, 64);
+            let name = crate::text::quote(streaming, 64);
             return Err(Fault::unsupported(format!("Bodies that are signed in chunks ({name}) are not supported.")));
         }
         _ => {}

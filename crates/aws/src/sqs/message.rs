@@ -86,7 +86,8 @@ pub fn prepare(
         attributes::Value::Text(header) => Some(header),
         attributes::Value::Binary(_) => None,
     });
-    let payload = Payload { uuid, group_id, deduplication, trace_header, attributes, body, is_json: false };
+    let payload =
+        Payload { uuid, group_id, deduplication, trace_header, attributes, body, is_json: false, publication: None };
     let lane = group_id.map(lane);
     let dedup = deduplication.map(|deduplication| match deduplication {
         Deduplication::Id(id) => id_hash(id),
@@ -143,7 +144,7 @@ fn deduplication<'a>(message: &'a Message<'_>, queue: &Queue) -> Result<Option<D
     }
 }
 
-pub(super) fn check_id<'a>(parameter: &str, id: &'a str) -> Result<&'a str, Fault> {
+pub(crate) fn check_id<'a>(parameter: &str, id: &'a str) -> Result<&'a str, Fault> {
     if id.is_empty() || id.len() > GROUP_ID_MAX || !text::is_graphic(id) {
         let reason = format!(
             "{parameter} can only include alphanumeric and punctuation characters. 1 to {GROUP_ID_MAX} in length."

@@ -46,7 +46,7 @@ impl Attribute<'_> {
 pub(super) const PRIORITY: &str = "weir.priority";
 
 /// Checks the message attributes of a request.
-pub(super) fn check<'a>(
+pub(crate) fn check<'a>(
     pairs: &'a Pairs<'a, AttributeValue<'a>>,
     limits: &Limits,
 ) -> Result<Vec<Attribute<'a>>, Fault> {
@@ -88,7 +88,7 @@ pub(super) fn check_system<'a>(pairs: &'a Pairs<'a, AttributeValue<'a>>) -> Resu
 pub(super) const TRACE_HEADER: &str = "AWSTraceHeader";
 
 /// The priority that the attributes ask for; 0 where they do not.
-pub(super) fn priority(attributes: &[Attribute<'_>]) -> Result<u32, Fault> {
+pub(crate) fn priority(attributes: &[Attribute<'_>]) -> Result<u32, Fault> {
     let Some(attribute) = attributes.iter().find(|attribute| attribute.name == PRIORITY) else {
         return Ok(0);
     };

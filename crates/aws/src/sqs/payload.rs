@@ -2,9 +2,10 @@
 //!
 //! The form is stored for ever: byte 0 is its version, and old versions keep being read. Version 1:
 //! flags (1 byte) · public id (16) · [group id] · [deduplication id] · [trace header] · [number of attributes, then name,
-//! type and value of each, the value after one byte that says how it is carried] · body, to the end. Lengths and numbers
-//! are LEB128; texts and values come after their length; what is in brackets is there if its flag is set. One flag has
-//! nothing behind it: that the body is JSON, which whoever sent it had said and a door has checked.
+//! type and value of each, the value after one byte that says how it is carried] · [what a topic adds, see
+//! [`Publication`]] · body, to the end. Lengths and numbers are LEB128; texts and values come after their length; what is in
+//! brackets is there if its flag is set. One flag has nothing behind it: that the body is JSON, which whoever sent it had
+//! said and a door has checked.
 
 use std::borrow::Cow;
 
@@ -19,6 +20,10 @@ const DEDUP_CONTENT: u8 = 4;
 const TRACE: u8 = 8;
 const ATTRIBUTES: u8 = 16;
 const JSON: u8 = 32;
+const PUBLICATION: u8 = 64;
+
+const SUBJECT: u8 = 1;
+const ALTERNATIVES: u8 = 2;
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -40,6 +45,25 @@ pub struct Payload<'a> {
     pub body: &'a str,
     /// Whether the body was sent as JSON, and is.
     pub is_json: bool,
+    /// What there is beside these of a message that was published to a topic.
+    pub publication: Option<Box<Publication<'a>>>,
+}
+
+/// What a message has beside attributes and body that was published to a topic. Stored as flags (1 byte) · when it was
+/// published (8 bytes, big-endian) · ARN of the topic · the version of its signatures (1 byte) · [subject] · [number of
+/// other bodies, then protocol and text of each].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publication<'a> {
+    /// The ARN of its topic.
+    pub topic_arn: &'a str,
+    /// When it was published, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What signatures it has where it is delivered: 1, 2, or 0 for none.
+    pub signature_version: u8,
+    /// Its subject.
+    pub subject: Option<&'a str>,
+    /// Other bodies, by the protocol of a subscription.
+    pub bodies: Vec<(&'a str, &'a str)>,
 }
 
 /// Bytes that are no payload that we know.
@@ -59,7 +83,8 @@ impl<'a> Payload<'a> {
             | flag(DEDUP_CONTENT, matches!(self.deduplication, Some(Deduplication::Content)))
             | flag(TRACE, self.trace_header.is_some())
             | flag(ATTRIBUTES, !self.attributes.is_empty())
-            | flag(JSON, self.is_json);
+            | flag(JSON, self.is_json)
+            | flag(PUBLICATION, self.publication.is_some());
         out.extend_from_slice(&[VERSION, flags]);
         out.extend_from_slice(&self.uuid);
         if let Some(group_id) = self.group_id {
@@ -88,6 +113,9 @@ impl<'a> Payload<'a> {
                 }
             }
         }
+        if let Some(publication) = &self.publication {
+            publication.push_to(&mut out);
+        }
         out.extend_from_slice(self.body.as_bytes());
         out
     }
@@ -103,6 +131,25 @@ impl<'a> Payload<'a> {
         match self.deduplication? {
             Deduplication::Id(id) => Some(Cow::Borrowed(id)),
             Deduplication::Content => Some(Cow::Owned(content_id(self.body.as_bytes()))),
+        }
+    }
+}
+
+impl Publication<'_> {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        out.push(flag(SUBJECT, self.subject.is_some()) | flag(ALTERNATIVES, !self.bodies.is_empty()));
+        out.extend_from_slice(&self.at_ms.to_be_bytes());
+        push(out, self.topic_arn.as_bytes());
+        out.push(self.signature_version);
+        if let Some(subject) = self.subject {
+            push(out, subject.as_bytes());
+        }
+        if !self.bodies.is_empty() {
+            push_number(out, self.bodies.len());
+        }
+        for (protocol, body) in &self.bodies {
+            push(out, protocol.as_bytes());
+            push(out, body.as_bytes());
         }
     }
 }
@@ -133,7 +180,7 @@ impl<'a> Reader<'a> {
     fn payload(&mut self) -> Option<Payload<'a>> {
         let version = self.byte()?;
         let flags = self.byte()?;
-        let known = GROUP | DEDUP_ID | DEDUP_CONTENT | TRACE | ATTRIBUTES | JSON;
+        let known = GROUP | DEDUP_ID | DEDUP_CONTENT | TRACE | ATTRIBUTES | JSON | PUBLICATION;
         if version != VERSION || flags & !known != 0 {
             return None;
         }
@@ -153,9 +200,28 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             attributes.push(self.attribute()?);
         }
+        let publication = if flags & PUBLICATION == 0 { None } else { Some(Box::new(self.publication()?)) };
         let body = std::str::from_utf8(std::mem::take(&mut self.rest)).ok()?;
         let is_json = flags & JSON != 0;
-        Some(Payload { uuid: *uuid, group_id, deduplication, trace_header, attributes, body, is_json })
+        Some(Payload { uuid: *uuid, group_id, deduplication, trace_header, attributes, body, is_json, publication })
+    }
+
+    fn publication(&mut self) -> Option<Publication<'a>> {
+        let flags = self.byte()?;
+        if flags & !(SUBJECT | ALTERNATIVES) != 0 {
+            return None;
+        }
+        let (at, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        let topic_arn = self.text()?;
+        let signature_version = self.byte()?;
+        let subject = if flags & SUBJECT == 0 { None } else { Some(self.text()?) };
+        let count = if flags & ALTERNATIVES == 0 { 0 } else { self.number()? };
+        let mut bodies = Vec::new();
+        for _ in 0..count {
+            bodies.push((self.text()?, self.text()?));
+        }
+        Some(Publication { topic_arn, at_ms: u64::from_be_bytes(*at), signature_version, subject, bodies })
     }
 
     fn attribute(&mut self) -> Option<Attribute<'a>> {
@@ -214,7 +280,11 @@ mod tests {
         attributes: Vec<(String, String, Result<String, Vec<u8>>)>,
         body: String,
         is_json: bool,
+        publication: Option<OwnedPublication>,
     }
+
+    /// Topic, time, subject and other bodies.
+    type OwnedPublication = (String, u64, Option<String>, Vec<(String, String)>);
 
     impl Owned {
         fn borrow(&self) -> Payload<'_> {
@@ -237,6 +307,11 @@ mod tests {
                 attributes: attributes.collect(),
                 body: &self.body,
                 is_json: self.is_json,
+                publication: self.publication.as_ref().map(|(topic_arn, at_ms, subject, bodies)| {
+                    let bodies = bodies.iter().map(|(protocol, body)| (protocol.as_str(), body.as_str())).collect();
+                    let subject = subject.as_deref();
+                    Box::new(Publication { topic_arn, at_ms: *at_ms, signature_version: 2, subject, bodies })
+                }),
             }
         }
     }
@@ -245,6 +320,8 @@ mod tests {
         let option = || proptest::option::of(".{0,200}");
         let attribute = (".{0,20}", ".{0,20}", proptest::result::maybe_ok(".{0,20}", any::<Vec<u8>>()));
         let attributes = proptest::collection::vec(attribute, 0..5);
+        let bodies = proptest::collection::vec((".{0,20}", ".{0,20}"), 0..3);
+        let publication = proptest::option::of((".{0,40}", any::<u64>(), option(), bodies));
         (
             any::<[u8; 16]>(),
             option(),
@@ -253,8 +330,9 @@ mod tests {
             attributes,
             ".{0,300}",
             any::<bool>(),
+            publication,
         )
-            .prop_map(|(uuid, group, dedup, trace, attributes, body, is_json)| Owned {
+            .prop_map(|(uuid, group, dedup, trace, attributes, body, is_json, publication)| Owned {
                 uuid,
                 group,
                 dedup,
@@ -262,6 +340,7 @@ mod tests {
                 attributes,
                 body,
                 is_json,
+                publication,
             })
     }
 
@@ -295,6 +374,7 @@ mod tests {
             ],
             body: "body",
             is_json: false,
+            publication: None,
         };
         let mut expected = vec![1, 27];
         expected.extend_from_slice(&[7; 16]);
@@ -305,5 +385,31 @@ mod tests {
         assert_eq!(Payload { is_json: true, ..payload }.encode(), expected);
         expected[0] = 2;
         assert!(Payload::decode(&expected).is_err());
+    }
+
+    #[test]
+    fn the_stored_form_of_a_publication_is_fixed_for_ever() {
+        let publication = Publication {
+            topic_arn: "arn",
+            at_ms: 1,
+            signature_version: 2,
+            subject: Some("s"),
+            bodies: vec![("sqs", "other")],
+        };
+        let payload = Payload {
+            uuid: [7; 16],
+            group_id: None,
+            deduplication: None,
+            trace_header: None,
+            attributes: Vec::new(),
+            body: "body",
+            is_json: false,
+            publication: Some(Box::new(publication)),
+        };
+        let mut expected = vec![1, 64];
+        expected.extend_from_slice(&[7; 16]);
+        expected.extend_from_slice(b"\x03\0\0\0\0\0\0\0\x01\x03arn\x02\x01s\x01\x03sqs\x05otherbody");
+        assert_eq!(payload.encode(), expected);
+        assert_eq!(Payload::decode(&expected), Ok(payload));
     }
 }

@@ -11,7 +11,7 @@ use super::limits::{
     CONDITIONS_MAX, LABEL_MAX, NOTE_BYTES_MAX, PERMISSION_ACTIONS_MAX, PRINCIPALS_MAX, STATEMENTS_MAX,
 };
 use super::operation::Operation;
-use super::request::{AddPermission, RemovePermission};
+use super::request::{AddPermission, RemovePermission, Text};
 use super::text;
 use crate::fault::{Code, Fault};
 
@@ -78,9 +78,44 @@ impl OneOrMany {
 /// `MissingParameter`, `InvalidParameterValue` (also for a label that is there already), `OverLimit`.
 pub fn add(config: &mut Config, queue_arn: &str, request: &AddPermission<'_>) -> Result<(), Fault> {
     let label = label(request.label.as_deref())?;
-    let accounts = request.account_ids.as_deref().filter(|accounts| !accounts.is_empty());
+    let (accounts, actions) = parties(request.account_ids.as_deref(), request.actions.as_deref())?;
+    actions.iter().try_for_each(|action| check_action(action))?;
+    let permission = Permission {
+        label,
+        accounts,
+        actions: actions.iter().map(|action| format!("SQS:{action}")).collect(),
+        resource: queue_arn,
+    };
+    let policy = with(kept(config), &permission, &format!("{queue_arn}/SQSDefaultPolicy"))?;
+    write(config, policy)
+}
+
+/// Takes the permission of this label out of the policy in `config`; without statements there is no policy.
+///
+/// # Errors
+/// `MissingParameter`, `InvalidParameterValue` for a label that is not there.
+pub fn remove(config: &mut Config, request: &RemovePermission<'_>) -> Result<(), Fault> {
+    let label = label(request.label.as_deref())?;
+    let policy = without(kept(config), label)?;
+    write(config, policy)
+}
+
+/// A permission to be written as a statement.
+pub(crate) struct Permission<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) accounts: &'a [Text<'a>],
+    pub(crate) actions: Vec<String>,
+    pub(crate) resource: &'a str,
+}
+
+/// The accounts and the actions of a permission, checked as far as they are alike everywhere.
+pub(crate) fn parties<'a>(
+    accounts: Option<&'a [Text<'a>]>,
+    actions: Option<&'a [Text<'a>]>,
+) -> Result<(&'a [Text<'a>], &'a [Text<'a>]), Fault> {
+    let accounts = accounts.filter(|accounts| !accounts.is_empty());
     let accounts = accounts.ok_or_else(|| Fault::missing("AWSAccountIds"))?;
-    let actions = request.actions.as_deref().filter(|actions| !actions.is_empty());
+    let actions = actions.filter(|actions| !actions.is_empty());
     let actions = actions.ok_or_else(|| Fault::missing("Actions"))?;
     if actions.len() > PERMISSION_ACTIONS_MAX {
         let found = actions.len();
@@ -92,51 +127,55 @@ pub fn add(config: &mut Config, queue_arn: &str, request: &AddPermission<'_>) ->
             return Err(Fault::invalid("PrincipalId", &quoted, "Unable to verify."));
         }
     }
-    actions.iter().try_for_each(|action| check_action(action))?;
+    Ok((accounts, actions))
+}
+
+/// A policy with one more permission.
+pub(crate) fn with(kept: Option<&str>, permission: &Permission<'_>, default_id: &str) -> Result<String, Fault> {
     let statement = Statement {
-        label,
+        label: permission.label,
         effect: "Allow",
         principal: Principal {
-            aws: OneOrMany::new(accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect()),
+            aws: OneOrMany::new(
+                permission.accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect(),
+            ),
         },
-        action: OneOrMany::new(actions.iter().map(|action| format!("SQS:{action}")).collect()),
-        resource: queue_arn,
+        action: OneOrMany::new(permission.actions.clone()),
+        resource: permission.resource,
     };
-    let default_id = format!("{queue_arn}/SQSDefaultPolicy");
-    let kept = kept(config).unwrap_or("{}").to_owned();
-    let mut document = parse(&kept)?;
+    let mut document = parse(kept.unwrap_or("{}"))?;
     let mut statements = statements(&document)?;
-    if statements.iter().any(|statement| sid(statement).as_deref() == Some(label)) {
-        return Err(Fault::invalid("Label", &label, "Already exists."));
+    if statements.iter().any(|statement| sid(statement).as_deref() == Some(permission.label)) {
+        return Err(Fault::invalid("Label", &permission.label, "Already exists."));
     }
     let added = serde_json::value::to_raw_value(&statement).map_err(|_| Fault::internal())?;
     statements.push(&added);
     document.version.get_or_insert(VERSION.into());
     document.id.get_or_insert(default_id.into());
-    write(config, &document, &statements)
+    render(&document, &statements)
 }
 
-/// Takes the permission of this label out of the policy in `config`; without statements there is no policy.
-///
-/// # Errors
-/// `MissingParameter`, `InvalidParameterValue` for a label that is not there.
-pub fn remove(config: &mut Config, request: &RemovePermission<'_>) -> Result<(), Fault> {
-    let label = label(request.label.as_deref())?;
-    let kept = kept(config).unwrap_or("{}").to_owned();
-    let document = parse(&kept)?;
+/// A policy without the permission of this label; empty where no other is left.
+pub(crate) fn without(kept: Option<&str>, label: &str) -> Result<String, Fault> {
+    let document = parse(kept.unwrap_or("{}"))?;
     let mut statements = statements(&document)?;
     let before = statements.len();
     statements.retain(|statement| sid(statement).as_deref() != Some(label));
     if statements.len() == before {
         return Err(Fault::invalid("Label", &label, "can't find label on existing policy."));
     }
-    write(config, &document, &statements)
+    render(&document, &statements)
 }
 
 /// Checks a policy that is to be kept: a JSON object within the bounds of AWS.
 pub(super) fn check(policy: &str) -> Result<(), String> {
-    if policy.len() > NOTE_BYTES_MAX {
-        return Err(format!("it has {} bytes of at most {NOTE_BYTES_MAX}", policy.len()));
+    check_within(policy, NOTE_BYTES_MAX)
+}
+
+/// Checks a policy of at most `bytes_max` bytes.
+pub(crate) fn check_within(policy: &str, bytes_max: usize) -> Result<(), String> {
+    if policy.len() > bytes_max {
+        return Err(format!("it has {} bytes of at most {bytes_max}", policy.len()));
     }
     if !policy.trim_start().starts_with('{') {
         // The parser would take a list for the members in their order.
@@ -175,7 +214,7 @@ fn conditions(condition: &Value) -> usize {
     operators.map(|keys| keys.as_object().map_or(1, serde_json::Map::len)).sum()
 }
 
-fn label(label: Option<&str>) -> Result<&str, Fault> {
+pub(crate) fn label(label: Option<&str>) -> Result<&str, Fault> {
     let label = label.filter(|label| !label.is_empty()).ok_or_else(|| Fault::missing("Label"))?;
     if label.len() > LABEL_MAX || !text::is_word(label) {
         let reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.";
@@ -238,13 +277,19 @@ fn sid(statement: &RawValue) -> Option<String> {
     serde_json::from_str::<Sid>(statement.get()).ok()?.sid
 }
 
-fn write(config: &mut Config, document: &Document<'_>, statements: &[&RawValue]) -> Result<(), Fault> {
-    let mut policy = String::new();
-    if !statements.is_empty() {
-        let list = serde_json::value::to_raw_value(statements).map_err(|_| Fault::internal())?;
-        let Document { version, id, .. } = document;
-        let written = Document { version: version.clone(), id: id.clone(), statement: Some(&list) };
-        policy = serde_json::to_string(&written).map_err(|_| Fault::internal())?;
+/// A policy of these statements; empty without any.
+fn render(document: &Document<'_>, statements: &[&RawValue]) -> Result<String, Fault> {
+    if statements.is_empty() {
+        return Ok(String::new());
+    }
+    let list = serde_json::value::to_raw_value(statements).map_err(|_| Fault::internal())?;
+    let Document { version, id, .. } = document;
+    let written = Document { version: version.clone(), id: id.clone(), statement: Some(&list) };
+    serde_json::to_string(&written).map_err(|_| Fault::internal())
+}
+
+fn write(config: &mut Config, policy: String) -> Result<(), Fault> {
+    if !policy.is_empty() {
         check(&policy).map_err(|reason| over(&format!("the policy would be too large: {reason}")))?;
     }
     config.notes.retain(|(name, _)| name != POLICY);

@@ -4,16 +4,8 @@
 
 mod decode;
 mod encode;
-mod form;
-mod parameters;
 mod shapes;
-mod xml;
 
-pub use decode::{Decode, decode};
+pub use crate::query::{CONTENT_TYPE, FORM_TYPE, Form};
+pub use decode::{Decode, decode, operation};
 pub use encode::{answer, carries, error, not_carried, unknown_operation};
-pub use form::Form;
-
-/// Media type of answers.
-pub const CONTENT_TYPE: &str = "text/xml";
-/// Media type of requests.
-pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";

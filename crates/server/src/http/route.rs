@@ -89,7 +89,7 @@ async fn serve<E: Engine>(
             let is_form = head.headers.get(CONTENT_TYPE).is_none_or(|value| is_form(value.as_bytes()));
             let query = head.uri.query().unwrap_or_default().as_bytes();
             let form = Form::parse(head.uri.path(), query, if is_form { body } else { b"" })?;
-            let operation = form.operation()?;
+            let operation = query::operation(&form)?;
             *found = Some(operation);
             sqs::serve(app, &call(operation), AnyRequest::from_form(operation, &form)?).await
         }

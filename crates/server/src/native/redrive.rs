@@ -285,7 +285,7 @@ pub(super) fn matches(filter: &Filter, listed: &Listed, payload: &Payload<'_>) -
 fn shown(listed: &Listed, payload: &Payload<'_>) -> Shown {
     let sent_ms = i64::try_from(listed.sent_at.0).unwrap_or(i64::MAX);
     Shown {
-        message_id: weir_aws::sqs::uuid_text(&payload.uuid),
+        message_id: weir_aws::uuid_text(&payload.uuid),
         sent_at: Timestamp::from_millisecond(sent_ms).map_or_else(|_| String::new(), |at| at.to_string()),
         receives: listed.receives,
         body: payload.body.chars().take(SAMPLE_CHARACTERS).collect(),

@@ -8,7 +8,7 @@ use crate::sqs::digest::Md5Hex;
 use crate::sqs::message::Digests;
 use crate::sqs::message_attributes::Value;
 use crate::sqs::received::{ReceivedMessage, sequence_number};
-use crate::sqs::uuid;
+use crate::uuid;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use weir_core::api::Sent;

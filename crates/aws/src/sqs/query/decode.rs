@@ -1,9 +1,10 @@
 //! Reading a form as a request.
 
-use super::form::Form;
-use super::parameters::Parameters;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
+use crate::query::{Form, Parameters};
+use crate::sqs::operation::Operation;
 use crate::sqs::request::Text;
+use crate::text;
 
 /// A request that has a form.
 pub trait Decode<'f>: Sized {
@@ -18,6 +19,21 @@ pub trait Decode<'f>: Sized {
 /// `InvalidParameterValue` for what is no number, `MalformedQueryString` for lists and maps that are none.
 pub fn decode<'f, T: Decode<'f>>(form: &'f Form<'_>) -> Result<T, Fault> {
     T::read(&Source { at: form.parameters(), path: form.path() })
+}
+
+/// The version of the API that there is.
+const VERSION: &str = "2012-11-05";
+
+/// The operation that a form names.
+///
+/// # Errors
+/// `MissingAction`, `InvalidAction`, `NoSuchVersion`.
+pub fn operation(form: &Form<'_>) -> Result<Operation, Fault> {
+    let action = form.action("AmazonSQS", VERSION)?;
+    Operation::from_name(action.as_bytes()).ok_or_else(|| {
+        let action = text::quote(&action, 256);
+        Fault::new(Code::InvalidAction, format!("The action {action} is not valid for this endpoint."))
+    })
 }
 
 /// What requests are read from.

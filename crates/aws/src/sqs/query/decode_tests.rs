@@ -32,7 +32,7 @@ fn what_sdks_sent_as_forms_is_what_they_send_as_json() {
     let mut operations: Vec<Operation> = Vec::new();
     for Recorded { operation, json, form } in &recorded {
         let form = Form::parse("/", b"", form.as_bytes()).unwrap();
-        let named = form.operation().unwrap();
+        let named = super::operation(&form).unwrap();
         assert_eq!(named.name(), operation);
         let of_form = AnyRequest::from_form(named, &form).unwrap();
         assert_eq!(of_form, AnyRequest::from_json(named, json.get().as_bytes()).unwrap());

@@ -4,24 +4,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use weir_core::api::Sent;
 
-use super::xml::Element;
 use crate::fault::{Code, Fault};
+use crate::query::{Element, document};
 use crate::sqs::answer::{Answer, Outcome};
 use crate::sqs::message::Digests;
 use crate::sqs::message_attributes::Value;
 use crate::sqs::move_task::{MoveTask, Status};
 use crate::sqs::operation::Operation;
 use crate::sqs::received::{ReceivedMessage, sequence_number};
-use crate::sqs::text::is_xml;
-use crate::sqs::uuid;
+use crate::text::is_xml;
+use crate::uuid;
 
-const HEAD: &[u8] = b"<?xml version=\"1.0\"?>";
-const NAMESPACE: &[u8] = b" xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"";
+const NAMESPACE: &str = "http://queue.amazonaws.com/doc/2012-11-05/";
 
 /// The body of the answer of `operation`.
 pub fn answer(operation: Operation, answer: &Answer<'_>, request_id: &str) -> Vec<u8> {
     let name = operation.name();
-    document(&format!("{name}Response"), capacity(answer), |response| {
+    document(&format!("{name}Response"), NAMESPACE, capacity(answer), |response| {
         if !matches!(answer, Answer::Done) {
             response.element(&format!("{name}Result"), |result| write_result(result, operation, answer));
         }
@@ -36,7 +35,7 @@ pub fn error(fault: &Fault, request_id: &str) -> Vec<u8> {
         Code::QueueDoesNotExist => "The specified queue does not exist for this wsdl version.",
         _ => &fault.message,
     };
-    document("ErrorResponse", 256 + message.len(), |response| {
+    document("ErrorResponse", NAMESPACE, 256 + message.len(), |response| {
         response.element("Error", |error| {
             error.plain("Type", if fault.code.is_sender() { "Sender" } else { "Receiver" });
             error.plain("Code", fault.code.query_code());
@@ -72,20 +71,6 @@ pub fn not_carried(message: &[u8; 16]) -> Fault {
         "The message {id} has characters that XML cannot carry; it can be received over the JSON protocol only."
     );
     Fault::new(Code::InvalidMessageContents, reason)
-}
-
-fn document(name: &str, capacity: usize, write: impl FnOnce(&mut Element<'_>)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD.len() + NAMESPACE.len() + 2 * name.len() + capacity);
-    out.extend_from_slice(HEAD);
-    out.push(b'<');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(NAMESPACE);
-    out.push(b'>');
-    write(&mut Element::new(&mut out));
-    out.extend_from_slice(b"</");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b'>');
-    out
 }
 
 fn capacity(answer: &Answer<'_>) -> usize {

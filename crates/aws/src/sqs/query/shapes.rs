@@ -1,8 +1,8 @@
 //! The form of each request: which parameter is which field.
 
 use super::decode::{Decode, Source};
-use super::parameters::Parameters;
 use crate::fault::Fault;
+use crate::query::Parameters;
 use crate::sqs::request::{
     AddPermission, AttributeValue, CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch,
     CreateQueue, DeleteEntry, DeleteMessage, DeleteMessageBatch, GetQueueAttributes, GetQueueUrl,

@@ -93,6 +93,7 @@ mod tests {
             attributes: Vec::new(),
             body,
             is_json,
+            publication: None,
         };
         data(&payload).get().to_owned()
     }

@@ -179,8 +179,16 @@ impl Spec<'_> {
         let (dedup, told, job_dedup) = self.deduplication(queue, body)?;
         let options = self.options(parent, job_dedup)?;
         let uuid = random();
-        let payload =
-            Payload { uuid, group_id: group, deduplication: told, trace_header: None, attributes, body, is_json: true };
+        let payload = Payload {
+            uuid,
+            group_id: group,
+            deduplication: told,
+            trace_header: None,
+            attributes,
+            body,
+            is_json: true,
+            publication: None,
+        };
         let message = NewMessage {
             uuid,
             payload: payload.encode(),

@@ -294,6 +294,7 @@ const GONE: Payload<'static> = Payload {
     attributes: Vec::new(),
     body: "",
     is_json: false,
+    publication: None,
 };
 
 /// The payload of a job.

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::form::{Parameter, index, malformed, order_parts};
 use crate::fault::Fault;
-use crate::sqs::request::{Pairs, Text};
-use crate::sqs::text;
+use crate::request::{Pairs, Text};
+use crate::text;
 
 /// Parameters whose names share their first bytes, in order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parameters<'f> {
+pub(crate) struct Parameters<'f> {
     parameters: &'f [Parameter<'f>],
     /// How many bytes of the names they share: whole parts, without the dot that follows.
     shared: usize,
@@ -70,12 +70,12 @@ impl<'f> Parameters<'f> {
     }
 
     /// The value of the parameter `name`.
-    pub(super) fn text(self, name: &str) -> Option<Text<'f>> {
+    pub(crate) fn text(self, name: &str) -> Option<Text<'f>> {
         self.under(name).whole().map(Cow::Borrowed)
     }
 
     /// The value of the parameter `name`, a whole number; an empty one is absent.
-    pub(super) fn number(self, name: &str) -> Result<Option<i64>, Fault> {
+    pub(crate) fn number(self, name: &str) -> Result<Option<i64>, Fault> {
         let Some(value) = self.text(name).filter(|value| !value.is_empty()) else { return Ok(None) };
         let number = value.trim().parse();
         number.map(Some).map_err(|_| {
@@ -86,7 +86,7 @@ impl<'f> Parameters<'f> {
 
     /// The items of a list, each as its parameters; `None` where there is no such list. `names` are the names that it
     /// may have: that of one item and that of the whole.
-    pub(super) fn list(self, names: [&str; 2]) -> Option<Vec<Self>> {
+    pub(crate) fn list<const N: usize>(self, names: [&str; N]) -> Option<Vec<Self>> {
         let mut items = Vec::new();
         let mut found = false;
         for name in names {
@@ -122,7 +122,7 @@ impl<'f> Parameters<'f> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(self, names: [&str; 2]) -> Result<Option<Vec<Text<'f>>>, Fault> {
+    pub(crate) fn texts<const N: usize>(self, names: [&str; N]) -> Result<Option<Vec<Text<'f>>>, Fault> {
         let Some(items) = self.list(names) else { return Ok(None) };
         let text = |item: Self| match item.whole() {
             Some(value) => Ok(Cow::Borrowed(value)),
@@ -132,9 +132,9 @@ impl<'f> Parameters<'f> {
     }
 
     /// A map: `Attribute.1.Name` and `Attribute.1.Value`, or `Key` and `Value`.
-    pub(super) fn map<T>(
+    pub(crate) fn map<T, const N: usize>(
         self,
-        names: [&str; 2],
+        names: [&str; N],
         value: impl Fn(Self) -> Result<T, Fault>,
     ) -> Result<Option<Pairs<'f, T>>, Fault> {
         let Some(mut items) = self.list(names) else { return Ok(None) };
@@ -162,7 +162,7 @@ impl<'f> Parameters<'f> {
     }
 
     /// A map of texts; a value that is not there is empty.
-    pub(super) fn text_map(self, names: [&str; 2]) -> Result<Option<Pairs<'f, Text<'f>>>, Fault> {
+    pub(crate) fn text_map<const N: usize>(self, names: [&str; N]) -> Result<Option<Pairs<'f, Text<'f>>>, Fault> {
         self.map(names, |at| Ok(Cow::Borrowed(at.whole().unwrap_or_default())))
     }
 }

@@ -1,36 +1,51 @@
 //! Writing XML 1.0.
 
+const HEAD: &str = "<?xml version=\"1.0\"?>";
+
+/// A document: an element called `name` in a namespace, with what `write` puts into it, of about `capacity` bytes.
+pub(crate) fn document(name: &str, namespace: &str, capacity: usize, write: impl FnOnce(&mut Element<'_>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD.len() + namespace.len() + 2 * name.len() + 16 + capacity);
+    for part in [HEAD, "<", name, " xmlns=\"", namespace, "\">"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    write(&mut Element::new(&mut out));
+    for part in ["</", name, ">"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out
+}
+
 /// An element being written.
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> Element<'a> {
     /// What is inside the element that `out` has open.
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+    fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out }
     }
 
     /// Writes an element with what `write` puts into it.
-    pub(super) fn element(&mut self, name: &str, write: impl FnOnce(&mut Element<'_>)) {
+    pub(crate) fn element(&mut self, name: &str, write: impl FnOnce(&mut Element<'_>)) {
         self.tag("<", name);
         write(&mut Element { out: &mut *self.out });
         self.tag("</", name);
     }
 
     /// Writes an element with a text.
-    pub(super) fn text(&mut self, name: &str, text: &str) {
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
         self.element(name, |element| push(element.out, text));
     }
 
     /// Writes an element with what needs no escape.
-    pub(super) fn plain(&mut self, name: &str, text: &str) {
+    pub(crate) fn plain(&mut self, name: &str, text: &str) {
         self.element(name, |element| element.out.extend_from_slice(text.as_bytes()));
     }
 
     /// Writes an element with a public id.
-    pub(super) fn uuid(&mut self, name: &str, uuid: &[u8; 16]) {
-        self.element(name, |element| crate::sqs::uuid::push(element.out, uuid));
+    pub(crate) fn uuid(&mut self, name: &str, uuid: &[u8; 16]) {
+        self.element(name, |element| crate::uuid::push(element.out, uuid));
     }
 
     fn tag(&mut self, open: &str, name: &str) {
@@ -64,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sqs::text::is_xml;
+    use crate::text::is_xml;
 
     fn pushed(text: &str) -> String {
         let mut out = Vec::new();

@@ -1,7 +1,7 @@
 //! The text form of public ids: 8-4-4-4-12 hexadecimal digits.
 
 /// Appends it.
-pub(super) fn push(out: &mut Vec<u8>, uuid: &[u8; 16]) {
+pub(crate) fn push(out: &mut Vec<u8>, uuid: &[u8; 16]) {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
     for (at, &byte) in uuid.iter().enumerate() {
@@ -21,7 +21,7 @@ pub fn text(uuid: &[u8; 16]) -> String {
 }
 
 /// Reads it; `None` where it is none.
-pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn parse(text: &str) -> Option<[u8; 16]> {
     let mut groups = text.split('-');
     let lengths = [8, 4, 4, 4, 12].into_iter().all(|len| groups.next().is_some_and(|group| group.len() == len));
     if !lengths || groups.next().is_some() || text.bytes().any(|byte| byte == b'+') {

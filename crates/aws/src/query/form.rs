@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use super::parameters::Parameters;
 use crate::fault::{Code, Fault};
-use crate::sqs::operation::Operation;
-use crate::sqs::text;
+use crate::request::Text;
+use crate::text;
 
 /// Most parameters of a request: ours. A thousand messages with a dozen attributes each have fewer.
 const PARAMETERS_MAX: usize = 100_000;
@@ -15,8 +15,6 @@ const PARAMETERS_MAX: usize = 100_000;
 const NAME_MAX: usize = 192;
 /// Most dots in such a name: ours. What means something has nine.
 const DOTS_MAX: usize = 12;
-/// The version of the API that there is.
-const VERSION: &str = "2012-11-05";
 
 /// A parameter: its name and its value, percent-decoded.
 pub(super) type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
@@ -75,33 +73,30 @@ impl<'a> Form<'a> {
         self.parameters().text("Action").is_some()
     }
 
-    /// The operation that the parameters name.
+    /// The name of the operation that the parameters name, of a service that has one version.
     ///
     /// # Errors
-    /// `MissingAction`, `InvalidAction`, `NoSuchVersion`.
-    pub fn operation(&self) -> Result<Operation, Fault> {
+    /// `MissingAction`, `NoSuchVersion`.
+    pub(crate) fn action(&self, service: &str, version: &str) -> Result<Text<'_>, Fault> {
         let at = self.parameters();
         let action = at.text("Action").filter(|action| !action.is_empty());
         let action = action.ok_or_else(|| {
             Fault::new(Code::MissingAction, "The request must contain the parameter Action: it names the operation.")
         })?;
-        if let Some(version) = at.text("Version").filter(|version| version != VERSION) {
-            let version = text::quote(&version, 64);
-            let message = format!("The requested version ( {version} ) of service AmazonSQS does not exist.");
+        if let Some(other) = at.text("Version").filter(|found| found != version) {
+            let other = text::quote(&other, 64);
+            let message = format!("The requested version ( {other} ) of service {service} does not exist.");
             return Err(Fault::new(Code::NoSuchVersion, message));
         }
-        Operation::from_name(action.as_bytes()).ok_or_else(|| {
-            let action = text::quote(&action, 256);
-            Fault::new(Code::InvalidAction, format!("The action {action} is not valid for this endpoint."))
-        })
+        Ok(action)
     }
 
     /// The path of the request, where it can be that of a queue.
-    pub(super) fn path(&self) -> Option<&str> {
+    pub(crate) fn path(&self) -> Option<&str> {
         Some(self.path).filter(|path| !path.trim_matches('/').is_empty())
     }
 
-    pub(super) fn parameters(&self) -> Parameters<'_> {
+    pub(crate) fn parameters(&self) -> Parameters<'_> {
         Parameters::new(&self.parameters)
     }
 }
@@ -183,7 +178,7 @@ mod tests {
     #[test]
     fn parameters_come_from_the_url_and_the_body() {
         let form = Form::parse("/", b"Action=SendMessage&Version=2012-11-05", b"MessageBody=a%20b+c%C3%a9&&x").unwrap();
-        assert_eq!(form.operation(), Ok(Operation::SendMessage));
+        assert_eq!(form.action("S", "2012-11-05").as_deref(), Ok("SendMessage"));
         assert_eq!(form.parameters().text("MessageBody").as_deref(), Some("a b cé"));
         assert_eq!(form.parameters().text("x").as_deref(), Some(""));
         assert!(form.has_action() && !form.is_empty());
@@ -207,12 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn the_operation_and_the_version_must_exist() {
-        let operation = |body| parse(body).unwrap().operation().map_err(|fault| fault.code);
-        assert_eq!(operation("Action=ListQueues"), Ok(Operation::ListQueues));
-        assert_eq!(operation(""), Err(Code::MissingAction));
-        assert_eq!(operation("Action=Fly"), Err(Code::InvalidAction));
-        assert_eq!(operation("Action=ListQueues&Version=2010-03-31"), Err(Code::NoSuchVersion));
+    fn the_action_and_the_version_must_exist() {
+        let action = |body| {
+            let form = parse(body).unwrap();
+            form.action("S", "2012-11-05").map(Cow::into_owned).map_err(|fault| fault.code)
+        };
+        assert_eq!(action("Action=ListQueues"), Ok("ListQueues".to_owned()));
+        assert_eq!(action("Action=ListQueues&Version=2012-11-05"), Ok("ListQueues".to_owned()));
+        assert_eq!(action(""), Err(Code::MissingAction));
+        assert_eq!(action("Action=ListQueues&Version=2010-03-31"), Err(Code::NoSuchVersion));
     }
 
     #[test]
