@@ -12,7 +12,7 @@ import { withBackend } from 'bullmq';
 import { createWeirBackend } from 'weir-bullmq';
 import { Weir } from '../test/weir.mjs';
 import { Ledger } from './ledger.mjs';
-import { Proxy } from './proxy.mjs';
+import { Proxy } from '../test/proxy.mjs';
 
 const MINUTES = Number(process.env.WEIR_SOAK_MINUTES ?? 60);
 const ROUND_MS = 60_000;
@@ -65,9 +65,11 @@ function trouble(stopped) {
   };
   return Promise.all([
     often(100, 1_500, () => (totals.cuts += proxy.cut(0.4))),
-    often(5_000, 20_000, () => {
+    often(5_000, 20_000, async () => {
       totals.silences += 1;
-      return proxy.silence(between(100, 2_000));
+      const end = proxy.silence();
+      await pause(between(100, 2_000));
+      end();
     }),
     often(4_000, 12_000, () => {
       totals['workers killed'] += 1;

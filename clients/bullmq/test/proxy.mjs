@@ -47,14 +47,14 @@ export class Proxy {
     return broken.length;
   }
 
-  /** Passes nothing on for a time; connections stay open. */
-  async silence(ms) {
+  /** Passes nothing on, while connections stay open, until what it returns is called. */
+  silence() {
     this.#silent = true;
-    const held = [...this.#pairs].flat();
-    held.forEach(socket => socket.pause());
-    await new Promise(resolve => setTimeout(resolve, ms));
-    this.#silent = false;
-    [...this.#pairs].flat().forEach(socket => socket.resume());
+    [...this.#pairs].flat().forEach(socket => socket.pause());
+    return () => {
+      this.#silent = false;
+      [...this.#pairs].flat().forEach(socket => socket.resume());
+    };
   }
 
   close() {

@@ -1,0 +1,86 @@
+// Connections that break, or carry nothing any more, between BullMQ and Weir.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Proxy } from './proxy.mjs';
+import { Weir, eventually, gated, shared, told, world } from './weir.mjs';
+
+const weir = await shared();
+
+/** BullMQ's classes behind a proxy of their own. */
+async function behindProxy(t) {
+  const proxy = await Proxy.before(Number(new URL(weir.url).port));
+  const made = world(t, weir, { url: `http://127.0.0.1:${proxy.port}` });
+  t.after(() => proxy.close());
+  return { proxy, ...made };
+}
+
+test('a worker that waits, and its events, go on after their connections were cut', async t => {
+  const { proxy, queue, worker, events, connection } = await behindProxy(t);
+  const paint = queue({ connection: { ...connection, url: weir.url } });
+  const heard = await events();
+  const working = worker(async () => 'done', { runRetryDelay: 10 });
+  for (let nth = 0; nth < 3; nth += 1) {
+    const both = Promise.all([told(working, 'completed'), told(heard, 'completed')]);
+    const job = await paint.add('cars', {});
+    const [[[completed]], [[{ jobId }]]] = await both;
+    assert.deepEqual([completed.id, jobId], [job.id, job.id]);
+    assert.ok(proxy.cut(1) > 0);
+  }
+});
+
+test('an answer that was lost loses no job, and one with an id is there once', async t => {
+  const { proxy, queue, connection } = await behindProxy(t);
+  const paint = queue();
+  await paint.waitUntilReady();
+  const direct = queue({ connection: { ...connection, url: weir.url } });
+  for (let nth = 0; nth < 10; nth += 1) {
+    const adding = paint.add('cars', {}, { jobId: `car-${nth}` });
+    const cut = setInterval(() => proxy.cut(1), 1);
+    const failure = await adding.then(() => undefined, error => error);
+    clearInterval(cut);
+    if (failure) {
+      assert.equal(failure.name, 'WeirConnectionError', String(failure));
+      await paint.add('cars', {}, { jobId: `car-${nth}` });
+    }
+  }
+  assert.deepEqual((await direct.getWaiting()).map(({ id }) => id), Array.from({ length: 10 }, (_, nth) => `car-${nth}`));
+});
+
+test('a job whose result could not be told runs again, after its lock has ended', async t => {
+  const { proxy, queue, worker, connection } = await behindProxy(t);
+  const paint = queue({ connection: { ...connection, url: weir.url } });
+  const { processor, began } = gated();
+  const running = [];
+  const working = worker(
+    async job => {
+      running.push(job.attemptsStarted);
+      await processor();
+    },
+    { lockDuration: 300, maxStalledCount: 100, runRetryDelay: 10 },
+  );
+  const done = told(working, 'completed');
+  const job = await paint.add('cars', {});
+  const finish = await began(1);
+  // Nothing goes through, so neither the lock is extended nor the result told.
+  const until = proxy.silence();
+  finish();
+  await eventually(async () => (await job.getState()) === 'waiting');
+  until();
+  proxy.cut(1);
+  (await began(2))();
+  assert.equal((await done)[0][0].id, job.id);
+  assert.ok(running.length >= 2);
+});
+
+test('adding fails at once while the server is away, where that is asked for', async t => {
+  const away = await Weir.start();
+  t.after(() => away.stop());
+  const { queue } = world(t, away, { retryForMs: 0 });
+  const paint = queue();
+  await paint.add('cars', {});
+  await away.kill();
+  await assert.rejects(paint.add('cars', {}), { name: 'WeirConnectionError' });
+  await away.start();
+  await paint.add('cars', {});
+});
