@@ -134,3 +134,29 @@ fn a_lane_whose_turn_has_come_is_looked_at_after_a_crash() {
         assert_eq!(world.receive(queue, 1).len(), 1, "after {rounds} ticks");
     }
 }
+
+#[test]
+fn one_receive_takes_messages_of_very_many_keys_whose_rows_are_cold() {
+    for limited in [true, false] {
+        let mut world = World::cold();
+        let limiters = if limited {
+            let windows = vec![Window { max: 9, per_ms: 3_600_000, counts: Counts::Starts }];
+            let terms = Terms { windows, ..Terms::default() };
+            let (namespace, name, unknown) = (Namespace(0), "host".to_owned(), Unknown::Full);
+            world.ask(Command::PutLimiter { namespace, name, terms, unknown }).unwrap();
+            vec![LimiterUse { limiter: "host".into(), key: Some("data.host".into()), cost: None }]
+        } else {
+            Vec::new()
+        };
+        let queue = world.create("a", Config { limiters, ..Config::default() });
+        let of_lane = |n: u8| if limited { of_key(n.into()) } else { grouped(&n.to_string(), n) };
+        for n in (0..150).chain(0..150) {
+            world.send(queue, of_lane(n)).unwrap();
+        }
+        world.engine.flush(&mut world.rows);
+        world.rounds = 0;
+        let got = world.receive(queue, 100);
+        assert_eq!(got.len(), 100, "as many as were asked for");
+        assert!(world.rounds <= 24, "rows of all lanes are loaded together: {} loads", world.rounds);
+    }
+}

@@ -11,9 +11,9 @@ use std::ops::ControlFlow;
 use smallvec::SmallVec;
 
 use super::lanes::{read, write};
-use super::lease::{Leased, Room, walk};
+use super::lease::{self, LANES_AHEAD, Leased, Room, walk};
 use super::message::prepare_lane;
-use super::{Engine, SLICE_ROWS, Stop, parking};
+use super::{Engine, Needs, SLICE_ROWS, Stop, parking};
 use crate::api::{Kind, Lane, QueueId};
 use crate::codec::Unreadable;
 use crate::head::{Head, HeldPermits, State as Standing};
@@ -42,7 +42,8 @@ pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize
     let record = read(state, space, lane)?;
     parking::prepare(state, space, &record)?;
     let mut rows = count.min(usize::try_from(record.waiting).unwrap_or(usize::MAX));
-    if let (Some(head), true) = (record.head, rows > 0) {
+    // The first one is known by the record.
+    if let (Some(head), true) = (record.head, rows > 1) {
         state.scan(&space.lane_ready(lane, head), &space.lane_ready_end(lane), &mut |_, _| {
             rows -= 1;
             if rows == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -219,6 +220,7 @@ impl Engine {
                 Ok(Some(next)) => next,
                 Ok(None) => break,
                 Err(Stop::Need(_)) if !deliveries.is_empty() => break,
+                Err(Stop::Need(needs)) => return Err(Stop::Need(self.needs_of_fair_lanes(state, id, wanted, needs)?)),
                 Err(stop) => return Err(stop),
             };
             let (message, head) = next;
@@ -268,6 +270,38 @@ impl Engine {
         let head = self.prepare_message(state, space, at.id(), AHEAD)?;
         let head = head.ok_or(Unreadable::Damaged { what: "the order of a lane: a message is missing" })?;
         Ok(Some((at.id(), head)))
+    }
+
+    /// Adds to what the first message needs what those of the next lanes will: where each lane has a message or two, all
+    /// that leads to it lies apart, and one receive would wait for rows as often as it takes messages.
+    pub(super) fn needs_of_fair_lanes<S: View>(
+        &self,
+        state: &S,
+        id: QueueId,
+        wanted: Wanted,
+        mut needs: Needs,
+    ) -> Result<Needs, Stop> {
+        let Some(queue) = self.queues.get(&id) else { return Ok(needs) };
+        let ahead = (wanted.messages as usize).clamp(LANES_AHEAD, SLICE_ROWS);
+        let (lanes, walked) = lease::first_lanes(state, queue, ahead);
+        if let Err(need) = walked {
+            // Which lanes these are comes first: what each needs is known at the same time then as of the first one.
+            return Ok(Needs::from_iter([need]));
+        }
+        for (at, lane) in lanes {
+            let record = read(state, queue.space, lane).map(|_| ());
+            let message = match self.prepare_message(state, queue.space, at.id(), 0) {
+                Ok(head) => head.map_or(Ok(()), |head| self.prepare_start(state, queue, &head)),
+                Err(stop) => Err(stop),
+            };
+            for read in [record, message] {
+                match read {
+                    Err(Stop::Need(more)) => needs.extend(more),
+                    read => read?,
+                }
+            }
+        }
+        Ok(needs)
     }
 
     /// Puts the lanes back among the quiet ones that are noisy no more.

@@ -22,7 +22,7 @@ use crate::queue::{QueueState, Wanted};
 
 /// For so many lanes at the front rows are loaded together when those of the first are missing. Fewer than the ranges that
 /// a store keeps in any case, so that they do not drive each other out.
-const LANES_AHEAD: usize = 16;
+pub(super) const LANES_AHEAD: usize = 16;
 
 /// What came of leasing.
 pub(super) enum Leased {
@@ -156,7 +156,7 @@ impl Engine {
 
     /// Adds to what the first lane needs what the next ones will: their rows are loaded side by side, and the receives
     /// that follow do not wait one after the other.
-    fn needs_of_lanes<S: View>(
+    pub(super) fn needs_of_lanes<S: View>(
         &self,
         state: &S,
         queue: &QueueState,

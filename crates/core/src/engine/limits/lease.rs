@@ -4,9 +4,9 @@ use super::line::{InLine, Waiter};
 use super::start::{Held, Start};
 use crate::api::{Delivery, Kind, Lane, QueueId};
 use crate::engine::lease::{Leased, Room, first_lanes};
-use crate::engine::{Engine, SLICE_ROWS, Stop, parking};
+use crate::engine::{Engine, Needs, SLICE_ROWS, Stop, parking};
 use crate::head::Head;
-use crate::kv::State;
+use crate::kv::{State, View};
 use crate::place::Place;
 use crate::queue::Wanted;
 
@@ -42,6 +42,7 @@ impl Engine {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Stop::Need(_)) if !gathered.deliveries.is_empty() => break,
+                Err(Stop::Need(needs)) => return Err(Stop::Need(self.needs_ahead(state, id, wanted, needs)?)),
                 Err(stop) => return Err(stop),
             }
             if gathered.steps >= SLICE_ROWS {
@@ -53,6 +54,17 @@ impl Engine {
             }
         }
         Ok(Leased::All(gathered.deliveries))
+    }
+
+    /// Adds to what the message that is next needs what those behind it will.
+    fn needs_ahead<S: View>(&self, state: &S, id: QueueId, wanted: Wanted, needs: Needs) -> Result<Needs, Stop> {
+        match self.queues.get(&id) {
+            Some(queue) if queue.public.kind == Kind::Fifo => {
+                self.needs_of_lanes(state, queue, Room::of(wanted), needs)
+            }
+            Some(queue) if queue.laned > 0 => self.needs_of_fair_lanes(state, id, wanted, needs),
+            _ => Ok(needs),
+        }
     }
 
     /// Leases the message of a standard queue that is next, if it may start. Says whether there may be more.

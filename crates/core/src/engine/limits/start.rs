@@ -100,6 +100,16 @@ impl Engine {
         Ok(Start::Granted(permits))
     }
 
+    /// Sees to it that the limiters can be asked for a message without a stop.
+    pub(in crate::engine) fn prepare_start<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        head: &Head,
+    ) -> Result<(), Stop> {
+        prepare_each(asks(queue, head).into_iter(), |ask| self.limits.prepare(state, ask.key))
+    }
+
     /// Remembers what was granted until it is known to have left.
     pub(in crate::engine) fn expect_release(&mut self, id: u64, grant: u32, priority: u32, permits: &HeldPermits) {
         if !permits.is_empty() {
