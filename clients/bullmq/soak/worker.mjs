@@ -21,8 +21,17 @@ async function work(job) {
 
 for (const queue of queues) {
   // A lock lasts longer than the network is ever silent, so that nobody works on a job whose lock has ended. What was
-  // handed out over a connection that broke counts as stalled, so stalls have no bound here.
-  const settings = { connection: { url }, concurrency: 20, lockDuration: 8_000, maxStalledCount: 1_000_000, drainDelay: 1, runRetryDelay: 200 };
+  // handed out over a connection that broke counts as stalled, so stalls have no bound here. The queues are obliterated
+  // after each round, and are to know that again soon.
+  const settings = {
+    connection: { url },
+    concurrency: 20,
+    lockDuration: 8_000,
+    maxStalledCount: 1_000_000,
+    stalledInterval: 1_000,
+    drainDelay: 1,
+    runRetryDelay: 200,
+  };
   const worker = new Worker(queue, work, settings);
   worker.on('completed', job => say('completed', job));
   worker.on('error', () => {});

@@ -262,9 +262,13 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
     return this.#working.retryJob(jobId, token, opts);
   }
 
-  /** A lease that ends gives its job back by itself. */
-  moveStalledJobsToWait(): Promise<string[]> {
-    return Promise.resolve([]);
+  /**
+   * A lease that ends gives its job back by itself. What is left to look after, as often as BullMQ looks for stalled
+   * jobs, is whether the queue still is the one that was told what its worker asks for.
+   */
+  async moveStalledJobsToWait(): Promise<string[]> {
+    await this.#config.serveAnew();
+    return [];
   }
 
   extendLock(jobId: string, token: string, duration: number): Promise<number> {

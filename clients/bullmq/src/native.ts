@@ -130,6 +130,7 @@ export interface Child {
 
 export interface Queue {
   name: string;
+  created_at_ms: number;
   counters: Record<'ready' | 'delayed' | 'leased' | 'waiting' | 'completed' | 'failed', number>;
   paused: boolean;
   paused_until_ms?: number;

@@ -26,6 +26,9 @@ export interface WorkerWishes {
 }
 
 export class QueueConfig {
+  /** What a worker asked for, and of which queue: of the name there may be another one by now. */
+  #served: { wishes: WorkerWishes; created: number } | undefined;
+
   constructor(
     private readonly server: Server,
     private readonly place: Place,
@@ -46,7 +49,18 @@ export class QueueConfig {
 
   /** Does something with the queue, which is made where it is missing. */
   async found<T>(ask: () => Promise<T>): Promise<T> {
-    return withQueue(this.server, [this.#queue], ask);
+    await this.ensure();
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isNotThere(error)) {
+        throw error;
+      }
+      this.server.known.delete(this.#queue);
+      await this.ensure();
+      await this.#serveAnew();
+      return ask();
+    }
   }
 
   /** BullMQ's metadata of the queue. */
@@ -96,6 +110,17 @@ export class QueueConfig {
     return this.server.inTurn(this.#queue, () => this.#serve(wishes));
   }
 
+  /** Does so again where the queue was removed, and another one has its name. */
+  serveAnew(): Promise<void> {
+    return this.server.inTurn(this.#queue, () => this.#serveAnew());
+  }
+
+  async #serveAnew(): Promise<void> {
+    if (this.#served && this.#served.created !== (await this.get()).created_at_ms) {
+      await this.#serve(this.#served.wishes);
+    }
+  }
+
   async #serve(wishes: WorkerWishes): Promise<void> {
     const queue = await this.get();
     const change: Record<string, unknown> = {};
@@ -122,6 +147,7 @@ export class QueueConfig {
     if (limiter) {
       await this.#limit(tags, queue);
     }
+    this.#served = { wishes, created: queue.created_at_ms };
   }
 
   /** The queue's limiter allows what its tags say. A global rate limit comes before that of a worker. */
@@ -216,13 +242,17 @@ export function isPaused(queue: Queue): boolean {
   return queue.paused && queue.paused_until_ms === undefined;
 }
 
+function isNotThere(error: unknown): boolean {
+  return error instanceof WeirError && error.code === 'queue.not_found';
+}
+
 /** Does something that needs queues, which are made where they are missing. */
 export async function withQueue<T>(server: Server, queues: string[], ask: () => Promise<T>): Promise<T> {
   await Promise.all(queues.map(queue => ensureQueue(server, queue, `bullmq:${queue}`)));
   try {
     return await ask();
   } catch (error) {
-    if (!(error instanceof WeirError && error.code === 'queue.not_found')) {
+    if (!isNotThere(error)) {
       throw error;
     }
     // Somebody deleted one.

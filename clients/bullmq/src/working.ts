@@ -63,7 +63,7 @@ export class Working {
       return NOTHING;
     }
     await this.host.waitUntilReady();
-    const { job } = await this.#work.do({ lease: true });
+    const { job } = await this.config.found(() => this.#work.do({ lease: true }));
     return job ? this.#taken(job, token) : NOTHING;
   }
 
@@ -109,6 +109,8 @@ export class Working {
       if (job) {
         await this.#release(job);
       }
+      // The job may be gone with its queue.
+      await this.config.serveAnew();
       throw this.#refused(settled, jobId, command);
     }
     if (!fetchNext) {

@@ -184,6 +184,36 @@ test('in no interval more jobs start than the limiter of a worker allows', async
   }
 });
 
+test('the limiter of a worker holds after its queue was obliterated', async t => {
+  const { queue, worker } = world(t, weir);
+  const paint = queue();
+  const working = worker(async () => {}, { limiter: { max: 2, duration: 60_000 } });
+  for (let round = 0; round < 2; round += 1) {
+    const done = told(working, 'completed', 2);
+    await paint.addBulk([1, 2, 3].map(number => ({ name: `${number}`, data: {} })));
+    await done;
+    await eventually(async () => (await paint.getRateLimitTtl()) > 50_000);
+    assert.deepEqual(await paint.getJobCounts('completed', 'waiting'), { completed: 2, waiting: 1 });
+    await paint.obliterate();
+  }
+});
+
+test('what a worker asks of its queue holds for one that was made anew while it worked', async t => {
+  const { queue, worker, name } = world(t, weir);
+  const paint = queue();
+  const { processor, began } = gated();
+  worker(processor, { maxStalledCount: 7, stalledInterval: 20 });
+  const stalls = async () => (await (await fetch(`${weir.url}/v1/queues/${name}`)).json()).stalls_max;
+  await paint.add('cars', {});
+  const finish = await began(1);
+  assert.equal(await stalls(), 7);
+  await paint.obliterate({ force: true });
+  await paint.add('cars', {});
+  await eventually(async () => (await stalls()) === 7);
+  finish();
+  (await began(2))();
+});
+
 test('a global rate limit and a global concurrency hold for all workers', async t => {
   const { queue, worker, name } = world(t, weir);
   const paint = queue();
