@@ -45,7 +45,7 @@ export class EventStream {
       }
       const body = await this.found(async () => {
         const path = queuePath(this.queue, 'events');
-        const answer = await this.server.send({ method: 'GET', path, text: '', headers, signal: connection.signal, silenceMs: SILENCE_MS });
+        const answer = await this.server.stream({ method: 'GET', path, text: '', headers, signal: connection.signal, silenceMs: SILENCE_MS });
         if (answer.statusCode !== 200) {
           const text = await answer.body.text();
           const code = text.includes('queue.not_found') ? 'queue.not_found' : 'unknown';

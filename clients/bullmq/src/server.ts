@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import { WeirConnectionError, WeirError } from './errors.js';
+import { exchange } from './exchange.js';
 import { encode, sign } from './signature.js';
 import type { Credentials } from './signature.js';
 
@@ -33,7 +34,6 @@ interface Sent {
   path: string;
   text: string;
   headers?: Record<string, string>;
-  signal?: AbortSignal | undefined;
   waitMs?: number | undefined;
   /** For how long nothing of the answer may come, once it has begun. */
   silenceMs?: number;
@@ -149,17 +149,20 @@ export class Server {
     return isRefused(error) || options.repeatable === true || method === 'GET' || method === 'PUT';
   }
 
-  async #once<T>(method: string, path: string, text: string, options: RequestOptions): Promise<T> {
-    const { statusCode, headers, body } = await this.send({ method, path, text, signal: options.signal, waitMs: options.waitMs });
-    const answer = await body.text();
-    if (statusCode >= 400) {
-      throw refusal(statusCode, answer, headers['retry-after']);
+  async #once<T>(method: string, path: string, text: string, { signal, waitMs }: RequestOptions): Promise<T> {
+    const { status, retryAfter, text: answer } = await exchange(this.#pool, this.#request({ method, path, text, waitMs }), signal);
+    if (status >= 400) {
+      throw refusal(status, answer, retryAfter);
     }
     return (answer === '' ? undefined : JSON.parse(answer)) as T;
   }
 
-  /** Sends a request; its answer is still to be read. */
-  send({ method, path, text, headers = {}, signal, waitMs = 0, silenceMs = SILENCE_MS }: Sent): Promise<Dispatcher.ResponseData> {
+  /** Sends a request; its answer is a stream, still to be read. */
+  stream({ signal, ...request }: Sent & { signal: AbortSignal }): Promise<Dispatcher.ResponseData> {
+    return this.#pool.request({ ...this.#request(request), signal });
+  }
+
+  #request({ method, path, text, headers = {}, waitMs = 0, silenceMs = SILENCE_MS }: Sent): Dispatcher.DispatchOptions {
     if (text !== '') {
       headers['content-type'] = 'application/json';
     }
@@ -167,15 +170,14 @@ export class Server {
       const host = new URL(this.url).host;
       Object.assign(headers, sign(this.#credentials, { method, host, path, body: text, at: new Date() }));
     }
-    return this.#pool.request({
+    return {
       method: method as Dispatcher.HttpMethod,
       path,
       headers,
       body: text === '' ? null : text,
-      signal: signal ?? null,
       headersTimeout: waitMs + SILENCE_MS,
       bodyTimeout: silenceMs,
-    });
+    };
   }
 }
 
