@@ -11,6 +11,12 @@ const AT_ONCE = 500;
 /** Requests on their way at once: one works while the next is collected. */
 const ON_THE_WAY = 2;
 
+/** A job that was leased, and since when that is known, by the clock of `performance.now()`. */
+export interface Taken {
+  job: LeasedJob;
+  since: number;
+}
+
 interface Wanted {
   settle?: Settlement & { jobId: string };
   lease: boolean;
@@ -18,7 +24,7 @@ interface Wanted {
 
 interface Got {
   settled?: Settled;
-  job?: LeasedJob;
+  taken?: Taken;
 }
 
 export class Work {
@@ -57,6 +63,7 @@ export class Work {
       repeated = true;
       answer = await this.server.ask('POST', queuePath(this.queue, 'lease'), body, { repeatable: true });
     }
+    const since = performance.now();
     const settled = answer.settled ?? [];
     if (repeated) {
       await Promise.all(
@@ -78,7 +85,7 @@ export class Work {
       }
       const job = lease ? answer.jobs[nextJob] : undefined;
       if (job) {
-        got.job = job;
+        got.taken = { job, since };
         nextJob += 1;
       }
       return got;

@@ -10,6 +10,7 @@ import type { QueueConfig } from './queue.js';
 import { queuePath } from './server.js';
 import type { Server } from './server.js';
 import { Work } from './work.js';
+import type { Taken } from './work.js';
 
 /** A job with its id, as BullMQ has it; the numbers are those of a rate limit and of a delay, which the server knows. */
 export type Next = [JobJson | null, string, number, number];
@@ -28,7 +29,7 @@ const LOCK_DURATION_MS = 30_000;
 export class Working {
   readonly #work: Work;
   /** A job that was leased for a worker that waits, and that it has not fetched yet. */
-  #held: LeasedJob | undefined;
+  #held: Taken | undefined;
   #wait: AbortController | undefined;
   #blockingEnded = false;
 
@@ -40,7 +41,7 @@ export class Working {
     private readonly host: Host,
     private readonly worker: { lockDuration?: number },
   ) {
-    this.#work = new Work(server, place.queue, () => worker.lockDuration ?? LOCK_DURATION_MS);
+    this.#work = new Work(server, place.queue, () => this.#leaseMs);
   }
 
   get #queue(): string {
@@ -63,17 +64,27 @@ export class Working {
       return NOTHING;
     }
     await this.host.waitUntilReady();
-    const { job } = await this.config.found(() => this.#work.do({ lease: true }));
-    return job ? this.#taken(job, token) : NOTHING;
+    const { taken } = await this.config.found(() => this.#work.do({ lease: true }));
+    return taken ? this.#taken(taken, token) : NOTHING;
   }
 
   /** A job that was leased under BullMQ's token. */
-  async #taken(job: LeasedJob, token: string): Promise<Next> {
+  async #taken({ job, since }: Taken, token: string): Promise<Next> {
     const id = idOf(job);
     this.server.locks.set(this.#lockKey(id), { token, lease: job.lease });
     // Of a job that had been started before something may be left: its progress, and why it failed.
     const before = (job.starts ?? job.leases) > 1 ? await this.jobs.get(id) : undefined;
+    // BullMQ extends a lock after a part of its time. If that has passed while requests were repeated, the lease may
+    // have ended, and the job be another worker's.
+    const late = performance.now() - since > this.#leaseMs / 4;
+    if (late && (await this.extendLock(id, token, this.#leaseMs)) === 0) {
+      return NOTHING;
+    }
     return [leasedJson(job, before), id, 0, 0];
+  }
+
+  get #leaseMs(): number {
+    return this.worker.lockDuration ?? LOCK_DURATION_MS;
   }
 
   #lockKey(jobId: string): string {
@@ -100,14 +111,14 @@ export class Working {
     fetchNext = false,
   ): Promise<{ settled: Settled; next: Next | undefined }> {
     const lease = this.#lease(jobId, token, command);
-    const { settled = {}, job } = await this.#work.do({ settle: { lease, jobId, ...settlement }, lease: fetchNext });
+    const { settled = {}, taken } = await this.#work.do({ settle: { lease, jobId, ...settlement }, lease: fetchNext });
     // Another job that came with the answer is worked on whatever became of this one.
     if (this.server.locks.get(this.#lockKey(jobId))?.lease === lease) {
       this.server.locks.delete(this.#lockKey(jobId));
     }
     if (settled.code) {
-      if (job) {
-        await this.#release(job);
+      if (taken) {
+        await this.#release(taken);
       }
       // The job may be gone with its queue.
       await this.config.serveAnew();
@@ -116,7 +127,7 @@ export class Working {
     if (!fetchNext) {
       return { settled, next: undefined };
     }
-    return { settled, next: job ? await this.#taken(job, token as string) : NOTHING };
+    return { settled, next: taken ? await this.#taken(taken, token as string) : NOTHING };
   }
 
   #refused({ code, detail }: Settled, jobId: string, command: string): Error {
@@ -126,7 +137,7 @@ export class Working {
     return new WeirError(409, code ?? 'unknown', detail ?? 'the lease was not settled');
   }
 
-  async #release(job: LeasedJob): Promise<void> {
+  async #release({ job }: Taken): Promise<void> {
     const settle = [{ lease: job.lease, action: 'release' }];
     await this.server.ask('POST', queuePath(this.#queue, 'settle'), { settle }, { repeatable: true });
   }
@@ -252,12 +263,12 @@ export class Working {
       const body = {
         max: 1,
         wait_ms: waitMs,
-        lease_ms: this.worker.lockDuration ?? LOCK_DURATION_MS,
+        lease_ms: this.#leaseMs,
       };
       const ask = () =>
         this.server.ask<{ jobs: LeasedJob[] }>('POST', queuePath(this.#queue, 'lease'), body, { signal: wait.signal, repeatable: true, waitMs });
       const { jobs } = await this.config.found(ask);
-      this.#held = jobs[0];
+      this.#held = jobs[0] && { job: jobs[0], since: performance.now() };
       return this.#held ? { member: '', score: 0 } : null;
     } catch (error) {
       if (wait.signal.aborted) {

@@ -1,6 +1,8 @@
 // Connections that break, or carry nothing any more, between BullMQ and Weir.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
 import { test } from 'node:test';
 import { Proxy } from './proxy.mjs';
 import { Weir, eventually, gated, shared, told, world } from './weir.mjs';
@@ -71,6 +73,48 @@ test('a job whose result could not be told runs again, after its lock has ended'
   (await began(2))();
   assert.equal((await done)[0][0].id, job.id);
   assert.ok(running.length >= 2);
+});
+
+test('a job whose lock ended before its worker could begin is not begun by it', async t => {
+  // Passes requests on, and holds those back that look at a job, as long as it is told to.
+  let hold = Promise.resolve();
+  const slow = createServer(async (asked, answer) => {
+    if (asked.method === 'GET' && /\/jobs\/\d+$/.test(asked.url)) {
+      await hold;
+    }
+    const passed = request(weir.url + asked.url, { method: asked.method, headers: asked.headers }, got => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    });
+    passed.on('error', () => answer.destroy());
+    asked.pipe(passed);
+  }).listen(0, '127.0.0.1');
+  await once(slow, 'listening');
+  t.after(() => {
+    slow.close();
+    slow.closeAllConnections();
+  });
+  const { queue, worker, connection } = world(t, weir, { url: `http://127.0.0.1:${slow.address().port}` });
+  const paint = queue({ connection: { ...connection, url: weir.url } });
+  const runs = [];
+  let letGo;
+  const working = worker(
+    async job => {
+      runs.push([job.attemptsMade, job.stalledCounter]);
+      if (job.attemptsMade === 0) {
+        // The worker looks at a job that was tried before; its next lease ends meanwhile.
+        hold = new Promise(resolve => (letGo = resolve));
+        throw new Error('not yet');
+      }
+    },
+    { lockDuration: 200, maxStalledCount: 100 },
+  );
+  const done = told(working, 'completed');
+  const job = await paint.add('cars', {}, { attempts: 2 });
+  await eventually(async () => (await job.getState()) === 'waiting' && (await paint.getJob(job.id)).stalledCounter === 1);
+  letGo();
+  await done;
+  assert.deepEqual(runs, [[0, 0], [1, 1]]);
 });
 
 test('adding fails at once while the server is away, where that is asked for', async t => {

@@ -305,7 +305,7 @@ test('a job whose worker is lost is given to another one, and fails after too ma
 test('the lock of a long job is extended as long as its worker lives', async t => {
   const { queue, worker, errors } = world(t, weir);
   const paint = queue();
-  const working = worker(() => new Promise(resolve => setTimeout(resolve, 700)), { lockDuration: 200 });
+  const working = worker(() => new Promise(resolve => setTimeout(resolve, 3_000)), { lockDuration: 2_000 });
   await paint.add('long', {});
   const [[job]] = await told(working, 'completed');
   assert.equal(job.attemptsStarted, 1);
