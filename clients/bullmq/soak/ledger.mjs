@@ -26,10 +26,10 @@ export class Ledger {
   }
 
   /** A line that a worker wrote. */
-  said(worker, what, id, at) {
+  said(worker, what, id, at, stalls) {
     const job = this.#of(id);
     if (what === 'begin') {
-      job.runs.push({ worker, began: at, ended: undefined });
+      job.runs.push({ worker, began: at, ended: undefined, stalls });
     } else if (what === 'end') {
       job.runs.findLast(run => run.worker === worker && run.ended === undefined).ended = at;
     } else {

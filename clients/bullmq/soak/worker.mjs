@@ -7,7 +7,7 @@ import { createWeirBackend } from 'weir-bullmq';
 
 const [url, ...queues] = process.argv.slice(2);
 const { Worker } = withBackend(createWeirBackend);
-const say = (what, job) => writeSync(1, `${what} ${job.id} ${process.hrtime.bigint() / 1_000n}\n`);
+const say = (what, job) => writeSync(1, `${what} ${job.id} ${process.hrtime.bigint() / 1_000n} ${job.stalledCounter}\n`);
 
 async function work(job) {
   say('begin', job);
@@ -20,13 +20,14 @@ async function work(job) {
 }
 
 for (const queue of queues) {
-  // A lock lasts longer than the network is ever silent, so that nobody works on a job whose lock has ended. What was
-  // handed out over a connection that broke counts as stalled, so stalls have no bound here. The queues are obliterated
-  // after each round, and are to know that again soon.
+  // Locks have BullMQ's length: it fetches as many jobs as it may work on one after the other before it begins the first,
+  // so a lock has to outlast all that goes wrong in between, such as a restart of the server. What was handed out over a
+  // connection that broke counts as stalled, so stalls have no bound here. The queues are obliterated after each round,
+  // and are to know that again soon.
   const settings = {
     connection: { url },
     concurrency: 20,
-    lockDuration: 8_000,
+    lockDuration: 30_000,
     maxStalledCount: 1_000_000,
     stalledInterval: 1_000,
     drainDelay: 1,
