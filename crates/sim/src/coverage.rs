@@ -161,6 +161,12 @@ coverage! {
     jobs_changed,
     /// Jobs whose waiting was explained with a time.
     jobs_explained,
+    /// Jobs leased from FIFO queues.
+    ordered_jobs_leased,
+    /// Leases from FIFO queues while groups waited for one of theirs that had failed.
+    groups_held,
+    /// Jobs that were explained by their group.
+    jobs_explained_by_their_group,
     /// Limiters created or changed.
     limiters_put,
     /// Permits granted, at once or later.

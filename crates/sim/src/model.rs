@@ -202,6 +202,9 @@ impl Model {
             (Command::ChangeJobs { queue, jobs, change }, Ok(Reply::Settled(results))) => {
                 self.jobs_changed(*queue, jobs, change, results, at)
             }
+            (Command::ChangeJobs { queue, change, .. }, Err(Error::Invalid { field: "lifo", .. })) => {
+                self.change_refused(*queue, change)
+            }
             (Command::Report { queue, job, progress, logs, .. }, reply) => {
                 self.reported((*queue, *job), progress.as_ref(), logs, reply, at)
             }

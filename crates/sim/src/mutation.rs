@@ -2,6 +2,7 @@
 //! in the disk: the shipped code has no place for them.
 
 mod jobs;
+mod varied;
 
 use bytes::Bytes;
 use weir_core::api::{Command, Config, Counters, Error, Lane, Reply};
@@ -111,11 +112,15 @@ pub enum Mutation {
     CancelThatIsLost,
     /// A job is said to run later than it does.
     ExplanationThatIsTooLate,
+    /// Each job is a group of its own.
+    JobGroupThatDoesNotBlock,
+    /// Nothing is said of the group that a job waits for.
+    GroupThatIsNotNamed,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 49] = [
+    pub const ALL: [Mutation; 51] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -165,6 +170,8 @@ impl Mutation {
         Mutation::PermitThatLeaks,
         Mutation::CancelThatIsLost,
         Mutation::ExplanationThatIsTooLate,
+        Mutation::JobGroupThatDoesNotBlock,
+        Mutation::GroupThatIsNotNamed,
     ];
 
     /// Changes what the shard is told of durability.

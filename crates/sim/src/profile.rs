@@ -30,6 +30,9 @@ pub(crate) struct Profile {
     pub(crate) jobs: u64,
     /// Weights of these, in the order of `workload::jobs::draw_job`.
     pub(crate) job_weights: [u64; 12],
+    /// Whether jobs also stand in groups that keep their order, come in batches, and are put back with a pause, and whether
+    /// less time passes between steps.
+    pub(crate) varied: bool,
     /// Whether retention is short enough to matter.
     pub(crate) short_retention: bool,
     /// Most messages or handles of a command.
@@ -92,6 +95,7 @@ impl Profile {
             weights,
             jobs: 0,
             job_weights: [30, 26, 30, 8, 3, 2, 3, 6, 4, 20, 10, 8],
+            varied: false,
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
@@ -111,6 +115,7 @@ impl Profile {
                 profile.options.durability = Durability::Fsync;
             }
             profile.steps = rng.between(100, 500);
+            profile.varied = !Rng::new(salt, "settings of groups").chance(1, 2);
         }
         // Clients of jobs are not told to forget what a loss of power took.
         if profile.jobs == 0 && kills.chance(1, 2) {

@@ -2,6 +2,7 @@
 
 mod client;
 mod copy;
+mod counted;
 mod life;
 mod power;
 mod step;

@@ -9,6 +9,7 @@ mod added;
 mod changed;
 mod counted;
 mod described;
+mod groups;
 mod leased;
 mod limits;
 mod pass;

@@ -10,6 +10,7 @@ use super::Mutation;
 impl Mutation {
     /// Changes a command of jobs on its way to the shard.
     pub(super) fn alter_job_command(self, command: &mut Command) {
+        self.alter_varied_command(command);
         match command {
             Command::AddJobs { idempotency, .. } if self == Mutation::IdempotencyIgnored => *idempotency = None,
             Command::Report { progress, logs, .. } if self == Mutation::ReportThatIsLost => {
@@ -103,6 +104,7 @@ impl Mutation {
 
     /// Makes an answer look as if the command had been carried out as it was sent.
     pub(super) fn alter_job_reply(self, command: &Command, reply: &mut Result<Reply, Error>) {
+        self.alter_varied_reply(command, reply);
         match (self, command, reply) {
             (Mutation::CompletedJobThatRunsAgain, Command::Settle { entries, .. }, Ok(Reply::JobsSettled(settled))) => {
                 for ((_, settlement), settled) in entries.iter().zip(settled) {

@@ -245,6 +245,7 @@ impl Run {
     }
 
     fn count(&mut self, effect: &Effect) {
+        self.count_varied(effect);
         let coverage = &mut self.coverage;
         coverage.effects += 1;
         match (&effect.command, &effect.reply) {

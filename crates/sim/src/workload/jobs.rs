@@ -12,6 +12,7 @@ use crate::profile::Profile;
 use crate::rng::Rng;
 
 const NAMES: [&str; 4] = ["jobs", "jobs after jobs", "jobs under limits", "jobs under two limits"];
+const NAMES_IN_ORDER: [&str; 2] = ["jobs in order", "jobs in order under limits"];
 
 /// What workers and their clients know.
 #[derive(Clone, Debug, Default)]
@@ -85,13 +86,18 @@ impl Clients {
     fn job_message(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> NewMessage {
         self.next_number += 1;
         let len = rng.between(8, profile.payload_max) as usize;
-        let options = rng.chance(2, 3).then(|| Box::new(options(rng, self.now)));
+        let mut options = rng.chance(2, 3).then(|| Box::new(options(rng, self.now)));
+        let fifo = queue.kind == Kind::Fifo;
+        if let Some(options) = options.as_mut().filter(|_| fifo) {
+            options.lifo &= rng.chance(1, 20);
+        }
         NewMessage {
             uuid: uuid(rng),
             payload: payload_of(self.next_number, len),
             delay_ms: *rng.pick(&[None, None, Some(0), Some(600), Some(15_000)]).unwrap_or(&None),
             priority: *rng.pick(&[0, 0, 0, 1, 2, 7]).unwrap_or(&0),
-            lane: rng.chance(1, 4).then(|| Lane([rng.below(profile.lanes) as u8; 16])),
+            lane: (if fifo { !rng.chance(1, 200) } else { rng.chance(1, 4) })
+                .then(|| Lane([rng.below(profile.lanes) as u8; 16])),
             limits: limits::limits_of(rng, queue),
             options,
             ..NewMessage::default()
@@ -187,11 +193,12 @@ fn keep(rng: &mut Rng) -> Keep {
 }
 
 pub(super) fn create(rng: &mut Rng, profile: &Profile) -> Command {
-    let name = *rng.pick(&NAMES).unwrap_or(&"jobs");
+    let names = if profile.varied && rng.chance(1, 2) { &NAMES_IN_ORDER[..] } else { &NAMES[..] };
+    let name = *rng.pick(names).unwrap_or(&"jobs");
     Command::CreateQueue {
         namespace: Namespace(0),
         name: name.to_owned(),
-        kind: Kind::Standard,
+        kind: if NAMES_IN_ORDER.contains(&name) { Kind::Fifo } else { Kind::Standard },
         config: config(rng, profile, name),
         tags: Tags::new(),
         seed: uuid(rng),

@@ -57,7 +57,7 @@ pub(super) fn limiters_of(name: &str) -> Vec<LimiterUse> {
         cost: None,
     };
     match name {
-        "jobs under limits" => vec![limited("mail", true)],
+        "jobs under limits" | "jobs in order under limits" => vec![limited("mail", true)],
         "jobs under two limits" => vec![limited("mail", false), limited("partner", true)],
         _ => Vec::new(),
     }

@@ -27,10 +27,12 @@ impl Model {
                 reply => Err(format!("jobs of a key that had {before:?} were answered with {reply:?}")),
             };
         }
+        let misfits: Vec<Error> = jobs.iter().filter_map(|job| self.misfit(job)).collect();
         let added = match reply {
             Err(Error::QueueNotFound) if gone => return Ok(()),
             Err(Error::Stale { .. }) if stale => return Ok(()),
-            Ok(Reply::Added(added)) if !stale && !gone && added.len() == jobs.len() => added,
+            Err(error) if misfits.contains(error) => return Ok(()),
+            Ok(Reply::Added(added)) if !stale && !gone && misfits.is_empty() && added.len() == jobs.len() => added,
             reply => return Err(format!("adding jobs was answered with {reply:?}")),
         };
         for (job, added) in jobs.iter().zip(added) {

@@ -18,6 +18,9 @@ impl Model {
         if jobs.len() != results.len() {
             return Err("not one answer for each job".to_owned());
         }
+        if self.breaks_order(id, change) {
+            return Err("jobs of a FIFO queue were set before their groups".to_owned());
+        }
         let config = self.job_queue(id)?.config();
         // A limiter's start that will not be is given back.
         self.forget_bounds(None);
@@ -83,6 +86,9 @@ impl Model {
                 }
                 if not_before.is_some_and(|time| time.0 < at) {
                     return Err(format!("job {number} was to run before now: {explanation:?}"));
+                }
+                if matches!(state, JobState::Ready | JobState::Delayed) {
+                    self.explained_group(found, holds)?;
                 }
                 Ok(())
             }

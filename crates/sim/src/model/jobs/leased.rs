@@ -29,7 +29,11 @@ impl Model {
         if distinct.len() != deliveries.len() {
             return Err("one lease brought a job twice".to_owned());
         }
-        self.check_jobs_order(id, deliveries, &distinct)?;
+        if self.is_fifo(id) {
+            self.check_groups(id, deliveries, &distinct)?;
+        } else {
+            self.check_jobs_order(id, deliveries, &distinct)?;
+        }
         let config = self.job_queue(id)?.config();
         self.written_until = self.written_until.max(at);
         let (mut bytes, mut lanes) = (0, BTreeSet::new());
@@ -101,7 +105,8 @@ impl Model {
             .is_some_and(|queue| queue.paused_until == 0 || queue.paused_until < self.settled_until)
             && self.queues.get(&id).is_some_and(|queue| !queue.deleted);
         let free = |job: &Job| job.certainly(|standing| standing.state == State::Ready);
-        self.jobs.all.iter().filter(move |(_, job)| runs && job.queue == id && free(job)).map(|(id, job)| (*id, job))
+        let jobs = self.jobs.all.iter().filter(move |(_, job)| runs && job.queue == id && free(job));
+        jobs.map(|(id, job)| (*id, job)).filter(|(id, job)| self.leads(*id, job))
     }
 
     fn check_jobs_order(&self, id: QueueId, deliveries: &[Delivery], batch: &BTreeSet<u64>) -> Checked {

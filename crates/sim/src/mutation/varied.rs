@@ -1,0 +1,35 @@
+//! Deliberate faults of jobs in groups and in batches.
+
+use weir_core::api::job::Hold;
+use weir_core::api::{Command, Error, Lane, Reply};
+
+use super::Mutation;
+
+impl Mutation {
+    /// Changes a command of jobs on its way to the shard.
+    pub(super) fn alter_varied_command(self, command: &mut Command) {
+        if let (Mutation::JobGroupThatDoesNotBlock, Command::AddJobs { jobs, .. }) = (self, command) {
+            for job in jobs {
+                job.message.lane = job.message.lane.map(|Lane([group, ..])| {
+                    let mut own = job.message.uuid;
+                    own.iter_mut().take(1).for_each(|byte| *byte = group);
+                    Lane(own)
+                });
+            }
+        }
+    }
+
+    /// Makes an answer look as if the command had been carried out as it was sent.
+    pub(super) fn alter_varied_reply(self, _command: &Command, reply: &mut Result<Reply, Error>) {
+        match (self, reply) {
+            // That a job is told with another group is not what is to be noticed.
+            (Mutation::JobGroupThatDoesNotBlock, Ok(Reply::Job(job))) => {
+                job.lane = job.lane.map(|Lane([group, ..])| Lane([group; 16]));
+            }
+            (Mutation::GroupThatIsNotNamed, Ok(Reply::Explained(explanation))) => {
+                explanation.holds.retain(|hold| !matches!(hold, Hold::Group { .. }));
+            }
+            _ => {}
+        }
+    }
+}
