@@ -167,6 +167,10 @@ coverage! {
     groups_held,
     /// Jobs that were explained by their group.
     jobs_explained_by_their_group,
+    /// Jobs put back with a pause of a limiter's keys.
+    keys_left_alone,
+    /// Jobs put back with a pause of their queue.
+    queues_left_alone,
     /// Limiters created or changed.
     limiters_put,
     /// Permits granted, at once or later.

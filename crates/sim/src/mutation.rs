@@ -116,11 +116,13 @@ pub enum Mutation {
     JobGroupThatDoesNotBlock,
     /// Nothing is said of the group that a job waits for.
     GroupThatIsNotNamed,
+    /// A worker's pause is acknowledged and holds nothing back.
+    WorkersPauseThatIsIgnored,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 51] = [
+    pub const ALL: [Mutation; 52] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -172,6 +174,7 @@ impl Mutation {
         Mutation::ExplanationThatIsTooLate,
         Mutation::JobGroupThatDoesNotBlock,
         Mutation::GroupThatIsNotNamed,
+        Mutation::WorkersPauseThatIsIgnored,
     ];
 
     /// Changes what the shard is told of durability.

@@ -6,6 +6,7 @@
 //! messages; their messages come and go by the commands of workers.
 
 mod added;
+mod asked;
 mod changed;
 mod counted;
 mod described;

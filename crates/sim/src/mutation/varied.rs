@@ -1,6 +1,6 @@
 //! Deliberate faults of jobs in groups and in batches.
 
-use weir_core::api::job::Hold;
+use weir_core::api::job::{Hold, Settlement};
 use weir_core::api::{Command, Error, Lane, Reply};
 
 use super::Mutation;
@@ -8,14 +8,24 @@ use super::Mutation;
 impl Mutation {
     /// Changes a command of jobs on its way to the shard.
     pub(super) fn alter_varied_command(self, command: &mut Command) {
-        if let (Mutation::JobGroupThatDoesNotBlock, Command::AddJobs { jobs, .. }) = (self, command) {
-            for job in jobs {
-                job.message.lane = job.message.lane.map(|Lane([group, ..])| {
-                    let mut own = job.message.uuid;
-                    own.iter_mut().take(1).for_each(|byte| *byte = group);
-                    Lane(own)
-                });
+        match (self, command) {
+            (Mutation::JobGroupThatDoesNotBlock, Command::AddJobs { jobs, .. }) => {
+                for job in jobs {
+                    job.message.lane = job.message.lane.map(|Lane([group, ..])| {
+                        let mut own = job.message.uuid;
+                        own.iter_mut().take(1).for_each(|byte| *byte = group);
+                        Lane(own)
+                    });
+                }
             }
+            (Mutation::WorkersPauseThatIsIgnored, Command::Settle { entries, .. }) => {
+                for (_, settlement) in entries {
+                    if let Settlement::Release { pause: Some(pause), .. } = settlement {
+                        pause.for_ms = 0;
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

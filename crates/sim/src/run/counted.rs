@@ -1,6 +1,6 @@
 //! Which paths jobs in groups and in batches took.
 
-use weir_core::api::job::Hold;
+use weir_core::api::job::{Hold, Settlement};
 use weir_core::api::{Command, Reply};
 
 use super::Run;
@@ -20,6 +20,19 @@ impl Run {
             (_, Some(Ok(Reply::Explained(explanation)))) => {
                 let grouped = explanation.holds.iter().any(|hold| matches!(hold, Hold::Group { .. }));
                 coverage.jobs_explained_by_their_group += u64::from(grouped);
+            }
+            (Command::Settle { queue, entries, .. }, Some(Ok(Reply::JobsSettled(settled)))) => {
+                let pauses = entries.iter().zip(settled).filter(|((_, settlement), settled)| {
+                    let pause = match settlement {
+                        Settlement::Release { pause, .. } => pause.as_ref(),
+                        _ => None,
+                    };
+                    settled.is_ok() && pause.is_some_and(|pause| pause.for_ms > 0)
+                });
+                let queue = self.model.jobs.queues.get(queue);
+                let limited = queue.is_some_and(|queue| !queue.config().limiters.is_empty());
+                *(if limited { &mut coverage.keys_left_alone } else { &mut coverage.queues_left_alone }) +=
+                    pauses.count() as u64;
             }
             _ => {}
         }

@@ -106,7 +106,7 @@ impl Clients {
 
     fn settle(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
         let (queue, handles) = super::pick_handles(&self.jobs.handles, rng, profile, queue);
-        let entries = handles.into_iter().map(|handle| (handle, settlement(rng))).collect();
+        let entries = handles.into_iter().map(|handle| (handle, settlement(rng, profile))).collect();
         Command::Settle { queue, entries, seed: rng.next() }
     }
 
@@ -232,7 +232,7 @@ fn lease(rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
     }
 }
 
-fn settlement(rng: &mut Rng) -> Settlement {
+fn settlement(rng: &mut Rng, profile: &Profile) -> Settlement {
     let bytes = |rng: &mut Rng| payload_of(rng.below(1_000) as usize, rng.below(60) as usize + 8);
     match rng.below(12) {
         0..=3 => Settlement::Complete { result: rng.chance(1, 2).then(|| bytes(rng)) },
@@ -244,7 +244,10 @@ fn settlement(rng: &mut Rng) -> Settlement {
                 _ => Again::ByPolicy,
             },
         },
-        7..=8 => Settlement::Release { delay_ms: *rng.pick(&[0, 0, 700]).unwrap_or(&0), pause: None },
+        7..=8 => Settlement::Release {
+            delay_ms: *rng.pick(&[0, 0, 700]).unwrap_or(&0),
+            pause: if profile.varied { limits::pause(rng) } else { None },
+        },
         _ => Settlement::Extend {
             lease_ms: *rng.pick(&[None, Some(300), Some(40_000)]).unwrap_or(&None),
             progress: rng.chance(1, 3).then(|| bytes(rng)),

@@ -4,6 +4,8 @@ use weir_core::api::limit::{LimitKey, LimiterId, LimiterUse, Limits, PermitId};
 use weir_core::api::{Command, Namespace};
 use weir_core::limiter::{Counts, Reserve, Terms, Unknown, Window};
 
+use weir_core::api::job::PauseKeys;
+
 use super::{Clients, KnownQueue};
 use crate::rng::Rng;
 
@@ -77,6 +79,13 @@ pub(super) fn limits_of(rng: &mut Rng, queue: &KnownQueue) -> Option<Box<Limits>
 
 fn key(rng: &mut Rng) -> Option<LimitKey> {
     Some(LimitKey([rng.below(4) as u8; 16])).filter(|key| key.0 != [0; 16])
+}
+
+/// What a worker asks for that was told to come back later.
+pub(super) fn pause(rng: &mut Rng) -> Option<PauseKeys> {
+    let limiter = rng.pick(&[None, None, None, Some("mail"), Some("partner"), Some("nobody")]).copied().flatten();
+    let for_ms = *rng.pick(&[0, 300, 4_000, 20_000]).unwrap_or(&300);
+    rng.chance(2, 3).then(|| PauseKeys { limiter: limiter.map(str::to_owned), for_ms })
 }
 
 fn put(rng: &mut Rng) -> Command {

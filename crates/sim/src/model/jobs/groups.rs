@@ -113,6 +113,13 @@ impl Model {
                 if !lanes.insert(job.lane) {
                     return Err(format!("job {} came apart from others of its group", job.number));
                 }
+                // A group stands where its first job stood, also one that turns out to have come too late.
+                let lost_first =
+                    |(other, group): (u64, &Job)| other < id && !batch.contains(&other) && group.possibly(is_in_line);
+                if self.group_of(id, job).any(lost_first) {
+                    last = Some((id, job));
+                    continue;
+                }
                 if let Some(leader) = leader.filter(|leader| leader.place > job.place && alike(leader, job)) {
                     return Err(format!("the group of job {} came after that of {}", job.number, leader.number));
                 }

@@ -118,6 +118,8 @@ pub struct Limits {
     pub touched: BTreeMap<LimiterId, u64>,
     /// When something last left, and whether it may be later than that.
     pub released: (u64, bool),
+    /// When all ends that were due had last been dealt with.
+    pub rested: u64,
     /// Whether a queue was emptied and what ran of it may not be reclaimed yet.
     pub emptied: bool,
 }
@@ -347,6 +349,12 @@ impl Model {
     /// The engine has all rows that it wanted.
     pub fn releases_settled(&mut self, at: u64) {
         let limits = &mut self.jobs.limits;
+        // What was never said to have left left when it ended, which was noticed since.
+        let rested = std::mem::replace(&mut limits.rested, at);
+        let ended = |permit: &&PermitModel| (rested..=at).contains(&permit.until);
+        let ended: Vec<LimiterId> = limits.permits.values().filter(ended).map(|permit| permit.key.0).collect();
+        let emptied = if limits.emptied { limits.limiters.keys().copied().collect() } else { Vec::new() };
+        limits.touched.extend(ended.into_iter().chain(emptied).map(|limiter| (limiter, at)));
         limits.emptied = false;
         if limits.released.1 {
             limits.released = (at, false);

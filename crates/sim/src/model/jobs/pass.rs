@@ -26,9 +26,15 @@ impl Model {
             }
         }
         self.jobs.all.retain(|_, job| job.possibly(|standing| standing.state != State::Removed));
-        self.jobs.limits.uses.retain(|(id, grant), _| {
+        let Jobs { all, limits, .. } = &mut self.jobs;
+        limits.uses.retain(|(id, grant), uses| {
             let held = |standing: &Standing| standing.state == State::Leased && standing.grants == *grant;
-            self.jobs.all.get(id).is_some_and(|job| job.possibly(held))
+            let goes_on = all.get(id).is_some_and(|job| job.possibly(held));
+            if !goes_on {
+                // What was never said to have left left when it ended, and that was noticed by now.
+                limits.touched.extend(uses.iter().map(|started| (started.key.0, at)));
+            }
+            goes_on
         });
     }
 }

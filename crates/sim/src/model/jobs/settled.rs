@@ -4,6 +4,7 @@ use weir_core::api::job::{Again, FailureKind, JobState, Keep, Settled, Settlemen
 use weir_core::api::{Config, Error, Handle, QueueId};
 
 use super::super::{Checked, Model};
+use super::asked::pause_of;
 use super::pass::backoff;
 use super::{Job, JobQueue, Span, Standing, State};
 
@@ -26,6 +27,8 @@ impl Model {
                 }
                 continue;
             };
+            let pause = pause_of(settlement);
+            let to_pause = pause.map(|pause| (pause.for_ms, self.keys_to_pause(id, found, pause)));
             let job = self.job(found)?;
             let live = |standing: &Standing| standing.state == State::Leased && standing.grants == handle.grant;
             match result {
@@ -33,9 +36,19 @@ impl Model {
                 Ok(settled) => {
                     job.see("was settled by its holder", |standing| live(standing) && at < standing.due.from)?;
                     job.settle(&config, settlement, settled, at)?;
+                    match to_pause {
+                        Some((for_ms, Some(keys))) => self.left_alone(id, &keys, for_ms, at),
+                        Some((_, None)) => {
+                            return Err("keys of a limiter were paused that the queue does not have".to_owned());
+                        }
+                        None => {}
+                    }
                     self.written_until = self.written_until.max(at);
                 }
                 Err(Error::HandleInvalid) if job.queue != id => {}
+                Err(Error::LimiterNotFound) if to_pause.is_some_and(|(_, keys)| keys.is_none()) => {
+                    job.see("was not put back by its holder", |standing| live(standing) && at < standing.due.from)?;
+                }
                 Err(Error::LeaseLost) => {
                     job.see("was taken from its holder", |standing| !standing.is_held(handle.grant, at))?;
                 }
