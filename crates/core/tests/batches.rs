@@ -6,7 +6,9 @@ mod support;
 
 use support::*;
 use weir_core::Time;
+use weir_core::api::limit::LimiterUse;
 use weir_core::api::*;
+use weir_core::limiter::{Terms, Unknown};
 
 fn batch(queue: QueueId, max: u32, linger_ms: u64) -> Command {
     let (bytes_max, lease_ms, wait_ms) = (u64::MAX, None, 20_000);
@@ -160,4 +162,24 @@ fn a_batch_of_one_group_fills_with_that_group() {
         add(&mut world, queue, &["a2"]);
         assert_eq!(texts(world.got(token)).unwrap(), ["a1", "a2"], "{name}");
     }
+}
+
+#[test]
+fn a_batch_that_is_full_and_may_not_start_waits_for_as_long_as_it_was_to() {
+    let mut world = World::new();
+    let terms = Terms { concurrency: Some(10), ..Terms::default() };
+    let put = Command::PutLimiter { namespace: Namespace(0), name: "host".into(), terms, unknown: Unknown::Full };
+    let Reply::Limiter { limiter, .. } = world.ask(put).unwrap() else { panic!("no limiter") };
+    let under = LimiterUse { limiter: "host".into(), key: None, cost: None };
+    let queue = world.create("a", Config { limiters: vec![under], ..Config::default() });
+    let token = world.give(batch(queue, 2, 2_000));
+    add(&mut world, queue, &["1"]);
+    world.ask(Command::PauseKey { limiter: limiter.id, key: None, for_ms: 10_000 }).unwrap();
+    world.after(1_000);
+    add(&mut world, queue, &["2"]);
+    // The time for which it had been filling, before it was full and nothing could be leased, means nothing any more.
+    world.after(1_500);
+    assert_eq!(world.got(token).map(|_| ()), None, "its wait is not over");
+    world.after(10_000);
+    assert_eq!(texts(world.got(token)).unwrap(), ["1", "2"]);
 }

@@ -685,3 +685,16 @@ fn who_waits_no_more_holds_nobody_behind_it_back() {
         assert_eq!(texts(&world.got(second).expect("nobody stands before it")), ["one"]);
     }
 }
+
+#[test]
+fn a_pause_of_a_key_is_written_before_it_is_answered() {
+    for world in worlds() {
+        let mut world = world();
+        let limiter = put(&mut world, "host", at_once(10));
+        for for_ms in [1_000, 5_000, 0] {
+            world.ask(Command::PauseKey { limiter, key: None, for_ms }).unwrap();
+            assert!(world.wrote(), "{for_ms}");
+            world.engine.flush(&mut world.rows);
+        }
+    }
+}

@@ -41,10 +41,15 @@ impl Engine {
         if let Some(waiter) = self.queues.get_mut(&id).and_then(|queue| queue.waiters.get_mut(index)) {
             waiter.fills_until = Some(until);
         }
+        self.wake_waiter(token, until);
+    }
+
+    /// Has one who waits, and is known to, looked at by then.
+    fn wake_waiter(&mut self, token: Token, at: Time) {
         if let Some((_, wakes_at)) = self.waiting.get_mut(&token) {
             self.waits.remove(&(*wakes_at, token));
-            *wakes_at = until;
-            self.waits.insert((until, token));
+            *wakes_at = at;
+            self.waits.insert((at, token));
         }
     }
 
@@ -73,10 +78,13 @@ impl Engine {
         true
     }
 
-    /// Nothing was left for a receiver: should it be a batch, it begins anew.
+    /// Nothing was left for a receiver: should it be a batch, it begins anew, and waits for a first message until its wait
+    /// is over.
     pub(super) fn fill_anew(&mut self, id: QueueId, index: usize) {
-        if let Some(waiter) = self.queues.get_mut(&id).and_then(|queue| queue.waiters.get_mut(index)) {
-            waiter.fills_until = None;
+        let Some(waiter) = self.queues.get_mut(&id).and_then(|queue| queue.waiters.get_mut(index)) else { return };
+        if waiter.fills_until.take().is_some() {
+            let (token, deadline) = (waiter.token, waiter.deadline);
+            self.wake_waiter(token, deadline);
         }
     }
 

@@ -246,6 +246,11 @@ impl World {
         }
     }
 
+    /// Whether the last command wrote something, so that it is answered no sooner than that is durable.
+    pub fn wrote(&self) -> bool {
+        self.rows.wrote.get()
+    }
+
     /// Gives a command that is answered at once.
     pub fn ask(&mut self, command: Command) -> Result<Reply, Error> {
         let token = self.give(command);

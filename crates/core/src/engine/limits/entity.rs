@@ -247,6 +247,8 @@ impl Engine {
             return Ok(Err(Error::LimiterNotFound));
         }
         self.pause_one(state, (id, key), for_ms);
+        // Nothing else of this command is written, and what has nothing to wait for is answered at once.
+        self.limits.flush(state, self.now);
         Ok(Ok(Reply::Done))
     }
 
