@@ -171,6 +171,12 @@ coverage! {
     keys_left_alone,
     /// Jobs put back with a pause of their queue.
     queues_left_alone,
+    /// Batches that were full before they had waited for as long as they might.
+    batches_filled,
+    /// Batches that had waited for long enough.
+    batches_over,
+    /// Batches of several jobs, all of one group.
+    batches_of_one_group,
     /// Limiters created or changed.
     limiters_put,
     /// Permits granted, at once or later.

@@ -13,7 +13,7 @@ mod receive;
 mod send;
 mod settle;
 
-pub use jobs::{Job, Jobs, Standing, Starts, Use, is_job_queue};
+pub use jobs::{Job, Jobs, Offer, Standing, Starts, Use, is_job_queue};
 pub use send::{DEDUP_MS, number_of, payload_of};
 
 use std::collections::{BTreeMap, BTreeSet};

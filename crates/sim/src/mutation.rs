@@ -118,11 +118,17 @@ pub enum Mutation {
     GroupThatIsNotNamed,
     /// A worker's pause is acknowledged and holds nothing back.
     WorkersPauseThatIsIgnored,
+    /// A batch does not wait to become full.
+    BatchThatDoesNotLinger,
+    /// A batch waits for longer than it should.
+    BatchThatLingersTooLong,
+    /// A batch that is to be of one group is of several.
+    BatchOfSeveralGroups,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 52] = [
+    pub const ALL: [Mutation; 55] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -175,6 +181,9 @@ impl Mutation {
         Mutation::JobGroupThatDoesNotBlock,
         Mutation::GroupThatIsNotNamed,
         Mutation::WorkersPauseThatIsIgnored,
+        Mutation::BatchThatDoesNotLinger,
+        Mutation::BatchThatLingersTooLong,
+        Mutation::BatchOfSeveralGroups,
     ];
 
     /// Changes what the shard is told of durability.

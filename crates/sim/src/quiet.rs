@@ -1,5 +1,6 @@
 //! What is checked of the whole: after each step, when the shard has come to rest, and at the end.
 
+mod batches;
 mod jobs;
 
 use weir_core::api::{Command, Counters, IDEMPOTENCY_WINDOW_MS};
@@ -8,6 +9,8 @@ use weir_core::kv::View;
 use crate::disk::Faults;
 use crate::model::Checked;
 use crate::run::Run;
+
+pub(crate) use batches::Filling;
 
 impl Run {
     /// The counters of every queue, after each step.
@@ -33,7 +36,9 @@ impl Run {
     }
 
     /// Once everything due was dealt with, no receiver waits while a message is ready.
-    pub(crate) fn check_waiting(&self) -> Checked {
+    pub(crate) fn check_waiting(&mut self) -> Checked {
+        self.check_waits()?;
+        self.check_batches()?;
         for (token, pending) in &self.pending {
             if let (Command::Receive { queue, .. }, None, false) = (&pending.command, &pending.made, pending.canceled)
                 && let Some(number) = self.model.certainly_ready(*queue, self.now).first()

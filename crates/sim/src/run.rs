@@ -19,6 +19,7 @@ use crate::inbox::Inbox;
 use crate::model::{Checked, Effect, Model, Starts, Use};
 use crate::mutation::Mutation;
 use crate::profile::Profile;
+use crate::quiet::Filling;
 use crate::rng::Rng;
 use crate::workload::Clients;
 
@@ -104,6 +105,8 @@ pub(crate) struct Run {
     reads_failed_before: u64,
     closed: bool,
     copying: Copying,
+    /// Batches that fill.
+    pub(crate) filling: Filling,
     /// What left under limiters, whatever became of it.
     starts: Starts,
     pub(crate) coverage: Coverage,
@@ -182,6 +185,7 @@ impl Run {
             reads_failed_before: 0,
             closed: false,
             copying: Copying::default(),
+            filling: Filling::default(),
             starts: Starts::default(),
             coverage: Coverage::default(),
             digest: 0,

@@ -7,6 +7,7 @@
 
 mod added;
 mod asked;
+mod batches;
 mod changed;
 mod counted;
 mod described;
@@ -27,6 +28,7 @@ use weir_core::api::{Handle, Lane, QueueId};
 
 use super::{Checked, Model};
 
+pub use batches::Offer;
 pub use limits::{Key, Limits, Starts, Use};
 pub use queue::{JobQueue, is_job_queue};
 pub use standing::{Place, Span, Standing, State};

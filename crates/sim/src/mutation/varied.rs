@@ -25,6 +25,9 @@ impl Mutation {
                     }
                 }
             }
+            (Mutation::BatchThatDoesNotLinger, Command::Lease { linger_ms, .. }) => *linger_ms = 0,
+            (Mutation::BatchThatLingersTooLong, Command::Lease { linger_ms, .. }) => *linger_ms *= 3,
+            (Mutation::BatchOfSeveralGroups, Command::Lease { one_lane, .. }) => *one_lane = false,
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use crate::model::Effect;
 impl Run {
     /// Counts what a command came to, before the model takes it in.
     pub(super) fn count_varied(&mut self, effect: &Effect) {
+        self.count_batch(effect);
         let coverage = &mut self.coverage;
         match (&effect.command, &effect.reply) {
             (Command::Lease { queue, .. }, Some(Ok(Reply::Received(deliveries))))
@@ -36,5 +37,15 @@ impl Run {
             }
             _ => {}
         }
+    }
+
+    fn count_batch(&mut self, effect: &Effect) {
+        let Command::Lease { linger_ms, one_lane, .. } = effect.command else { return };
+        let Some(Ok(Reply::Received(deliveries))) = &effect.reply else { return };
+        if !deliveries.is_empty() && linger_ms > 0 {
+            let over = effect.at >= effect.submitted + linger_ms;
+            *(if over { &mut self.coverage.batches_over } else { &mut self.coverage.batches_filled }) += 1;
+        }
+        self.coverage.batches_of_one_group += u64::from(one_lane && deliveries.len() > 1);
     }
 }

@@ -10,6 +10,7 @@ use super::{Copying, Life, Run};
 use crate::disk::Faults;
 use crate::model::{Checked, Model};
 use crate::mutation::Mutation;
+use crate::quiet::Filling;
 
 impl Run {
     /// Faults come and go.
@@ -127,6 +128,7 @@ impl Run {
         self.base = model.clone();
         self.model = model;
         self.pending.clear();
+        self.filling = Filling::default();
         self.clients.receives.clear();
         drop(self.inbox.take());
         self.check_queues()

@@ -96,8 +96,7 @@ impl Clients {
             payload: payload_of(self.next_number, len),
             delay_ms: *rng.pick(&[None, None, Some(0), Some(600), Some(15_000)]).unwrap_or(&None),
             priority: *rng.pick(&[0, 0, 0, 1, 2, 7]).unwrap_or(&0),
-            lane: (if fifo { !rng.chance(1, 200) } else { rng.chance(1, 4) })
-                .then(|| Lane([rng.below(profile.lanes) as u8; 16])),
+            lane: (if fifo { !rng.chance(1, 200) } else { rng.chance(1, 4) }).then(|| group(rng, profile)),
             limits: limits::limits_of(rng, queue),
             options,
             ..NewMessage::default()
@@ -152,6 +151,11 @@ impl Clients {
 
 fn custom_id(rng: &mut Rng) -> [u8; 16] {
     [rng.below(12) as u8; 16]
+}
+
+/// A group. No name hashes to zero: under limiters that stands for no group.
+fn group(rng: &mut Rng, profile: &Profile) -> Lane {
+    Lane([rng.below(profile.lanes) as u8 + u8::from(profile.varied); 16])
 }
 
 fn options(rng: &mut Rng, now: u64) -> JobOptions {
@@ -227,8 +231,8 @@ fn lease(rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
         bytes_max: *rng.pick(&[u64::MAX, u64::MAX, 2_000, 100, 0]).unwrap_or(&u64::MAX),
         lease_ms: *rng.pick(&[None, Some(500), Some(5_000), Some(60_000)]).unwrap_or(&None),
         wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
-        linger_ms: 0,
-        one_lane: false,
+        linger_ms: if profile.varied { *rng.pick(&[0, 0, 300, 3_000]).unwrap_or(&0) } else { 0 },
+        one_lane: profile.varied && rng.chance(1, 3),
     }
 }
 

@@ -24,7 +24,7 @@ impl Model {
     }
 
     /// The other jobs of a job's group.
-    fn group_of(&self, id: u64, job: &Job) -> impl Iterator<Item = (u64, &Job)> {
+    pub(super) fn group_of(&self, id: u64, job: &Job) -> impl Iterator<Item = (u64, &Job)> {
         let (queue, lane) = (job.queue, job.lane);
         let others = self.jobs.all.iter().map(|(id, job)| (*id, job));
         others.filter(move |(other, job)| *other != id && job.queue == queue && job.lane == lane)

@@ -12,7 +12,7 @@ const QUIET_LEASES: usize = 30 - 10;
 
 impl Model {
     pub(in crate::model) fn jobs_leased(&mut self, effect: &Effect, id: QueueId, deliveries: &[Delivery]) -> Checked {
-        let Command::Lease { max, bytes_max, lease_ms, wait_ms, linger_ms, one_lane, .. } = effect.command else {
+        let Command::Lease { max, bytes_max, lease_ms, wait_ms, one_lane, .. } = effect.command else {
             return Err("jobs for another command".to_owned());
         };
         let at = effect.at;
@@ -29,14 +29,15 @@ impl Model {
         if distinct.len() != deliveries.len() {
             return Err("one lease brought a job twice".to_owned());
         }
+        self.check_batch(effect, id, deliveries)?;
         if self.is_fifo(id) {
             self.check_groups(id, deliveries, &distinct)?;
         } else {
-            self.check_jobs_order(id, deliveries, &distinct)?;
+            self.check_jobs_order(id, deliveries, &distinct, one_lane)?;
         }
         let config = self.job_queue(id)?.config();
         self.written_until = self.written_until.max(at);
-        let (mut bytes, mut lanes) = (0, BTreeSet::new());
+        let mut bytes = 0;
         for delivery in deliveries {
             let handle = delivery.handle;
             self.started(id, handle.message, handle.grant, at)?;
@@ -45,7 +46,6 @@ impl Model {
                 return Err(format!("job {} came out of queue {}", job.number, id.0));
             }
             bytes += job.bytes;
-            lanes.insert(job.lane);
             job.check_grant(delivery, at)?;
             let timeout = job.options.timeout_ms.or(config.timeout_ms).map(|ms| at.saturating_add(ms));
             if delivery.timeout_at.map(|time| time.0) != timeout {
@@ -67,19 +67,7 @@ impl Model {
         if deliveries.len() > 1 && bytes_max < bytes {
             return Err(format!("{bytes} bytes came where {bytes_max} were asked for"));
         }
-        if one_lane && lanes.len() > 1 {
-            return Err("a batch of one group came from several".to_owned());
-        }
-        if linger_ms > 0 && at < effect.submitted + linger_ms && deliveries.len() < max as usize && bytes < bytes_max {
-            self.check_filled(bytes, bytes_max)?;
-        }
         Ok(())
-    }
-
-    /// A batch that is not full by number, and came before its time was over, is full by bytes.
-    fn check_filled(&self, bytes: u64, bytes_max: u64) -> Checked {
-        let largest = self.jobs.all.values().map(|job| job.bytes).max().unwrap_or(0);
-        if bytes + largest > bytes_max { Ok(()) } else { Err("a batch came neither full nor late".to_owned()) }
     }
 
     fn no_jobs(&self, effect: &Effect, id: QueueId, wait_ms: u64) -> Checked {
@@ -109,7 +97,7 @@ impl Model {
         jobs.map(|(id, job)| (*id, job)).filter(|(id, job)| self.leads(*id, job))
     }
 
-    fn check_jobs_order(&self, id: QueueId, deliveries: &[Delivery], batch: &BTreeSet<u64>) -> Checked {
+    fn check_jobs_order(&self, id: QueueId, deliveries: &[Delivery], batch: &BTreeSet<u64>, one_lane: bool) -> Checked {
         let quiet = |job: &Job| {
             let leased =
                 |other: &&Job| other.lane == job.lane && other.possibly(|standing| standing.state == State::Leased);
@@ -124,16 +112,20 @@ impl Model {
         let limited = !self.job_queue(id)?.config().limiters.is_empty();
         let alike = |job: &Job, other: &Job| !limited || job.limits == other.limits && job.lane == other.lane;
         let mut last: Option<&Job> = None;
-        for delivery in deliveries {
+        for (at, delivery) in deliveries.iter().enumerate() {
             let id = delivery.handle.message;
             let job = self.jobs.all.get(&id).ok_or_else(|| format!("job {id} came, which is not there"))?;
+            // A batch of one group is of the one that is next.
+            let wanted = |other: &Job| !one_lane || at == 0 || other.lane == job.lane;
             if quiet(job) {
                 if let Some(last) = last.filter(|last| last.place > job.place && alike(last, job)) {
                     return Err(format!("job {} came after job {}", job.number, last.number));
                 }
                 last = Some(job);
             }
-            if let Some(passed) = waiting.iter().find(|other| other.place < job.place && alike(other, job)) {
+            if let Some(passed) =
+                waiting.iter().find(|other| other.place < job.place && alike(other, job) && wanted(other))
+            {
                 return Err(format!("job {} came before job {}, which was ready", job.number, passed.number));
             }
         }
