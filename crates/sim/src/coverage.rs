@@ -177,6 +177,20 @@ coverage! {
     batches_over,
     /// Batches of several jobs, all of one group.
     batches_of_one_group,
+    /// Listings of jobs that went over several pages to their end.
+    listings_to_the_end,
+    /// Jobs that such listings had to have, and had once.
+    jobs_listed_once,
+    /// Lines read of the logs of jobs.
+    log_lines_read,
+    /// Permits taken back whose clients were gone.
+    permits_returned,
+    /// Leases taken back whose workers were gone.
+    leases_returned,
+    /// Losses of power when something of jobs was acknowledged and not synced.
+    jobs_acknowledged_and_not_synced,
+    /// Starts under limiters that left and that a loss of power undid.
+    starts_forgotten,
     /// Limiters created or changed.
     limiters_put,
     /// Permits granted, at once or later.

@@ -13,7 +13,7 @@ mod receive;
 mod send;
 mod settle;
 
-pub use jobs::{Job, Jobs, Offer, Standing, Starts, Use, is_job_queue};
+pub use jobs::{Asked, Job, Jobs, Offer, Standing, Starts, Use, is_job_queue};
 pub use send::{DEDUP_MS, number_of, payload_of};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,6 +167,7 @@ impl Model {
                     self.returned(*queue, handles, at);
                     self.jobs_returned(handles, at, true)?;
                 }
+                Command::PermitReturned { permit, .. } => self.permit_returned(*permit, at, !effect.canceled),
                 _ => {}
             }
             return Ok(());
@@ -205,9 +206,14 @@ impl Model {
             (Command::ChangeJobs { queue, change, .. }, Err(Error::Invalid { field: "lifo", .. })) => {
                 self.change_refused(*queue, change)
             }
-            (Command::Report { queue, job, progress, logs, .. }, reply) => {
-                self.reported((*queue, *job), progress.as_ref(), logs, reply, at)
+            (Command::Report { queue, job, progress, logs, logs_max }, reply) => {
+                self.reported((*queue, *job), progress.as_ref(), (logs, *logs_max), reply, at)
             }
+            (Command::ListJobs { queue, state, after, max, payload_bytes_max }, reply) => {
+                let (after, bytes_max) = (after.as_ref(), *payload_bytes_max);
+                self.listed(Asked { queue: *queue, state: *state, after, max: *max, bytes_max }, reply)
+            }
+            (Command::JobLogs { queue, job, from, max }, reply) => self.logs_read((*queue, *job), (*from, *max), reply),
             (Command::Explain { queue, job }, reply) => self.explained(*queue, *job, reply, at),
             // Who gives up, or waits when the shard ends, is told what was known when it asked.
             (Command::DescribeJob { .. }, _) if effect.canceled => Ok(()),

@@ -124,11 +124,19 @@ pub enum Mutation {
     BatchThatLingersTooLong,
     /// A batch that is to be of one group is of several.
     BatchOfSeveralGroups,
+    /// A page goes on where it should not, one job too late.
+    PageThatSkipsAJob,
+    /// A log is read one line too late.
+    LogThatLosesALine,
+    /// A permit whose client is gone is not taken back.
+    PermitReturnThatIsLost,
+    /// Where groups are synced at an interval, what was synced of jobs is lost with the power.
+    SyncedJobsThatAreLost,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 55] = [
+    pub const ALL: [Mutation; 59] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -184,6 +192,10 @@ impl Mutation {
         Mutation::BatchThatDoesNotLinger,
         Mutation::BatchThatLingersTooLong,
         Mutation::BatchOfSeveralGroups,
+        Mutation::PageThatSkipsAJob,
+        Mutation::LogThatLosesALine,
+        Mutation::PermitReturnThatIsLost,
+        Mutation::SyncedJobsThatAreLost,
     ];
 
     /// Changes what the shard is told of durability.

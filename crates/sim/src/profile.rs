@@ -117,8 +117,9 @@ impl Profile {
             profile.steps = rng.between(100, 500);
             profile.varied = !Rng::new(salt, "settings of groups").chance(1, 2);
         }
-        // Clients of jobs are not told to forget what a loss of power took.
-        if profile.jobs == 0 && kills.chance(1, 2) {
+        let mut of_jobs = Rng::new(salt, "durability of jobs");
+        let relaxed = if profile.varied { of_jobs.chance(1, 3) } else { profile.jobs == 0 && kills.chance(1, 2) };
+        if relaxed {
             let interval = *kills.pick(&[1, 100, 1_000, 10_000]).unwrap_or(&100);
             profile.options.durability = Durability::Interval(Duration::from_millis(interval));
         }

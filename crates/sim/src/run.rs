@@ -3,6 +3,7 @@
 mod client;
 mod copy;
 mod counted;
+mod gone;
 mod life;
 mod power;
 mod step;
@@ -104,6 +105,8 @@ pub(crate) struct Run {
     /// How many reads had failed by then.
     reads_failed_before: u64,
     closed: bool,
+    /// Whether the shard is being closed, and takes nothing more.
+    closing: bool,
     copying: Copying,
     /// Batches that fill.
     pub(crate) filling: Filling,
@@ -184,6 +187,7 @@ impl Run {
             failed_before: 0,
             reads_failed_before: 0,
             closed: false,
+            closing: false,
             copying: Copying::default(),
             filling: Filling::default(),
             starts: Starts::default(),

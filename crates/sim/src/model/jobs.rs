@@ -14,6 +14,7 @@ mod described;
 mod groups;
 mod leased;
 mod limits;
+mod listed;
 mod pass;
 mod queue;
 mod reported;
@@ -22,7 +23,7 @@ mod standing;
 
 use std::collections::BTreeMap;
 
-use weir_core::api::job::{Added, JobOptions};
+use weir_core::api::job::{Added, JobOptions, JobState, PageMark};
 use weir_core::api::limit::LimitKey;
 use weir_core::api::{Handle, Lane, QueueId};
 
@@ -30,6 +31,7 @@ use super::{Checked, Model};
 
 pub use batches::Offer;
 pub use limits::{Key, Limits, Starts, Use};
+pub use listed::{Asked, Pages, Walk};
 pub use queue::{JobQueue, is_job_queue};
 pub use standing::{Place, Span, Standing, State};
 
@@ -46,6 +48,10 @@ pub struct Jobs {
     pub answers: BTreeMap<[u8; 16], (u64, Vec<Added>)>,
     /// How many additions were made before under their keys.
     pub repeats: u64,
+    /// Listings that go on, by what was asked for and where the last page ended.
+    pub walks: BTreeMap<(QueueId, JobState, PageMark), Walk>,
+    /// What came of them.
+    pub pages: Pages,
 }
 
 /// A job as far as it is known.
@@ -75,6 +81,8 @@ pub struct Job {
     pub progress: Option<Vec<u8>>,
     /// Its log.
     pub logs: Vec<Vec<u8>>,
+    /// The first line of it that is kept.
+    pub logs_from: u64,
     /// What its holders said of its failures, by grant.
     pub failures: BTreeMap<u32, Vec<u8>>,
     /// What came of it.

@@ -92,6 +92,8 @@ impl Model {
             | Command::ChangeJobs { queue, .. }
             | Command::Explain { queue, .. }
             | Command::Report { queue, .. }
+            | Command::ListJobs { queue, .. }
+            | Command::JobLogs { queue, .. }
             | Command::PauseQueue { queue, .. }
             | Command::Delete { queue, .. }
             | Command::ChangeVisibility { queue, .. } => *queue,

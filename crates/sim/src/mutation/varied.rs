@@ -27,6 +27,8 @@ impl Mutation {
             }
             (Mutation::BatchThatDoesNotLinger, Command::Lease { linger_ms, .. }) => *linger_ms = 0,
             (Mutation::BatchThatLingersTooLong, Command::Lease { linger_ms, .. }) => *linger_ms *= 3,
+            (Mutation::LogThatLosesALine, Command::JobLogs { from, .. }) => *from += 1,
+            (Mutation::PermitReturnThatIsLost, Command::PermitReturned { permit, .. }) => permit.0 = u64::MAX,
             (Mutation::BatchOfSeveralGroups, Command::Lease { one_lane, .. }) => *one_lane = false,
             _ => {}
         }
@@ -35,9 +37,17 @@ impl Mutation {
     /// Makes an answer look as if the command had been carried out as it was sent.
     pub(super) fn alter_varied_reply(self, _command: &Command, reply: &mut Result<Reply, Error>) {
         match (self, reply) {
+            (Mutation::PageThatSkipsAJob, Ok(Reply::Jobs(page))) if !page.payloads => {
+                page.jobs.pop();
+            }
             // That a job is told with another group is not what is to be noticed.
             (Mutation::JobGroupThatDoesNotBlock, Ok(Reply::Job(job))) => {
                 job.lane = job.lane.map(|Lane([group, ..])| Lane([group; 16]));
+            }
+            (Mutation::JobGroupThatDoesNotBlock, Ok(Reply::Jobs(page))) => {
+                for job in &mut page.jobs {
+                    job.lane = job.lane.map(|Lane([group, ..])| Lane([group; 16]));
+                }
             }
             (Mutation::GroupThatIsNotNamed, Ok(Reply::Explained(explanation))) => {
                 explanation.holds.retain(|hold| !matches!(hold, Hold::Group { .. }));

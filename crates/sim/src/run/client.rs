@@ -1,7 +1,7 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
 use weir_core::api::limit::Acquired;
-use weir_core::api::{Command, Delivery, Error, Reply, Token};
+use weir_core::api::{Command, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
 
 use super::{Made, Run};
@@ -43,7 +43,10 @@ impl Run {
         let line = format!("{} took effect at {sequence}: {reply:?}", token.0);
         self.say(|| line);
         let (repeats, additions) = (self.model.repeats, self.model.jobs.repeats);
+        let pages = self.model.jobs.pages;
         self.model.take(&effect)?;
+        self.coverage.listings_to_the_end += self.model.jobs.pages.walks - pages.walks;
+        self.coverage.jobs_listed_once += self.model.jobs.pages.stayed - pages.stayed;
         self.coverage.additions_repeated += self.model.jobs.repeats - additions;
         let repeated = self.model.repeats - repeats;
         self.coverage.attempts_repeated += repeated;
@@ -56,7 +59,7 @@ impl Run {
             self.check_arrival(token, *queue)?;
         }
         let numbers = reply.as_ref().map(|reply| self.numbers_of(reply)).unwrap_or_default();
-        let along = reply.as_ref().map(|reply| self.along(reply)).unwrap_or_default();
+        let along = reply.as_ref().map(|reply| self.along(&effect.command, reply)).unwrap_or_default();
         let starts = self.model.starts_of(&effect);
         self.effects.push(effect);
         if let Some(pending) = self.pending.get_mut(&token) {
@@ -70,15 +73,23 @@ impl Run {
 
     /// Numbers of the messages that come with an answer.
     fn numbers_of(&self, reply: &Reply) -> Vec<usize> {
-        let Reply::Received(deliveries) = reply else { return Vec::new() };
-        let number = |delivery: &Delivery| self.model.by_id.get(&delivery.handle.message).copied();
-        deliveries.iter().filter_map(number).collect()
+        let number = |id: u64| self.model.by_id.get(&id).copied();
+        match reply {
+            Reply::Received(deliveries) => deliveries.iter().filter_map(|got| number(got.handle.message)).collect(),
+            Reply::Jobs(page) if page.payloads => page.jobs.iter().filter_map(|job| number(job.id)).collect(),
+            _ => Vec::new(),
+        }
     }
 
-    /// What comes along with a job that is told of.
-    fn along(&self, reply: &Reply) -> Vec<Vec<u8>> {
-        let Reply::Job(job) = reply else { return Vec::new() };
-        self.model.job_payloads(job)
+    /// What comes along with a job that is told of, or of its log.
+    fn along(&self, command: &Command, reply: &Reply) -> Vec<Vec<u8>> {
+        match (command, reply) {
+            (_, Reply::Job(job)) => self.model.job_payloads(job),
+            (Command::JobLogs { queue, job, .. }, Reply::Logs { from, lines, .. }) => {
+                self.model.log_lines(*queue, *job, *from, lines.len())
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// A client has its answer.
@@ -135,7 +146,7 @@ impl Run {
                         return Err(format!("the payload of message {number} is not what was sent"));
                     }
                 }
-                let now = made.reply.as_ref().map(|reply| self.along(reply)).unwrap_or_default();
+                let now = made.reply.as_ref().map(|reply| self.along(&pending.command, reply)).unwrap_or_default();
                 let is = |at: usize, payload: &[u8]| {
                     let as_told = |told: &[Vec<u8>]| told.get(at).is_some_and(|told| told == payload);
                     as_told(&made.along) || as_told(&now)
@@ -145,10 +156,16 @@ impl Run {
                 {
                     return Err(format!("with a job came {payload:?} in place of {other:?}"));
                 }
+                if self.is_gone(&pending.command, made.reply.as_ref().ok()) {
+                    self.coverage.answers += 1;
+                    self.pending.remove(&token);
+                    self.clients.receives.retain(|receive| *receive != token);
+                    return self.take_back(&pending.command, made.reply.as_ref().ok());
+                }
                 // Nobody starts what is lost by the time that he learns of it.
                 for (started, _) in made.starts.iter().filter(|(_, until)| self.now < *until) {
                     self.coverage.limited_starts += 1;
-                    self.starts.leave(started, self.now)?;
+                    self.starts.leave(started, self.now, made.sequence)?;
                 }
                 self.release(&pending.command, made.reply.as_ref().ok())?;
                 self.learn(&pending.command, made.reply.as_ref().ok());
@@ -205,6 +222,9 @@ impl Run {
                 for added in added {
                     self.clients.learn_job(added.queue, added.id);
                 }
+            }
+            (Command::ListJobs { queue, state, .. }, Some(Reply::Jobs(page))) => {
+                self.clients.jobs.listing = page.next.clone().map(|mark| (*queue, *state, mark));
             }
             (_, Some(Reply::Limiter { limiter, .. })) => {
                 self.clients.limits.limiters.retain(|known| *known != limiter.id);

@@ -18,6 +18,7 @@ impl Run {
                 coverage.ordered_jobs_leased += deliveries.len() as u64;
                 coverage.groups_held += u64::from(self.model.groups_held(*queue) > 0);
             }
+            (_, Some(Ok(Reply::Logs { lines, .. }))) => coverage.log_lines_read += lines.len() as u64,
             (_, Some(Ok(Reply::Explained(explanation)))) => {
                 let grouped = explanation.holds.iter().any(|hold| matches!(hold, Hold::Group { .. }));
                 coverage.jobs_explained_by_their_group += u64::from(grouped);

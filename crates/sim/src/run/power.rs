@@ -47,6 +47,7 @@ impl Run {
     /// Opens the shard, losing power now and then while doing so.
     pub(crate) fn open(&mut self) -> Checked {
         self.copying = Copying::Idle;
+        self.closing = false;
         if self.machine.chance(1, 8) {
             self.clocks.stand(self.machine.below(200_000));
         }
@@ -110,6 +111,7 @@ impl Run {
         }
         self.acknowledged = 0;
         self.synced = sequence;
+        self.coverage.starts_forgotten += self.starts.forget(sequence);
         let handles = std::mem::take(&mut self.model.handles);
         let mut model = std::mem::take(&mut self.base);
         model.settled_until = 0;
@@ -137,12 +139,19 @@ impl Run {
     /// Clients may have learned of messages and leases that never happened.
     fn forget(&mut self, model: &mut Model, handles: &BTreeSet<(u64, u64, u32, u64)>) {
         let lost: BTreeSet<_> = handles.difference(&model.handles).copied().collect();
+        let of = |handle: &Handle| (handle.space, handle.message, handle.grant, handle.proof);
+        self.clients.jobs.handles.retain(|(_, handle)| !lost.contains(&of(handle)));
+        if self.profile.jobs > 0 && self.profile.options.durability.is_relaxed() {
+            let permits = &model.jobs.limits.permits;
+            self.clients.limits.permits.retain(|(_, permit)| permits.contains_key(permit));
+            self.clients.jobs.listing = None;
+            self.network.clear();
+        }
         // A handle whose message is gone is as that of one that was deleted. Who lost a lease alone may have the very
         // handle that the next one is given.
         let (gone, leases): (BTreeSet<_>, BTreeSet<_>) =
             lost.into_iter().partition(|(_, message, _, _)| !model.by_id.contains_key(message));
         model.lost.extend(gone);
-        let of = |handle: &Handle| (handle.space, handle.message, handle.grant, handle.proof);
         self.clients.handles.retain(|(_, handle)| !leases.contains(&of(handle)));
         if !leases.is_empty() {
             self.network.clear();
@@ -201,6 +210,7 @@ impl Run {
     fn lose_power(&mut self) {
         if self.profile.options.durability.is_relaxed() && self.synced < self.acknowledged {
             self.coverage.acknowledged_and_not_synced += 1;
+            self.coverage.jobs_acknowledged_and_not_synced += u64::from(self.profile.jobs > 0);
             self.acknowledged = self.synced;
         }
         self.disk = self.disk.crash(&mut self.power);
@@ -211,7 +221,10 @@ impl Run {
         self.say(|| "the machine loses power".to_owned());
         self.coverage.crashes += 1;
         self.end_life();
-        if self.mutation == Some(Mutation::ReplayWithoutTheLastGroup) {
+        let relaxed_jobs = self.profile.jobs > 0 && self.profile.options.durability.is_relaxed();
+        if self.mutation == Some(Mutation::ReplayWithoutTheLastGroup)
+            || self.mutation == Some(Mutation::SyncedJobsThatAreLost) && relaxed_jobs
+        {
             self.disk.wipe_last_synced_write("log");
         }
         self.lose_power();
@@ -253,6 +266,7 @@ impl Run {
         for pending in self.pending.values_mut() {
             pending.canceled = true;
         }
+        self.closing = true;
         if let Some(life) = &mut self.life {
             life.driver.close();
         }

@@ -76,7 +76,11 @@ impl Run {
         }
         let answered = !matches!(
             command,
-            Command::Cancel { .. } | Command::Return { .. } | Command::Released { .. } | Command::PermitReleased { .. }
+            Command::Cancel { .. }
+                | Command::Return { .. }
+                | Command::Released { .. }
+                | Command::PermitReleased { .. }
+                | Command::PermitReturned { .. }
         );
         if answered {
             let pending = Pending { command: command.clone(), submitted: self.now, made: None, canceled: false };
@@ -103,7 +107,7 @@ impl Run {
         if let Command::Released { .. } | Command::PermitReleased { .. } = &original {
             self.model.released(life.driver.figures().parked > parked, self.now);
         }
-        if let (Command::Return { .. }, false) = (&original, poisoned) {
+        if let (Command::Return { .. } | Command::PermitReturned { .. }, false) = (&original, poisoned) {
             let effect = Effect {
                 token,
                 submitted: self.now,

@@ -2,7 +2,9 @@
 
 use smallvec::SmallVec;
 use weir_core::Time;
-use weir_core::api::job::{Again, Backoff, JobChange, JobOptions, JobRef, Keep, NewJob, Retry, Settlement};
+use weir_core::api::job::{
+    Again, Backoff, JobChange, JobOptions, JobRef, JobState, Keep, NewJob, PageMark, Retry, Settlement,
+};
 use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Tags};
 
 use super::{Clients, KnownQueue, limits, uuid};
@@ -12,6 +14,15 @@ use crate::profile::Profile;
 use crate::rng::Rng;
 
 const NAMES: [&str; 4] = ["jobs", "jobs after jobs", "jobs under limits", "jobs under two limits"];
+const STATES: [JobState; 7] = [
+    JobState::Ready,
+    JobState::Ready,
+    JobState::Delayed,
+    JobState::Leased,
+    JobState::Waiting,
+    JobState::Completed,
+    JobState::Failed,
+];
 const NAMES_IN_ORDER: [&str; 2] = ["jobs in order", "jobs in order under limits"];
 
 /// What workers and their clients know.
@@ -21,6 +32,8 @@ pub(crate) struct JobClients {
     pub(crate) queues: Vec<KnownQueue>,
     /// Handles that they were given.
     pub(crate) handles: Vec<(QueueId, Handle)>,
+    /// A listing that is to go on.
+    pub(crate) listing: Option<(QueueId, JobState, PageMark)>,
     /// Ids of jobs that were added.
     pub(crate) ids: Vec<(QueueId, u64)>,
 }
@@ -62,7 +75,27 @@ impl Clients {
                 let logs_max = self.next_number.is_multiple_of(5).then_some(self.next_number as u64 % 2);
                 Command::Report { queue: id, job: self.job(rng, id), progress, logs, logs_max }
             }
+            _ if profile.varied && rng.chance(2, 3) => self.look(rng, profile, id),
             _ => Command::Explain { queue: id, job: self.job(rng, id) },
+        }
+    }
+
+    /// Lists jobs, or reads a log.
+    fn look(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
+        let max = rng.between(1, 4).min(profile.batch_max) as u32;
+        if rng.chance(1, 4) {
+            return Command::JobLogs { queue, job: self.job(rng, queue), from: rng.below(4), max };
+        }
+        let (queue, state, after) = match &self.jobs.listing {
+            Some((queue, state, mark)) if !rng.chance(1, 5) => (*queue, *state, Some(mark.clone())),
+            _ => (queue, *rng.pick(&STATES).unwrap_or(&JobState::Ready), None),
+        };
+        Command::ListJobs {
+            queue,
+            state,
+            after,
+            max,
+            payload_bytes_max: *rng.pick(&[None, Some(0), Some(1_000)]).unwrap_or(&None),
         }
     }
 

@@ -85,6 +85,7 @@ impl Model {
                 first_received: None,
                 progress: None,
                 logs: Vec::new(),
+                logs_from: 0,
                 failures: BTreeMap::new(),
                 result: None,
                 returning: None,

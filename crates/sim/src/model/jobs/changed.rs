@@ -105,7 +105,7 @@ impl Model {
 
 impl Standing {
     /// Whether it is told as being in `state`.
-    fn is_told(&self, state: JobState) -> bool {
+    pub(super) fn is_told(&self, state: JobState) -> bool {
         match self.state {
             State::Leased => state == JobState::Leased,
             State::Delayed => state == JobState::Delayed,

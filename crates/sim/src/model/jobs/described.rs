@@ -42,7 +42,7 @@ impl Model {
         {
             return Err(format!("job {} is told without its progress or its result: {told:?}", job.number));
         }
-        let certain = (told.priority, told.lifo, lane, told.sent_at.0, &told.retry, told.logs);
+        let certain = (told.priority, told.lifo, lane, told.sent_at.0, &told.retry, told.logs, told.logs_from);
         let expected = (
             job.place.priority(),
             job.place.is_lifo(),
@@ -50,6 +50,7 @@ impl Model {
             job.sent,
             JobQueue::retry(&config, job),
             job.logs.len() as u64,
+            job.logs_from,
         );
         if certain != expected {
             return Err(format!("job {} is told as {told:?}, not {expected:?}", job.number));

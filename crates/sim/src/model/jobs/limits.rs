@@ -101,6 +101,8 @@ pub struct PermitModel {
     pub key: Key,
     /// When it ends by itself.
     pub until: u64,
+    /// Whether it was given back, and that may not have been noticed yet.
+    pub returning: bool,
 }
 
 /// What is known of limiters.
@@ -124,22 +126,40 @@ pub struct Limits {
     pub emptied: bool,
 }
 
-/// Starts that left, by key: when, and what they cost.
+/// A start that left.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    at: u64,
+    cost: u32,
+    /// The sequence of the state in which it was granted.
+    sequence: u64,
+}
+
+/// Starts that left, by key.
 #[derive(Clone, Debug, Default)]
 pub struct Starts {
-    left: BTreeMap<Key, Vec<(u64, u32)>>,
+    left: BTreeMap<Key, Vec<Left>>,
 }
 
 impl Starts {
-    /// Something left at `at`.
-    pub fn leave(&mut self, started: &Use, at: u64) -> Checked {
+    /// What was granted after this state never was, as far as the limiters know: how much that is. Where nothing is
+    /// answered before it is durable, it is nothing.
+    pub fn forget(&mut self, sequence: u64) -> u64 {
+        let count = |left: &BTreeMap<Key, Vec<Left>>| left.values().map(Vec::len).sum::<usize>() as u64;
+        let before = count(&self.left);
+        self.left.values_mut().for_each(|left| left.retain(|left| left.sequence <= sequence));
+        before - count(&self.left)
+    }
+
+    /// Something left at `at` that was granted in the state with this sequence.
+    pub fn leave(&mut self, started: &Use, at: u64, sequence: u64) -> Checked {
         let left = self.left.entry(started.key).or_default();
-        left.push((at, started.cost));
+        left.push(Left { at, cost: started.cost, sequence });
         for (window, known) in started.terms.windows.iter().zip(&started.known) {
-            let inside = left.iter().filter(|(left, _)| *left + window.per_ms > at && *left > known.forgiven);
+            let inside = left.iter().filter(|left| left.at + window.per_ms > at && left.at > known.forgiven);
             let sum: u64 = match window.counts {
                 Counts::Starts => inside.count() as u64,
-                Counts::Units => inside.map(|(_, cost)| u64::from(*cost)).sum(),
+                Counts::Units => inside.map(|left| u64::from(left.cost)).sum(),
             };
             if sum > u64::from(window.max) {
                 return Err(format!(
@@ -266,7 +286,7 @@ impl Model {
             most += if held { count } else { 0 };
         }
         for permit in self.jobs.limits.permits.values().filter(|permit| permit.key == key) {
-            least += u64::from(at < permit.until);
+            least += u64::from(at < permit.until && !permit.returning);
             most += u64::from(permit.until >= self.settled_until);
         }
         (least, most)
@@ -295,7 +315,7 @@ impl Model {
                 if until.0 != at.saturating_add(lease_ms) {
                     return Err(format!("permit {} ends at {until}", permit.0));
                 }
-                let model = PermitModel { key, until: until.0 };
+                let model = PermitModel { key, until: until.0, returning: false };
                 if self.jobs.limits.permits.insert(permit, model).is_some() {
                     return Err(format!("permit {} was granted twice", permit.0));
                 }
@@ -308,6 +328,18 @@ impl Model {
                 Ok(())
             }
             Acquired::Blocked(_) => Err("a permit was refused before its wait was over".to_owned()),
+        }
+    }
+
+    /// A permit was given back that had not left, at once or when the rows are there that this needs.
+    pub(in crate::model) fn permit_returned(&mut self, id: PermitId, at: u64, at_once: bool) {
+        self.forget_bounds(None);
+        let limits = &mut self.jobs.limits;
+        let Some(permit) = limits.permits.get_mut(&id) else { return };
+        limits.touched.insert(permit.key.0, at);
+        permit.returning = true;
+        if at_once {
+            limits.permits.remove(&id);
         }
     }
 
@@ -355,6 +387,9 @@ impl Model {
         let ended: Vec<LimiterId> = limits.permits.values().filter(ended).map(|permit| permit.key.0).collect();
         let emptied = if limits.emptied { limits.limiters.keys().copied().collect() } else { Vec::new() };
         limits.touched.extend(ended.into_iter().chain(emptied).map(|limiter| (limiter, at)));
+        let returned = limits.permits.values().filter(|permit| permit.returning).map(|permit| permit.key.0);
+        limits.touched.extend(returned.collect::<Vec<_>>().into_iter().map(|limiter| (limiter, at)));
+        limits.permits.retain(|_, permit| !permit.returning);
         limits.emptied = false;
         if limits.released.1 {
             limits.released = (at, false);

@@ -11,7 +11,7 @@ impl Model {
         &mut self,
         (id, reference): (QueueId, JobRef),
         progress: Option<&Vec<u8>>,
-        logs: &[Vec<u8>],
+        (logs, logs_max): (&[Vec<u8>], Option<u64>),
         reply: &Result<Reply, Error>,
         at: u64,
     ) -> Checked {
@@ -29,6 +29,8 @@ impl Model {
                     job.progress = progress.cloned();
                 }
                 job.logs.extend(logs.iter().cloned());
+                let first = logs_max.map_or(0, |max| (job.logs.len() as u64).saturating_sub(max));
+                job.logs_from = job.logs_from.max(first);
                 self.written_until = self.written_until.max(at);
                 Ok(())
             }

@@ -137,6 +137,11 @@ impl Standing {
         matches!(self.state, State::Completed | State::Failed(_) | State::Removed)
     }
 
+    /// Whether there is such a job.
+    pub fn is_there(&self) -> bool {
+        self.state != State::Removed
+    }
+
     /// Whether the lease of this grant is live at `at`, beyond doubt.
     pub fn is_held(&self, grant: u32, at: u64) -> bool {
         self.state == State::Leased && self.grants == grant && at < self.due.from
