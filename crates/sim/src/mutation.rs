@@ -126,8 +126,8 @@ pub enum Mutation {
     BatchOfSeveralGroups,
     /// A page goes on where it should not, one job too late.
     PageThatSkipsAJob,
-    /// A log is read one line too late.
-    LogThatLosesALine,
+    /// A log is said to have a line more than it has.
+    LogToldTooLong,
     /// A permit whose client is gone is not taken back.
     PermitReturnThatIsLost,
     /// Where groups are synced at an interval, what was synced of jobs is lost with the power.
@@ -193,7 +193,7 @@ impl Mutation {
         Mutation::BatchThatLingersTooLong,
         Mutation::BatchOfSeveralGroups,
         Mutation::PageThatSkipsAJob,
-        Mutation::LogThatLosesALine,
+        Mutation::LogToldTooLong,
         Mutation::PermitReturnThatIsLost,
         Mutation::SyncedJobsThatAreLost,
     ];

@@ -119,6 +119,10 @@ impl Profile {
         }
         let mut of_jobs = Rng::new(salt, "durability of jobs");
         let relaxed = if profile.varied { of_jobs.chance(1, 3) } else { profile.jobs == 0 && kills.chance(1, 2) };
+        if relaxed && profile.varied {
+            // A log that is lost as a whole knows no time either, and jobs would be older than queues keep them.
+            profile.set_clock_every = 0;
+        }
         if relaxed {
             let interval = *kills.pick(&[1, 100, 1_000, 10_000]).unwrap_or(&100);
             profile.options.durability = Durability::Interval(Duration::from_millis(interval));

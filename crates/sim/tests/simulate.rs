@@ -1,4 +1,4 @@
-//! Runs of many seeds. `WEIR_SIM_SEEDS` says how many.
+//! Runs of many seeds. `WEIR_SIM_SEEDS` says how many, `WEIR_SIM_FAULT` which deliberate fault alone is looked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -106,7 +106,9 @@ fn every_deliberate_fault_is_found() {
             .map_or_else(|_| Some("panicked".to_owned()), |outcome| outcome.err().map(|failure| failure.wrong))
     };
     let mut missed = Vec::new();
-    for mutation in Mutation::ALL {
+    let only = std::env::var("WEIR_SIM_FAULT").ok();
+    let wanted = |mutation: &Mutation| only.as_ref().is_none_or(|only| *only == format!("{mutation:?}"));
+    for mutation in Mutation::ALL.into_iter().filter(wanted) {
         match (1..=300).find_map(|seed| found(mutation, seed).map(|wrong| (seed, wrong))) {
             Some((seed, wrong)) => println!("{mutation:?}: seed {seed}: {wrong:.120}"),
             None => missed.push(mutation),

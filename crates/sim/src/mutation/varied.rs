@@ -27,7 +27,6 @@ impl Mutation {
             }
             (Mutation::BatchThatDoesNotLinger, Command::Lease { linger_ms, .. }) => *linger_ms = 0,
             (Mutation::BatchThatLingersTooLong, Command::Lease { linger_ms, .. }) => *linger_ms *= 3,
-            (Mutation::LogThatLosesALine, Command::JobLogs { from, .. }) => *from += 1,
             (Mutation::PermitReturnThatIsLost, Command::PermitReturned { permit, .. }) => permit.0 = u64::MAX,
             (Mutation::BatchOfSeveralGroups, Command::Lease { one_lane, .. }) => *one_lane = false,
             _ => {}
@@ -37,6 +36,7 @@ impl Mutation {
     /// Makes an answer look as if the command had been carried out as it was sent.
     pub(super) fn alter_varied_reply(self, _command: &Command, reply: &mut Result<Reply, Error>) {
         match (self, reply) {
+            (Mutation::LogToldTooLong, Ok(Reply::Logs { total, .. })) => *total += 1,
             (Mutation::PageThatSkipsAJob, Ok(Reply::Jobs(page))) if !page.payloads => {
                 page.jobs.pop();
             }

@@ -3,7 +3,7 @@
 use weir_core::api::{Command, Delivery, QueueId};
 
 use super::super::{Checked, Effect, Model};
-use super::{Job, State};
+use super::{Job, Standing, State};
 
 /// A job as it stands for batches: as long as this stays the same, the job could be leased all the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +30,17 @@ impl Model {
         if linger_ms == 0 || effect.at >= effect.submitted + linger_ms {
             return Ok(());
         }
+        // The group that fills it may be held back by limiters, or be the next one no more when its first job turns out to
+        // have come too late: then another one comes.
+        let limited = !self.job_queue(id)?.config().limiters.is_empty();
+        let too_late = |job: &Job| {
+            let ready = job.possibly(|standing| standing.state == State::Ready);
+            job.queue == id && ready && job.possibly(Standing::is_finished)
+        };
+        let another = limited || self.jobs.all.values().any(too_late);
         let ready = |job: &&Job| {
             let may = job.possibly(|standing| standing.state == State::Ready);
-            job.queue == id && may && (!one_lane || job.lane == first)
+            job.queue == id && may && (!one_lane || another || job.lane == first)
         };
         let ready: Vec<u64> = self.jobs.all.values().filter(ready).map(|job| job.bytes).collect();
         if ready.len() >= max as usize || ready.iter().sum::<u64>() >= bytes_max {

@@ -106,7 +106,8 @@ impl Model {
         }
         let fifo = self.is_fifo(asked.queue);
         let limited = !self.job_queue(asked.queue)?.config().limiters.is_empty();
-        let (mut dues, mut lanes): (Vec<u64>, BTreeMap<Option<Lane>, Vec<(Place, u64)>>) = Default::default();
+        let mut dues = Vec::new();
+        let mut lanes = BTreeMap::<Option<Lane>, Vec<(Place, u64)>>::new();
         for listed in jobs {
             let job = self.job(listed.id)?;
             if job.queue != asked.queue {
