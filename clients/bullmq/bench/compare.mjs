@@ -49,6 +49,7 @@ try {
   for (let round = 0; round < Number(options.rounds); round += 1) {
     for (const name of names) {
       for (const server of servers) {
+        console.error(`round ${round + 1}: ${name} on ${server.name}`);
         seen[name][server.name].push(await drive(server, name));
       }
     }
