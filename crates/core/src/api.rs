@@ -11,12 +11,14 @@ mod message;
 mod moves;
 mod queue;
 mod reply;
+pub mod topic;
 
 use std::sync::Arc;
 
 use crate::kv::Need;
 use job::JobEvent;
 use limit::Limiter;
+use topic::{Subscription, Topic};
 
 pub use command::Command;
 pub use error::Error;
@@ -59,6 +61,14 @@ pub enum Event {
     LimiterChanged(Arc<Limiter>),
     /// A limiter was deleted.
     LimiterDeleted(Arc<Limiter>),
+    /// A topic was created or configured, or its subscriptions changed: told behind what changed of them.
+    TopicChanged(Arc<Topic>),
+    /// A topic was deleted. Its subscriptions go one by one.
+    TopicDeleted(Arc<Topic>),
+    /// A subscription was made or changed.
+    SubscriptionChanged(Arc<Subscription>),
+    /// A subscription ended.
+    SubscriptionDeleted(Arc<Subscription>),
     /// Something happened to a job of a queue that is watched.
     Job(JobEvent),
 }

@@ -7,11 +7,12 @@ use smallvec::SmallVec;
 use crate::api::Lane;
 use crate::api::job::FailureKind;
 use crate::api::limit::{LimitKey, LimiterId};
+use crate::api::topic::{Origin, SubscriptionId};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::time::Time;
 
-/// Version 2 knows what only jobs have, behind what all messages have.
-const VERSION: u8 = 2;
+/// Version 2 knows what only jobs have, behind what all messages have; version 3 what was published.
+const VERSION: u8 = 3;
 const WHAT: &str = "a message's head";
 
 const STATE: u8 = 0b0000_0011;
@@ -37,7 +38,10 @@ const HAS_PERMITS: u64 = 1 << 11;
 /// Two bits: 0 for a state that all messages can have.
 const JOB_STATE_SHIFT: u32 = 12;
 const JOB_STATE: u64 = 0b11 << JOB_STATE_SHIFT;
-const KNOWN: u64 = (1 << 14) - 1;
+const HAS_ORIGIN: u64 = 1 << 14;
+const SHARES: u64 = 1 << 15;
+const KNOWN: u64 = (1 << 16) - 1;
+const RAW: u8 = 1;
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +153,10 @@ pub(crate) struct Head {
     pub(crate) limits: Option<Box<HeadLimits>>,
     /// What it holds of limiters. Leased messages only.
     pub(crate) permits: HeldPermits,
+    /// What it was published as, where it came by a subscription.
+    pub(crate) origin: Option<Origin>,
+    /// Whether its payload is that of its publication, which it shares with others.
+    pub(crate) shares: bool,
 }
 
 impl Head {
@@ -221,6 +229,8 @@ impl Head {
             | flag(HAS_EXTRAS, self.extras != Extras::default())
             | flag(HAS_LIMITS, self.limits.is_some())
             | flag(HAS_PERMITS, !self.permits.is_empty())
+            | flag(HAS_ORIGIN, self.origin.is_some())
+            | flag(SHARES, self.shares)
             | job_state << JOB_STATE_SHIFT
     }
 
@@ -255,6 +265,11 @@ impl Head {
                 writer.number(permit.seq);
                 writer.number(u64::from(permit.cost));
             }
+        }
+        if let Some(Origin { publication, subscription, raw }) = self.origin {
+            writer.number(publication);
+            writer.number(subscription.0);
+            writer.byte(if raw { RAW } else { 0 });
         }
     }
 
@@ -309,6 +324,19 @@ impl Head {
                     cost: reader.small()?,
                 });
             }
+        }
+        if more & HAS_ORIGIN != 0 {
+            let (publication, subscription) = (reader.number()?, SubscriptionId(reader.number()?));
+            let raw = match reader.byte()? {
+                0 => false,
+                RAW => true,
+                _ => return Err(reader.damaged()),
+            };
+            self.origin = Some(Origin { publication, subscription, raw });
+        }
+        self.shares = more & SHARES != 0;
+        if self.shares && self.origin.is_none() {
+            return Err(reader.damaged());
         }
         Ok(())
     }
@@ -380,7 +408,14 @@ impl Head {
             extras: Extras::default(),
             limits: None,
             permits: HeldPermits::new(),
+            origin: None,
+            shares: false,
         }
+    }
+
+    /// The publication whose payload it shares.
+    pub(crate) fn shared(&self) -> Option<u64> {
+        self.origin.filter(|_| self.shares).map(|origin| origin.publication)
     }
 
     /// How often this queue handed it out.
@@ -462,6 +497,8 @@ mod tests {
                     ]),
                 })),
                 permits: HeldPermits::from_iter([HeldPermit { limiter: LimiterId(4), key: None, seq: 9, cost: 1 }]),
+                origin: Some(Origin { publication: 70_000, subscription: SubscriptionId(3), raw: true }),
+                shares: true,
                 ..plain.clone()
             };
             for head in [plain, full] {

@@ -41,6 +41,13 @@
 //! | `CHILD_RESULT` | 0 | as of `CHILD` | what came of the child; the engine never reads it back |
 //! | `FLOW_TASK` | 0 | number | what the members of a flow are still to be told, in order |
 //! | `IDEMPOTENCY_BUCKETS` | 0 | – | the buckets of `IDEMPOTENCY` |
+//! | `TOPIC` | 0 | id of the topic | its name and configuration |
+//! | `TOPIC_COUNTERS` | 0 | id of the topic | its counters |
+//! | `SUBSCRIPTION` | 0 | id of the subscription | its topic, endpoint and configuration |
+//! | `SUBSCRIPTION_COUNTERS` | 0 | id of the subscription | its counters |
+//! | `SHARED` | 0 | id of the publication | how many messages share the payload under this id |
+//!
+//! A topic owns a space as a queue does, with `DEDUP` rows of its publications.
 //!
 //! A *place* is a priority and a message id; for a message that comes before all others of its priority, the priority, a
 //! zero and the complement of the message id (see `place`).
@@ -49,6 +56,7 @@
 //! of a permit stands in the order of what is due too, with the id of its limiter in the place of a space.
 
 use crate::api::limit::{LimitKey, LimiterId};
+use crate::api::topic::{SubscriptionId, TopicId};
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
 use crate::place::Place;
@@ -88,6 +96,11 @@ pub(crate) const CHILD_RESULT: u8 = 31;
 pub(crate) const DEDUP_END: u8 = 32;
 pub(crate) const FLOW_TASK: u8 = 33;
 pub(crate) const IDEMPOTENCY_BUCKETS: u8 = 34;
+pub(crate) const TOPIC: u8 = 35;
+pub(crate) const TOPIC_COUNTERS: u8 = 36;
+pub(crate) const SUBSCRIPTION: u8 = 37;
+pub(crate) const SUBSCRIPTION_COUNTERS: u8 = 38;
+pub(crate) const SHARED: u8 = 39;
 
 /// Which row of a job's extras, in the key of one.
 pub(crate) mod extra {
@@ -233,6 +246,27 @@ pub(crate) fn queue(namespace: Namespace, id: u64) -> KeyBuf {
 
 pub(crate) fn counters(namespace: Namespace, id: u64) -> KeyBuf {
     entities(namespace).kind(COUNTERS).number(id)
+}
+
+pub(crate) fn topic(namespace: Namespace, id: TopicId) -> KeyBuf {
+    entities(namespace).kind(TOPIC).number(id.0)
+}
+
+pub(crate) fn topic_counters(namespace: Namespace, id: TopicId) -> KeyBuf {
+    entities(namespace).kind(TOPIC_COUNTERS).number(id.0)
+}
+
+pub(crate) fn subscription(namespace: Namespace, id: SubscriptionId) -> KeyBuf {
+    entities(namespace).kind(SUBSCRIPTION).number(id.0)
+}
+
+pub(crate) fn subscription_counters(namespace: Namespace, id: SubscriptionId) -> KeyBuf {
+    entities(namespace).kind(SUBSCRIPTION_COUNTERS).number(id.0)
+}
+
+/// How many messages share the payload of a publication.
+pub(crate) fn shared(namespace: Namespace, publication: u64) -> KeyBuf {
+    entities(namespace).kind(SHARED).number(publication)
 }
 
 pub(crate) fn due(at: Time, space: Space, id: u64) -> KeyBuf {

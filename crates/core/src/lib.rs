@@ -22,6 +22,7 @@ mod queue;
 mod retry;
 mod spec;
 mod time;
+mod topic;
 
 pub use codec::Unreadable;
 pub use engine::{Engine, Needs, Stop};

@@ -10,9 +10,10 @@ use siphasher::sip128::{self, Hasher128};
 use smallvec::SmallVec;
 
 use crate::api::job::Keep;
-use crate::api::limit::{LimiterId, LimiterUse};
+use crate::api::limit::{LimiterId, LimiterUse, Limits};
+use crate::api::topic::SubscriptionId;
 use crate::api::{
-    Config, Counters, DedupScope, Kind, Lane, Namespace, NewMessage, Queue, QueueId, Redrive, RedriveAllow, Tags, Token,
+    Config, Counters, DedupScope, Kind, Lane, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags, Token,
 };
 use crate::buckets::Buckets;
 use crate::codec::{Reader, Unreadable, Writer};
@@ -26,8 +27,8 @@ use crate::spec;
 use crate::time::Time;
 
 /// Version 2 added whose dead letters are taken, deduplication's window and scope, and tags; version 3 what concerns
-/// jobs, limiters, and the pause.
-const VERSION: u8 = 3;
+/// jobs, limiters, and the pause; version 4 whose own queue it is.
+const VERSION: u8 = 4;
 const WHAT: &str = "a queue's configuration";
 /// Version 2 has buckets of any length, and those of attempts; version 3 counts messages in lanes, version 4 those that
 /// wait for children and finished ones.
@@ -217,16 +218,21 @@ impl QueueState {
 
     /// What a new message is to the limiters, and the lane in which it stands: messages that may be held back by
     /// different keys do not stand in the same one, save on a FIFO queue, where the group rules.
-    pub(crate) fn limits_of(&self, message: &NewMessage) -> (Option<Lane>, Option<Box<HeadLimits>>) {
-        let (named, limits) = (&self.public.config.limiters, message.limits.as_deref());
-        let Some(limits) = limits.filter(|_| !named.is_empty()) else { return (message.lane, None) };
+    pub(crate) fn limits_of(
+        &self,
+        lane: Option<Lane>,
+        limits: Option<&Limits>,
+    ) -> (Option<Lane>, Option<Box<HeadLimits>>) {
+        let named = &self.public.config.limiters;
+        let Some(limits) = limits.filter(|_| !named.is_empty()) else { return (lane, None) };
         let uses = named.iter().zip(&limits.uses).map(|(used, &(key, cost))| {
             let key = key.filter(|_| used.key.is_some());
             HeadUse { tag: tag(used), key, cost: cost.clamp(1, UNITS_MAX) }
         });
         let uses: SmallVec<[HeadUse; 1]> = uses.filter(|used| used.key.is_some() || used.cost > 1).collect();
         let has_keys = uses.iter().any(|used| used.key.is_some());
-        let mut lane = message.lane;
+        let ungrouped = has_keys && lane.is_none();
+        let mut lane = lane;
         if has_keys && self.public.kind == Kind::Standard {
             let mut hasher = sip128::SipHasher13::new_with_key(&self.secret);
             hasher.write(&lane.map_or([0; 16], |lane| lane.0));
@@ -237,7 +243,6 @@ impl QueueState {
             let hash = hasher.finish128();
             lane = Some(Lane(hash.as_bytes()));
         }
-        let ungrouped = has_keys && message.lane.is_none();
         (lane, (!uses.is_empty()).then(|| Box::new(HeadLimits { ungrouped, uses })))
     }
 
@@ -327,7 +332,8 @@ impl QueueState {
     }
 
     pub(crate) fn write(&self) -> Writer {
-        let Queue { name, kind, config, version, created_at, modified_at, tags, paused_until, .. } = &*self.public;
+        let Queue { name, kind, config, version, created_at, modified_at, tags, paused_until, subscription, .. } =
+            &*self.public;
         let mut writer = Writer::new(VERSION);
         writer.number(self.space.id);
         writer.fixed(&self.secret);
@@ -383,6 +389,8 @@ impl QueueState {
             }
         }
         writer.time(paused_until.unwrap_or(Time(0)));
+        // Ids start from 1.
+        writer.number(subscription.map_or(0, |subscription| subscription.0));
         writer
     }
 
@@ -430,7 +438,7 @@ impl QueueState {
                 tags.insert(reader.text()?.to_owned(), reader.text()?.to_owned());
             }
         }
-        let mut paused_until = None;
+        let (mut paused_until, mut subscription) = (None, None);
         if reader.version() >= 3 {
             config.retry = spec::read_retry(&mut reader)?;
             config.stalls_max = reader.small()?;
@@ -444,8 +452,23 @@ impl QueueState {
             }
             paused_until = Some(reader.time()?).filter(|&until| until > Time(0));
         }
+        if reader.version() >= 4 {
+            subscription = Some(reader.number()?).filter(|&id| id > 0).map(SubscriptionId);
+        }
         reader.end()?;
-        let public = Queue { id, namespace, name, kind, config, version, created_at, modified_at, tags, paused_until };
+        let public = Queue {
+            id,
+            namespace,
+            name,
+            kind,
+            config,
+            version,
+            created_at,
+            modified_at,
+            tags,
+            paused_until,
+            subscription,
+        };
         Ok(QueueState { dirty: false, dedup_ends_at: Time(0), ..QueueState::new(Arc::new(public), space, secret) })
     }
 

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 use weir_core::api::limit::{Acquired, Limiter, LimiterId, PermitId};
 use weir_core::api::{Command, Handle, Namespace, Queue, QueueId, Reply, Token};
-use weir_shard::{Answer, Answered, Listener, Refused, Respond, Shard};
+use weir_shard::{Answer, Answered, Directory, Listener, Refused, Respond, Shard};
 use weir_store::{BackedUp, FileDisk, StoreError};
 
 use crate::figures;
@@ -44,6 +44,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Up to `max` limiters, in the order of their names, from the one after `after` on.
     fn limiters(&self, namespace: Namespace, after: Option<&str>, max: usize) -> Vec<Arc<Limiter>>;
+
+    /// The durable queues, limiters, topics and subscriptions, to be looked up.
+    fn directory(&self) -> &Directory;
 
     /// Tells of what happens from now on, once it is durable. The listener is called on the engine's thread.
     fn listen(&self, listener: Listener);
@@ -272,6 +275,10 @@ impl Engine for Shard<Responder> {
 
     fn cancel(&self, receive: Token) {
         Shard::cancel(self, receive);
+    }
+
+    fn directory(&self) -> &Directory {
+        Shard::directory(self)
     }
 
     fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {

@@ -230,6 +230,7 @@ mod tests {
             modified_at: Time(0),
             tags: Tags::new(),
             paused_until: None,
+            subscription: None,
         })
     }
 

@@ -14,18 +14,19 @@ use weir_core::Time;
 use weir_core::api::limit::Limiter;
 use weir_core::api::{Command, Config, Error, Kind, Namespace, Queue, QueueId, Reply, Sent, Token};
 use weir_server::{BackupError, Engine, Figures, Responder};
-use weir_shard::{Answered, Listener, Refused, Respond};
+use weir_shard::{Answered, Directory, Listener, Refused, Respond};
 use weir_store::BackedUp;
 
 /// An engine with one queue, which answers sends as it was told to.
 struct Fake {
+    directory: Directory,
     version: AtomicU64,
     send: fn(&Fake, u64) -> Result<Reply, Refused>,
 }
 
 impl Fake {
     fn new(send: fn(&Fake, u64) -> Result<Reply, Refused>) -> Self {
-        Self { version: AtomicU64::new(1), send }
+        Self { directory: Directory::default(), version: AtomicU64::new(1), send }
     }
 }
 
@@ -49,6 +50,10 @@ impl Engine for Fake {
         Err(Refused::Closed.into())
     }
 
+    fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {
         (name == "q").then(|| {
             Arc::new(Queue {
@@ -62,6 +67,7 @@ impl Engine for Fake {
                 modified_at: Time(0),
                 tags: weir_core::api::Tags::new(),
                 paused_until: None,
+                subscription: None,
             })
         })
     }

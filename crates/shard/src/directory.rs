@@ -1,4 +1,6 @@
-//! The queues and limiters of a shard, as the doors look them up.
+//! The queues, limiters and topics of a shard, as the doors look them up.
+
+mod topics;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,14 +9,18 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use weir_core::api::limit::Limiter;
+use weir_core::api::topic::{Subscription, SubscriptionId, Topic, TopicId};
 use weir_core::api::{Event, Namespace, Queue};
 
-/// The durable queues and limiters of a shard by namespace and name. Shared between the engine thread, which keeps it, and the
+pub use topics::TopicView;
+
+/// The durable queues, limiters and topics of a shard by namespace and name. Shared between the engine thread, which keeps it, and the
 /// doors, which read it.
 #[derive(Debug, Default)]
 pub struct Directory {
     queues: RwLock<BTreeMap<(Namespace, String), Arc<Queue>>>,
     limiters: RwLock<BTreeMap<(Namespace, String), Arc<Limiter>>>,
+    topics: RwLock<topics::Topics>,
     listener: RwLock<Told>,
 }
 
@@ -37,7 +43,8 @@ impl Directory {
         self.queues.read().get(&(namespace, name.to_owned())).cloned()
     }
 
-    /// Up to `max` queues whose names start with `prefix`, in the order of their names, from the one after `after` on.
+    /// Up to `max` queues whose names start with `prefix`, in the order of their names, from the one after `after` on. Those
+    /// that belong to subscriptions are left out.
     pub fn list(&self, namespace: Namespace, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Queue>> {
         let start = match after {
             Some(name) if name >= prefix => Bound::Excluded((namespace, name.to_owned())),
@@ -47,6 +54,7 @@ impl Directory {
             .read()
             .range((start, Bound::Unbounded))
             .take_while(|((ns, name), _)| *ns == namespace && name.starts_with(prefix))
+            .filter(|(_, queue)| queue.subscription.is_none())
             .take(max)
             .map(|(_, queue)| Arc::clone(queue))
             .collect()
@@ -71,6 +79,48 @@ impl Directory {
         let limiters = self.limiters.read();
         let page = limiters.range((start, Bound::Unbounded)).take_while(|((ns, _), _)| *ns == namespace);
         page.take(max).map(|(_, limiter)| Arc::clone(limiter)).collect()
+    }
+
+    /// The topic called `name`.
+    pub fn topic(&self, namespace: Namespace, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().named(namespace, name)
+    }
+
+    /// The topic of this id.
+    pub fn topic_by_id(&self, id: TopicId) -> Option<Arc<Topic>> {
+        self.topics.read().by_id(id)
+    }
+
+    /// Up to `max` topics whose names start with `prefix`, in the order of their names, from the one after `after` on.
+    pub fn topics(&self, namespace: Namespace, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Topic>> {
+        self.topics.read().list(namespace, prefix, after, max)
+    }
+
+    /// A topic with all its subscriptions, as of one moment. Made once for each change, and shared.
+    pub fn topic_view(&self, id: TopicId) -> Option<Arc<TopicView>> {
+        let known = self.topics.read().view(id);
+        known.or_else(|| self.topics.write().make_view(id))
+    }
+
+    /// The subscription of this id.
+    pub fn subscription(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        self.topics.read().subscription(id)
+    }
+
+    /// The subscription of this public id.
+    pub fn subscription_by_uuid(&self, namespace: Namespace, uuid: [u8; 16]) -> Option<Arc<Subscription>> {
+        self.topics.read().subscription_by_uuid(namespace, uuid)
+    }
+
+    /// Up to `max` subscriptions of a topic, or of all, in the order of their ids, from the one after `after` on.
+    pub fn subscriptions(
+        &self,
+        namespace: Namespace,
+        topic: Option<TopicId>,
+        after: Option<SubscriptionId>,
+        max: usize,
+    ) -> Vec<Arc<Subscription>> {
+        self.topics.read().subscriptions(namespace, topic, after, max)
     }
 
     /// Tells `listener` of what happens from now on, in place of who was told before.
@@ -100,6 +150,10 @@ impl Directory {
             Event::LimiterDeleted(limiter) => {
                 self.limiters.write().remove(&(limiter.namespace, limiter.name.clone()));
             }
+            Event::TopicChanged(topic) => self.topics.write().put(topic),
+            Event::TopicDeleted(topic) => self.topics.write().remove(topic),
+            Event::SubscriptionChanged(subscription) => self.topics.write().put_subscription(subscription),
+            Event::SubscriptionDeleted(subscription) => self.topics.write().remove_subscription(subscription),
             // What happens to jobs is for who watches.
             Event::Job(_) => {}
         }

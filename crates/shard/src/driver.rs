@@ -120,8 +120,12 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             engine.flush(&mut store);
         }
         let directory = Arc::new(Directory::default());
-        for queue in engine.queues() {
-            directory.record(&Event::QueueChanged(queue));
+        let queues = engine.queues().into_iter().map(Event::QueueChanged);
+        let limiters = engine.limiters().into_iter().map(Event::LimiterChanged);
+        let subscriptions = engine.subscriptions().into_iter().map(Event::SubscriptionChanged);
+        let topics = engine.topics().into_iter().map(Event::TopicChanged);
+        for event in queues.chain(limiters).chain(subscriptions).chain(topics) {
+            directory.record(&event);
         }
         let driver = Self {
             engine,
@@ -302,7 +306,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         }
     }
 
-    /// The committed queues: known there before the command that made or changed them is answered.
+    /// The committed queues, limiters and topics: known there before the command that made or changed them is answered.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
@@ -403,6 +407,11 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 | Command::AddJobs { .. }
                 | Command::CreateQueue { .. }
                 | Command::ConfigureQueue { .. }
+                | Command::Publish { .. }
+                | Command::CreateTopic { .. }
+                | Command::ConfigureTopic { .. }
+                | Command::Subscribe { .. }
+                | Command::ConfigureSubscription { .. }
         );
         if !brings_more {
             return None;

@@ -13,7 +13,7 @@ mod work;
 
 pub use answer::{Answer, Answered, Refused, Respond};
 pub use clock::EngineTime;
-pub use directory::{Directory, Listener};
+pub use directory::{Directory, Listener, TopicView};
 pub use driver::{Driver, Figures, OpenShardError};
 pub use metrics::{BUCKETS_US, Histogram, Metrics};
 pub use shard::Shard;

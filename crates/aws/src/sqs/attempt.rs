@@ -44,6 +44,7 @@ mod tests {
             modified_at: Time(0),
             tags: weir_core::api::Tags::new(),
             paused_until: None,
+            subscription: None,
         };
         let of = |id: Option<&str>, kind| {
             let request = ReceiveMessage { attempt_id: id.map(|id| id.to_owned().into()), ..Default::default() };

@@ -24,6 +24,7 @@ fn orders() -> Queue {
         modified_at: Time(1_700_000_001_000),
         tags: weir_core::api::Tags::new(),
         paused_until: None,
+        subscription: None,
     }
 }
 

@@ -17,6 +17,7 @@ fn queue(kind: Kind) -> Queue {
         modified_at: Time(0),
         tags: weir_core::api::Tags::new(),
         paused_until: None,
+        subscription: None,
     }
 }
 

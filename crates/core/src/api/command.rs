@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::job::{JobChange, JobRef, JobState, NewJob, PageMark, Settlements};
 use super::limit::{LimitKey, LimiterId, PermitId};
+use super::topic::{NewSubscription, Publication, SubscriptionConfig, SubscriptionId, TopicConfig, TopicId};
 #[expect(unused_imports, reason = "the documentation speaks of them")]
 use super::{
     ADD_MAX, ATTEMPT_WINDOW_MS, BATCH_MAX, Event, IDEMPOTENCY_WINDOW_MS, LIST_MAX, MOVES_KEPT, NAME_BYTES_MAX, Reply,
@@ -392,6 +393,107 @@ pub enum Command {
         limiter: LimiterId,
         /// The permit.
         permit: PermitId,
+    },
+    /// Creates a topic, or finds the topic of this name where its kind and configuration are the same.
+    /// Answer: [`Reply::Topic`]. Errors: `TopicExists`, `LimitExceeded`.
+    CreateTopic {
+        /// Where.
+        namespace: Namespace,
+        /// The name, already checked by the door; at most [`NAME_BYTES_MAX`] bytes.
+        name: String,
+        /// Its kind.
+        kind: Kind,
+        /// Its configuration.
+        config: TopicConfig,
+        /// The tags of a new topic. A topic that is found keeps its own.
+        tags: Tags,
+        /// Random bits, for hashes that nobody can make meet.
+        seed: [u8; 16],
+    },
+    /// Replaces a topic's configuration. Answer: [`Reply::Topic`]. Errors: `TopicNotFound`, `TopicStale`.
+    ConfigureTopic {
+        /// The topic.
+        topic: TopicId,
+        /// The version that the new configuration was derived from.
+        version: u64,
+        /// The new configuration.
+        config: TopicConfig,
+    },
+    /// Adds tags to a topic and takes others away, as [`Command::TagQueue`]. Answer: [`Reply::Topic`].
+    /// Errors: `TopicNotFound`, `LimitExceeded`.
+    TagTopic {
+        /// The topic.
+        topic: TopicId,
+        /// The keys to take away, before anything is added.
+        remove: Vec<String>,
+        /// The tags to add.
+        add: Tags,
+        /// How many tags the door allows.
+        max: u64,
+    },
+    /// Deletes a topic. Its name is free at once; its subscriptions, with the queues of their own, go in slices.
+    /// Answer: [`Reply::Done`]. Errors: `TopicNotFound`.
+    DeleteTopic {
+        /// The topic.
+        topic: TopicId,
+    },
+    /// A topic with its counters. Answer: [`Reply::TopicStats`]. Errors: `TopicNotFound`.
+    TopicStats {
+        /// The topic.
+        topic: TopicId,
+    },
+    /// Subscribes an endpoint to a topic, or finds its subscription where what is set of it is the same. One that still
+    /// waits to be confirmed has the new token from now on. Answer: [`Reply::Subscription`]. Errors: `TopicNotFound`,
+    /// `SubscriptionExists`, `SubscriptionKindDiffers`, `LimitExceeded`, `Invalid`.
+    Subscribe {
+        /// The topic.
+        topic: TopicId,
+        /// Who subscribes, and how.
+        subscription: Box<NewSubscription>,
+        /// The configuration of the queue of its own, where its endpoint is a URL or a function; its dead letters are
+        /// the subscription's, whatever it says.
+        queue: Box<Config>,
+        /// Random bits: the key of that queue's handle proofs.
+        seed: [u8; 16],
+    },
+    /// Replaces what may be set of a subscription. Answer: [`Reply::Subscription`]. Errors: `SubscriptionNotFound`,
+    /// `TopicStale`.
+    ConfigureSubscription {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The version that this was derived from.
+        version: u64,
+        /// What is set.
+        config: SubscriptionConfig,
+    },
+    /// Confirms the subscription of a topic that waits for this token. Doing it again is no error.
+    /// Answer: [`Reply::Subscription`]. Errors: `TopicNotFound`, `TokenInvalid`.
+    ConfirmSubscription {
+        /// The topic.
+        topic: TopicId,
+        /// The token.
+        token: String,
+    },
+    /// Ends a subscription, with the queue of its own. Answer: [`Reply::Done`]. Errors: `SubscriptionNotFound`.
+    Unsubscribe {
+        /// The subscription.
+        subscription: SubscriptionId,
+    },
+    /// A subscription with its counters. Answer: [`Reply::SubscriptionStats`]. Errors: `SubscriptionNotFound`.
+    SubscriptionStats {
+        /// The subscription.
+        subscription: SubscriptionId,
+    },
+    /// Publishes messages, each to the subscriptions whose filters let it through: all deliveries of all of them are one
+    /// commit. Answer: [`Reply::Published`]. Errors: `TopicNotFound`, `TopicStale` (the topic or its subscriptions have
+    /// changed: match anew), `Stale` (a queue with limiters has), `LimitExceeded`; per message `LaneRequired`.
+    Publish {
+        /// The topic.
+        topic: TopicId,
+        /// The topic's revision for which the targets were found.
+        revision: u64,
+        /// The messages: at most [`BATCH_MAX`], and [`super::topic::DELIVERIES_MAX`] deliveries of them.
+        publications: Vec<Publication>,
     },
     /// Withdraws a waiting receive, which is answered as empty, or who waits for a permit. No answer of its own.
     Cancel {

@@ -87,6 +87,39 @@ pub enum Error {
     /// `permit.not_found`: it ended, or never was.
     #[error("no such permit")]
     PermitNotFound,
+    /// `topic.not_found`
+    #[error("no such topic")]
+    TopicNotFound,
+    /// `topic.exists`: a topic of this name has another kind or configuration; `field` is the first that differs.
+    #[error("a topic of this name exists with another {field}")]
+    TopicExists {
+        /// What differs.
+        field: String,
+    },
+    /// `topic.stale`: the topic, or a subscription, was changed meanwhile; look again.
+    #[error("it was changed meanwhile, and is now at version {version}")]
+    TopicStale {
+        /// The version, or the revision, in force.
+        version: u64,
+    },
+    /// `subscription.not_found`
+    #[error("no such subscription")]
+    SubscriptionNotFound,
+    /// `subscription.exists`: the endpoint is subscribed in another way; `field` is the first that differs.
+    #[error("the endpoint is subscribed to the topic with another {field}")]
+    SubscriptionExists {
+        /// What differs.
+        field: String,
+    },
+    /// `subscription.kind_differs`: a FIFO queue can only be fed by a FIFO topic.
+    #[error("a standard topic cannot feed a FIFO queue")]
+    SubscriptionKindDiffers,
+    /// `subscription.token_invalid`: no subscription of the topic waits for this token.
+    #[error("no subscription of the topic waits for this token")]
+    TokenInvalid,
+    /// `queue.owned`: the queue belongs to a subscription, and goes with it.
+    #[error("the queue belongs to a subscription, and goes with it")]
+    QueueOwned,
     /// `request.invalid`: a field of a command makes no sense.
     #[error("{field}: {reason}")]
     Invalid {
@@ -132,6 +165,14 @@ impl Error {
             Error::LimiterNotFound => "limiter.not_found",
             Error::LimiterRefused(refused) => refused.code(),
             Error::PermitNotFound => "permit.not_found",
+            Error::TopicNotFound => "topic.not_found",
+            Error::TopicExists { .. } => "topic.exists",
+            Error::TopicStale { .. } => "topic.stale",
+            Error::SubscriptionNotFound => "subscription.not_found",
+            Error::SubscriptionExists { .. } => "subscription.exists",
+            Error::SubscriptionKindDiffers => "subscription.kind_differs",
+            Error::TokenInvalid => "subscription.token_invalid",
+            Error::QueueOwned => "queue.owned",
             Error::Invalid { .. } => "request.invalid",
             Error::LimitExceeded { .. } => "limit.exceeded",
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::limit::LimitKey;
+use super::topic::Origin;
 use super::{Handle, Lane, Namespace, NewMessage, QueueId};
 use crate::kv::Key;
 use crate::time::Time;
@@ -351,6 +352,8 @@ pub struct Job {
     pub parent: Option<(QueueId, u64)>,
     /// Children that it still waits for, and all that it has.
     pub children: Option<(u64, u64)>,
+    /// What it was published as, where it came by a subscription.
+    pub origin: Option<Origin>,
 }
 
 impl Job {

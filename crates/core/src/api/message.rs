@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::job::JobOptions;
 use super::limit::Limits;
+use super::topic::Origin;
 use crate::kv::Key;
 use crate::time::Time;
 
@@ -70,6 +71,8 @@ pub struct Delivery {
     pub stalls: u32,
     /// The attempt has to end by then, however often its lease is extended.
     pub timeout_at: Option<Time>,
+    /// What it was published as, where it came by a subscription.
+    pub origin: Option<Origin>,
 }
 
 /// Where a message stands.
@@ -153,6 +156,8 @@ pub struct Listed {
     pub first_received_at: Option<Time>,
     /// The queue that it was moved from as a dead letter, by name.
     pub dead_letter_source: Option<Arc<str>>,
+    /// What it was published as, where it came by a subscription.
+    pub origin: Option<Origin>,
 }
 
 /// A message accepted.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::DEDUP_WINDOW_MS;
 use super::job::{Keep, Retry};
 use super::limit::LimiterUse;
+use super::topic::SubscriptionId;
 use crate::time::Time;
 
 /// An isolated world of queues: the account number of an ARN.
@@ -157,6 +158,8 @@ pub struct Queue {
     pub tags: Tags,
     /// Whether nothing of it is given out: until then, or [`Time::NEVER`]. Changes without a new version.
     pub paused_until: Option<Time>,
+    /// The subscription whose own queue it is. Such a queue goes with it, and is left out of listings.
+    pub subscription: Option<SubscriptionId>,
 }
 
 /// A queue's exact counters.

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::job::{Added, Child, Explanation, Job, JobPage, Settled};
 use super::limit::{Acquired, KeyStats, Limiter};
+use super::topic::{Published, Subscription, SubscriptionCounters, Topic, TopicCounters};
 use super::{Counters, Delivery, Error, Listed, MoveTask, Queue, Sent};
 use crate::kv::Key;
 use crate::time::Time;
@@ -94,6 +95,38 @@ pub enum Reply {
     KeyStats(KeyStats),
     /// What came of asking for a permit.
     Acquired(Acquired),
+    /// The topic, and whether this command created it.
+    Topic {
+        /// The topic.
+        topic: Arc<Topic>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// A topic with its counters.
+    TopicStats {
+        /// The topic.
+        topic: Arc<Topic>,
+        /// Its counters.
+        counters: TopicCounters,
+        /// How many subscriptions it has, and how many of them are not confirmed.
+        subscriptions: (u64, u64),
+    },
+    /// The subscription, and whether this command created it.
+    Subscription {
+        /// The subscription.
+        subscription: Arc<Subscription>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// A subscription with its counters.
+    SubscriptionStats {
+        /// The subscription.
+        subscription: Arc<Subscription>,
+        /// Its counters.
+        counters: SubscriptionCounters,
+    },
+    /// What became of each publication.
+    Published(Vec<Result<Published, Error>>),
 }
 
 impl Reply {

@@ -10,7 +10,7 @@ use super::finish::Ending;
 use super::flow_tasks::How;
 use super::message::prepare_lane;
 use super::send::within;
-use super::{Answer, Engine, Stop, prepare_each};
+use super::{Answer, Engine, Stop, prepare_each, shared};
 use crate::api::job::{FailureKind, JobChange, JobRef};
 use crate::api::{Error, Kind, LIST_MAX, Lane, QueueId, Reply};
 use crate::head::{Head, State as Standing};
@@ -117,9 +117,9 @@ impl Engine {
                 return Ok(Ok(()));
             }
             JobChange::Payload(payload) => {
-                state.delete(&keys::body(space.namespace, job));
+                shared::drop_body(state, space.namespace, job, &head)?;
                 state.insert_bulk(&keys::body(space.namespace, job), &[payload]);
-                let head = Head { bytes: payload.len() as u64, ..head };
+                let head = Head { bytes: payload.len() as u64, shares: false, ..head };
                 state.put(&space.message(job), head.write().finish());
                 return Ok(Ok(()));
             }

@@ -11,8 +11,10 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::chores::buckets_over;
 use super::{Engine, Stop, prepare_each};
-use crate::api::{DedupScope, Kind, Lane, NewMessage, QueueId, Sent};
+use crate::api::{DedupScope, Kind, Lane, QueueId, Sent};
+use crate::buckets::Buckets;
 use crate::codec::{Reader, Unreadable, Writer};
+use crate::keys::Space;
 use crate::kv::{State, View};
 use crate::queue::QueueState;
 use crate::time::Time;
@@ -38,88 +40,105 @@ pub(super) struct Original {
 
 /// An original message.
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    at: Time,
-    id: u64,
-    uuid: [u8; 16],
+pub(super) struct Row {
+    pub(super) at: Time,
+    pub(super) id: u64,
+    pub(super) uuid: [u8; 16],
+    pub(super) lane: Option<Lane>,
+}
+
+/// Among what a message is compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compared<'a> {
+    pub(super) kind: Kind,
+    pub(super) space: Space,
+    /// Key of hashes that nobody can make meet.
+    pub(super) secret: &'a [u8; 16],
+    pub(super) buckets: &'a Buckets,
+    pub(super) window_ms: u64,
+    pub(super) scope: DedupScope,
+}
+
+impl QueueState {
+    pub(super) fn compared(&self) -> Compared<'_> {
+        let (window_ms, scope) = (self.config().dedup_window_ms, self.config().dedup_scope);
+        let (kind, buckets) = (self.public.kind, &self.dedup_buckets);
+        Compared { kind, space: self.space, secret: &self.secret, buckets, window_ms, scope }
+    }
+}
+
+/// Compares a message with those before.
+pub(super) fn compare<S: View>(
+    state: &S,
+    now: Time,
+    compared: &Compared<'_>,
+    hash: Option<[u8; 16]>,
     lane: Option<Lane>,
+) -> Result<Verdict, Stop> {
+    let Some(hash) = hash.filter(|_| compared.kind == Kind::Fifo) else {
+        return Ok(Verdict::Original(None));
+    };
+    let mut same_id = Ok(None);
+    let mut same_lane = Ok(None);
+    prepare_each([false, true].into_iter(), |in_lane| {
+        if !in_lane {
+            same_id = look_up(state, now, compared, hash);
+            return same_id.as_ref().map(|_| ()).map_err(Clone::clone);
+        }
+        if let (DedupScope::Lane, Some(lane)) = (compared.scope, lane) {
+            same_lane = look_up(state, now, compared, within_lane(compared.secret, hash, lane));
+        }
+        same_lane.as_ref().map(|_| ()).map_err(Clone::clone)
+    })?;
+    let (same_id, same_lane) = (same_id?, same_lane?);
+    let counts = |row: &Row| compared.scope == DedupScope::Queue || row.lane == lane;
+    let first = same_id.filter(|(_, row)| counts(row)).or(same_lane);
+    Ok(match first {
+        Some((_, row)) => Verdict::Duplicate(Sent { uuid: row.uuid, id: row.id, duplicate: true }),
+        None => Verdict::Original(Some(Original { hash, replaced: same_id })),
+    })
+}
+
+/// Remembers an original in `bucket`, the newest of `compared`.
+pub(super) fn remember<S: State>(state: &mut S, compared: &Compared<'_>, bucket: u64, original: &Original, row: Row) {
+    // A row of this hash that has just run out may still stand in this bucket, hence no insert.
+    let mut put = |bucket, hash, row: Row| state.put(&compared.space.dedup(bucket, hash), row.write().finish());
+    put(bucket, original.hash, row);
+    if let (DedupScope::Lane, Some(lane)) = (compared.scope, row.lane) {
+        put(bucket, within_lane(compared.secret, original.hash, lane), row);
+        if let Some((bucket, replaced)) = original.replaced
+            && let Some(lane) = replaced.lane
+        {
+            put(bucket, within_lane(compared.secret, original.hash, lane), replaced);
+        }
+    }
 }
 
 impl Engine {
-    /// Compares a message with those before.
-    pub(super) fn deduplicate<S: View>(
-        &self,
-        state: &S,
-        queue: &QueueState,
-        message: &NewMessage,
-    ) -> Result<Verdict, Stop> {
-        let Some(hash) = message.dedup.filter(|_| queue.public.kind == Kind::Fifo) else {
-            return Ok(Verdict::Original(None));
-        };
-        let mut same_id = Ok(None);
-        let mut same_lane = Ok(None);
-        prepare_each([false, true].into_iter(), |in_lane| {
-            if !in_lane {
-                same_id = self.look_up(state, queue, hash);
-                return same_id.as_ref().map(|_| ()).map_err(Clone::clone);
-            }
-            if let (DedupScope::Lane, Some(lane)) = (queue.config().dedup_scope, message.lane) {
-                same_lane = self.look_up(state, queue, within_lane(queue, hash, lane));
-            }
-            same_lane.as_ref().map(|_| ()).map_err(Clone::clone)
-        })?;
-        let (same_id, same_lane) = (same_id?, same_lane?);
-        let counts = |row: &Row| queue.config().dedup_scope == DedupScope::Queue || row.lane == message.lane;
-        let first = same_id.filter(|(_, row)| counts(row)).or(same_lane);
-        Ok(match first {
-            Some((_, row)) => Verdict::Duplicate(Sent { uuid: row.uuid, id: row.id, duplicate: true }),
-            None => Verdict::Original(Some(Original { hash, replaced: same_id })),
-        })
-    }
-
-    /// Remembers an original.
-    pub(super) fn remember<S: State>(
-        &mut self,
-        state: &mut S,
-        id: QueueId,
-        original: &Original,
-        message: &NewMessage,
-        message_id: u64,
-    ) {
-        let now = self.now;
+    /// Remembers an original of a queue.
+    pub(super) fn remember<S: State>(&mut self, state: &mut S, id: QueueId, original: &Original, row: Row) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
-        let space = queue.space;
-        let bucket = queue.dedup_buckets.open(now, queue.public.config.dedup_window_ms);
-        let row = Row { at: now, id: message_id, uuid: message.uuid, lane: message.lane };
-        // A row of this hash that has just run out may still stand in this bucket, hence no insert.
-        state.put(&space.dedup(bucket, original.hash), row.write().finish());
-        if let (DedupScope::Lane, Some(lane)) = (queue.config().dedup_scope, message.lane) {
-            state.put(&space.dedup(bucket, within_lane(queue, original.hash, lane)), row.write().finish());
-            if let Some((bucket, row)) = original.replaced
-                && let Some(lane) = row.lane
-            {
-                state.put(&space.dedup(bucket, within_lane(queue, original.hash, lane)), row.write().finish());
-            }
-        }
+        let bucket = queue.dedup_buckets.open(row.at, queue.public.config.dedup_window_ms);
+        remember(state, &queue.compared(), bucket, original, row);
         let by = buckets_over(queue);
         self.look_by(id, by);
     }
+}
 
-    /// The row of a hash, if it counts, and its bucket.
-    fn look_up<S: View>(&self, state: &S, queue: &QueueState, hash: [u8; 16]) -> Result<Option<(u64, Row)>, Stop> {
-        let window_ms = queue.config().dedup_window_ms;
-        let mut found = None;
-        prepare_each(queue.dedup_buckets.lookups(self.now, window_ms).into_iter(), |bucket| {
-            if let Some(bytes) = state.get(&queue.space.dedup(bucket, hash), 0)? {
-                let row = Row::read(bytes)?;
-                if found.is_none() && self.now.0 < row.at.0.saturating_add(window_ms) {
-                    found = Some((bucket, row));
-                }
+/// The row of a hash, if it counts, and its bucket.
+fn look_up<S: View>(state: &S, now: Time, compared: &Compared<'_>, hash: [u8; 16]) -> Result<Option<(u64, Row)>, Stop> {
+    let window_ms = compared.window_ms;
+    let mut found = None;
+    prepare_each(compared.buckets.lookups(now, window_ms).into_iter(), |bucket| {
+        if let Some(bytes) = state.get(&compared.space.dedup(bucket, hash), 0)? {
+            let row = Row::read(bytes)?;
+            if found.is_none() && now.0 < row.at.0.saturating_add(window_ms) {
+                found = Some((bucket, row));
             }
-            Ok(())
-        })?;
-        Ok(found)
-    }
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 impl Row {
@@ -149,8 +168,8 @@ impl Row {
 }
 
 /// The hash of a deduplication id within a lane. Keyed, so that nobody can make two of them meet.
-fn within_lane(queue: &QueueState, hash: [u8; 16], lane: Lane) -> [u8; 16] {
-    let mut hasher = SipHasher13::new_with_key(&queue.secret);
+fn within_lane(secret: &[u8; 16], hash: [u8; 16], lane: Lane) -> [u8; 16] {
+    let mut hasher = SipHasher13::new_with_key(secret);
     hasher.write(&hash);
     hasher.write(&lane.0);
     hasher.finish128().as_bytes()

@@ -75,7 +75,7 @@ impl Engine {
         head: &Head,
         gone: &Gone,
     ) -> Result<(), Stop> {
-        let reads = head.has_spec || !head.permits.is_empty();
+        let reads = head.has_spec || head.shares || !head.permits.is_empty();
         if let (true, true, Some(queue)) = (reads, gone.is_empty(), self.queues.get(&id)) {
             self.prepare_message(state, queue.space, message, 0)?;
         }

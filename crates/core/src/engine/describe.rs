@@ -1,7 +1,7 @@
 //! All that is known of one job.
 
 use super::extras::{Failed, failures_kept};
-use super::{Answer, Engine, Stop, prepare_each, spec_row};
+use super::{Answer, Engine, Stop, prepare_each, shared, spec_row};
 use crate::api::job::{Attempt, Extra, Job, JobRef};
 use crate::api::{Error, LIST_MAX, QueueId, Reply};
 use crate::codec::Unreadable;
@@ -31,7 +31,7 @@ impl Engine {
         })?;
         let extra = |which| keys::extra(namespace, job, which, 0).to_key();
         Ok(Some(Job {
-            body: Some(keys::body(namespace, job).to_key()),
+            body: Some(shared::body(namespace, job, &head).to_key()),
             progress: head.extras.progress.then(|| extra(extra::PROGRESS)),
             result: head.extras.result.then(|| Extra::Stored(extra(extra::RESULT))),
             history,
@@ -94,5 +94,6 @@ pub(super) fn known(queue: &QueueState, id: u64, head: &Head, spec: Option<&Spec
         logs_from: head.extras.logs_from,
         parent: spec.and_then(|spec| spec.parent),
         children: spec.and_then(|spec| spec.children),
+        origin: head.origin,
     }
 }

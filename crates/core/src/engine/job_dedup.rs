@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::flow_tasks::Task;
 use super::message::prepare_lane;
-use super::{Engine, Stop, prepare_each};
+use super::{Engine, Stop, prepare_each, shared};
 use crate::api::job::{JobDedup, JobEventKind};
 use crate::api::{NewMessage, QueueId};
 use crate::codec::{Reader, Unreadable, Writer};
@@ -110,7 +110,8 @@ impl Engine {
         let head = self.prepare_message(state, queue.space, row.job, 0)?;
         Ok(Some(match head {
             Some(head) if dedup.replace && head.state == Standing::Delayed => {
-                for lane in [head.lane, queue.limits_of(message).0].into_iter().flatten() {
+                let (lane, _) = queue.limits_of(message.lane, message.limits.as_deref());
+                for lane in [head.lane, lane].into_iter().flatten() {
                     prepare_lane(state, queue, lane, 2)?;
                 }
                 Duplicate::Replaces(row, Box::new(head))
@@ -139,7 +140,8 @@ impl Engine {
         message: &NewMessage,
     ) -> Result<(), Stop> {
         let Some(dedup) = message.options.as_ref().and_then(|options| options.dedup) else { return Ok(()) };
-        let lane = queue.limits_of(message).0.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2));
+        let (lane, _) = queue.limits_of(message.lane, message.limits.as_deref());
+        let lane = lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2));
         let duplicate = self.find_duplicate(state, queue, &dedup, message).map(|_| ());
         prepare_each([lane, duplicate].into_iter(), |prepared| prepared)
     }
@@ -176,7 +178,7 @@ impl Engine {
                     extras: before.extras,
                     ..head
                 };
-                state.delete(&keys::body(namespace, row.job));
+                shared::drop_body(state, namespace, row.job, &before)?;
                 state.insert_bulk(&keys::body(namespace, row.job), &[&message.payload]);
                 self.restand(state, id, row.job, &before, &after)?;
                 self.waits_now(id, row.job, &after);

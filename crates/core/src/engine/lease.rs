@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::finish::End;
 use super::message::Picked;
-use super::{Engine, Needs, SLICE_ROWS, Stop, lanes};
+use super::{Engine, Needs, SLICE_ROWS, Stop, lanes, shared};
 use crate::api::job::FailureKind;
 use crate::api::job::JobEventKind;
 use crate::api::{Delivery, Handle, Kind, Lane, QueueId};
@@ -392,7 +392,7 @@ fn position_key(queue: &QueueState, kind: u8, at: Position) -> KeyBuf {
 pub(super) fn delivery(queue: &QueueState, message: u64, head: &Head) -> Delivery {
     Delivery {
         handle: handle(queue, message, head.grants),
-        body: keys::body(queue.space.namespace, message).to_key(),
+        body: shared::body(queue.space.namespace, message, head).to_key(),
         grants: head.receives,
         sent_at: head.sent_at,
         first_received_at: head.first_received_at.unwrap_or(head.sent_at),
@@ -402,6 +402,7 @@ pub(super) fn delivery(queue: &QueueState, message: u64, head: &Head) -> Deliver
         failures: head.failures,
         stalls: head.stalls,
         timeout_at: head.timeout_at,
+        origin: head.origin,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::send::within;
-use super::{Answer, Engine, SLICE_ROWS, Stop};
+use super::{Answer, Engine, SLICE_ROWS, Stop, shared};
 use crate::api::job::JobState;
 use crate::api::{LIST_MAX, Listed, MessageState, QueueId, Reply, States};
 use crate::codec::Unreadable;
@@ -107,7 +107,7 @@ pub(super) fn listed(queue: &QueueState, id: u64, head: Head) -> Listed {
     let state = head.state.public();
     Listed {
         id,
-        body: keys::body(queue.space.namespace, id).to_key(),
+        body: shared::body(queue.space.namespace, id, &head).to_key(),
         bytes: head.bytes,
         state,
         priority: head.priority,
@@ -117,6 +117,7 @@ pub(super) fn listed(queue: &QueueState, id: u64, head: Head) -> Listed {
         receives: head.receives,
         first_received_at: head.first_received_at,
         dead_letter_source: head.source,
+        origin: head.origin,
     }
 }
 

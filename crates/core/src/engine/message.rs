@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use super::children::forget_children;
 use super::due::{self, DueIndex};
 use super::extras::Rows;
-use super::{Engine, Stop, fair, lanes};
+use super::{Engine, Stop, fair, lanes, shared};
 use crate::api::job::JobEventKind;
 use crate::api::{Counters, Kind, Lane, QueueId};
 use crate::head::{Head, HeldPermits, State as Standing};
-use crate::keys::{self, Space};
+use crate::keys::Space;
 use crate::kv::{State, View};
 use crate::place::Place;
 use crate::queue::QueueState;
@@ -31,6 +31,7 @@ impl Engine {
         let Some(bytes) = state.get(&space.message(id), ahead)? else { return Ok(None) };
         let head = Head::read(bytes)?;
         self.prepare_permits(state, &head)?;
+        shared::prepare(state, space.namespace, &head)?;
         if let Some(lane) = head.lane
             && let Some(owner) = self.spaces.get(&space.id).and_then(|queue| self.queues.get(queue))
         {
@@ -137,7 +138,7 @@ impl Engine {
         let spec = self.leave(state, queue, id, head)?;
         if let Some(queue) = self.queues.get(&queue) {
             let namespace = queue.space.namespace;
-            state.delete(&keys::body(namespace, id));
+            prepared(shared::drop_body(state, namespace, id, head))?;
             Rows { namespace, job: id }.remove(state, &head.extras);
             if head.has_children {
                 forget_children(state, namespace, id);

@@ -52,9 +52,11 @@ mod remove_children;
 mod report;
 mod send;
 mod settle;
+mod shared;
 mod spec_row;
 mod tags;
 mod tell_end;
+mod topics;
 mod visibility;
 mod wait_for_children;
 mod watch;
@@ -159,6 +161,7 @@ pub struct Engine {
     /// Queues with more finished jobs than they keep.
     crowded: Vec<(QueueId, Finished)>,
     limits: limits::Limiters,
+    topics: topics::Topics,
     /// When pauses of queues end by themselves.
     pauses: BTreeSet<(Time, QueueId)>,
     /// Whether background work waits for rows to be loaded.
@@ -283,6 +286,27 @@ impl Engine {
             Command::SettlePermit { limiter, permit, cost, done } => {
                 self.settle_permit(state, *limiter, *permit, *cost, *done)?
             }
+            Command::CreateTopic { namespace, name, kind, config, tags, seed } => {
+                self.create_topic(state, *namespace, name, *kind, config, tags, *seed, out)
+            }
+            Command::ConfigureTopic { topic, version, config } => {
+                self.configure_topic(state, *topic, *version, config, out)
+            }
+            Command::TagTopic { topic, remove, add, max } => self.tag_topic(state, *topic, remove, add, *max, out),
+            Command::DeleteTopic { topic } => self.delete_topic(state, *topic, out),
+            Command::TopicStats { topic } => self.topic_stats(*topic),
+            Command::Subscribe { topic, subscription, queue, seed } => {
+                self.subscribe(state, *topic, subscription, queue, *seed, out)
+            }
+            Command::ConfigureSubscription { subscription, version, config } => {
+                self.configure_subscription(state, *subscription, *version, config, out)
+            }
+            Command::ConfirmSubscription { topic, token } => self.confirm_subscription(state, *topic, token, out),
+            Command::Unsubscribe { subscription } => self.unsubscribe(state, *subscription, out),
+            Command::SubscriptionStats { subscription } => self.subscription_stats(*subscription),
+            Command::Publish { topic, revision, publications } => {
+                self.publish(state, *topic, *revision, publications)?
+            }
             Command::PauseQueue { queue, for_ms } => self.pause_queue(state, *queue, *for_ms, out),
             Command::ListJobs { queue, state: standing, after, max, payload_bytes_max } => {
                 self.list_jobs(state, *queue, *standing, after.as_ref(), *max, *payload_bytes_max)?
@@ -309,6 +333,7 @@ impl Engine {
         self.drop_answers(state);
         self.run_wakes(state, out)?;
         self.run_sweeps(state, out)?;
+        self.run_topics(state, out);
         self.resume();
         self.serve(state, out)?;
         // Who has waited long enough is not refused when there is room by now, however late it is noticed.
@@ -345,6 +370,7 @@ impl Engine {
             }
         }
         self.idempotency.flush(state);
+        self.topics.flush(state);
         let goes_on = self.unfinished.iter().chain(&self.dispatch).map(|id| (id, false));
         let waiting = self.stalled.iter().map(|id| (id, true)).chain(goes_on);
         let called = |(id, is_stalled)| {
@@ -378,7 +404,7 @@ impl Engine {
         }
         next = next.min(self.moves.next()).min(self.limits.next(self.now));
         next = next.min(self.awaited.next());
-        next = next.min(self.idempotency.next());
+        next = next.min(self.idempotency.next()).min(self.topics.next(self.now));
         next = next.min(self.pauses.first().map_or(Time::NEVER, |&(at, _)| at));
         let unfinished = !self.unfinished.is_empty() || self.flow_tasks.is_waiting();
         if (!self.garbage.is_empty() && !self.garbage_stalled) || unfinished {

@@ -29,6 +29,10 @@ enum Stage {
     Moves,
     Idempotency,
     Limiters,
+    Topics,
+    TopicCounters,
+    Subscriptions,
+    SubscriptionCounters,
     Done,
 }
 
@@ -102,6 +106,26 @@ impl Engine {
                 }
                 Stage::Limiters => {
                     self.each(state, keys::LIMITER, |engine, id, value| engine.add_limiter(namespace, id, value))?;
+                    Stage::Topics
+                }
+                Stage::Topics => {
+                    self.each(state, keys::TOPIC, |engine, id, value| engine.read_topic(namespace, id, value))?;
+                    Stage::TopicCounters
+                }
+                Stage::TopicCounters => {
+                    self.each(state, keys::TOPIC_COUNTERS, |engine, id, value| engine.topics.read_counters(id, value))?;
+                    Stage::Subscriptions
+                }
+                Stage::Subscriptions => {
+                    self.each(state, keys::SUBSCRIPTION, |engine, id, value| {
+                        engine.topics.read_subscription(namespace, id, value)
+                    })?;
+                    Stage::SubscriptionCounters
+                }
+                Stage::SubscriptionCounters => {
+                    self.each(state, keys::SUBSCRIPTION_COUNTERS, |engine, id, value| {
+                        engine.topics.read_subscription_counters(id, value)
+                    })?;
                     self.opening.namespace = Namespace(namespace.0.saturating_add(1));
                     Stage::FindNamespace
                 }

@@ -14,7 +14,7 @@ use crate::kv::State;
 use crate::queue::{Finished, QueueState};
 
 /// Most queues of a shard.
-const QUEUES_MAX: u64 = 1_000_000;
+pub(super) const QUEUES_MAX: u64 = 1_000_000;
 
 impl Engine {
     #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
@@ -41,10 +41,8 @@ impl Engine {
         check_window(config)?;
         check_uses(config)?;
         self.allowed(namespace, name, None, config)?;
-        let id = QueueId(self.new_id());
-        let space = Space { namespace, id: self.new_id() };
-        let public = Arc::new(Queue {
-            id,
+        let queue = Queue {
+            id: QueueId(self.new_id()),
             namespace,
             name: name.to_owned(),
             kind,
@@ -54,14 +52,29 @@ impl Engine {
             modified_at: self.now,
             tags: tags.clone(),
             paused_until: None,
-        });
+            subscription: None,
+        };
+        Ok(Reply::Queue { queue: self.new_queue(state, queue, seed, out), created: true })
+    }
+
+    /// Makes a queue of which everything was checked.
+    pub(super) fn new_queue<S: State>(
+        &mut self,
+        state: &mut S,
+        queue: Queue,
+        seed: [u8; 16],
+        out: &mut Output,
+    ) -> Arc<Queue> {
+        let (id, namespace) = (queue.id, queue.namespace);
+        let space = Space { namespace, id: self.new_id() };
+        let public = Arc::new(queue);
         let queue = QueueState::new(Arc::clone(&public), space, seed);
         state.insert(&keys::queue(namespace, id.0), queue.write().finish());
         self.add_queue(queue);
         self.find_limiters(id);
         self.dirty.push(id);
         out.events.push(Event::QueueChanged(Arc::clone(&public)));
-        Ok(Reply::Queue { queue: public, created: true })
+        public
     }
 
     /// Takes a queue, new or read from the store, among the entities.
@@ -130,7 +143,16 @@ impl Engine {
     }
 
     pub(super) fn delete_queue<S: State>(&mut self, state: &mut S, id: QueueId, out: &mut Output) -> Answer {
-        let queue = self.queues.remove(&id).ok_or(Error::QueueNotFound)?;
+        if self.queue(id)?.public.subscription.is_some() {
+            return Err(Error::QueueOwned);
+        }
+        self.drop_queue(state, id, out);
+        Ok(Reply::Done)
+    }
+
+    /// Deletes a queue, whoever it belongs to.
+    pub(super) fn drop_queue<S: State>(&mut self, state: &mut S, id: QueueId, out: &mut Output) {
+        let Some(queue) = self.queues.remove(&id) else { return };
         let space = queue.space;
         if let Some(names) = self.names.get_mut(&space.namespace) {
             names.remove(&queue.public.name);
@@ -154,7 +176,6 @@ impl Engine {
         self.refuse_awaiting(id, out);
         self.leave_behind(state, space);
         out.events.push(Event::QueueDeleted(queue.public));
-        Ok(Reply::Done)
     }
 
     fn leave_behind<S: State>(&mut self, state: &mut S, space: Space) {

@@ -8,7 +8,7 @@ use super::flow_tasks::How;
 use super::job_dedup::forget_kept;
 use super::message::due_times;
 use super::spec_row;
-use super::{Engine, SLICE_ROWS, Stop, due, prepare_each};
+use super::{Engine, SLICE_ROWS, Stop, due, prepare_each, shared};
 use crate::api::Output;
 use crate::head::Head;
 use crate::keys::{self, Space};
@@ -31,7 +31,8 @@ impl Engine {
         let prepared = prepare_each(messages.iter(), |(id, head)| match head {
             Ok(head) => {
                 let permits = self.prepare_permits(state, head);
-                prepare_each([permits, prepare_left(state, space, *id, head)].into_iter(), |prepared| prepared)
+                let body = shared::prepare(state, space.namespace, head);
+                prepare_each([permits, body, prepare_left(state, space, *id, head)].into_iter(), |prepared| prepared)
             }
             Err(_) => Ok(()),
         });
@@ -45,7 +46,7 @@ impl Engine {
             let head = head?;
             self.tell_left(state, space, id, &head)?;
             state.delete(&space.message(id));
-            state.delete(&keys::body(space.namespace, id));
+            shared::drop_body(state, space.namespace, id, &head)?;
             Rows { namespace: space.namespace, job: id }.remove(state, &head.extras);
             self.lease_ended(state, id, &head)?;
             for at in due_times(&head) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::add::{check_options, due};
-use super::dedup::Verdict;
+use super::dedup::{self, Verdict};
 use super::flows::Membership;
 use super::message::prepare_lane;
 use super::{Answer, Engine, Stop, prepare_each};
 use crate::api::job::JobEventKind;
-use crate::api::{BATCH_MAX, Error, Kind, NewMessage, QueueId, Reply, Sent};
+use crate::api::limit::Limits;
+use crate::api::{BATCH_MAX, Error, Kind, Lane, NewMessage, QueueId, Reply, Sent};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{State, View};
@@ -78,14 +79,14 @@ impl Engine {
             return Ok(Ok(Sent { uuid: message.uuid, id: known, duplicate: true }));
         }
         let due = due(queue, message, now);
-        let original = match self.deduplicate(state, queue, message)? {
+        let original = match dedup::compare(state, self.now, &queue.compared(), message.dedup, message.lane)? {
             Verdict::Duplicate(first) => {
                 self.happened(id, first.id, || JobEventKind::Deduplicated);
                 return Ok(Ok(first));
             }
             Verdict::Original(original) => original,
         };
-        let (lane, limits) = queue.limits_of(message);
+        let (lane, limits) = queue.limits_of(message.lane, message.limits.as_deref());
         let mut spec = options.map(|options| Spec::new(options, membership.parent)).unwrap_or_default();
         let state_first = if due == now { Standing::Ready } else { Standing::Delayed };
         let state_first = if membership.is_parent { Standing::Waiting } else { state_first };
@@ -115,7 +116,8 @@ impl Engine {
         }
         let message_id = self.new_id();
         if let Some(original) = original {
-            self.remember(state, id, &original, message, message_id);
+            let row = dedup::Row { at: now, id: message_id, uuid: message.uuid, lane: message.lane };
+            self.remember(state, id, &original, row);
         }
         if let Some(dedup) = &dedup {
             self.remember_job(state, id, dedup, message_id)?;
@@ -131,6 +133,21 @@ impl Engine {
         Ok(Ok(Sent { uuid: message.uuid, id: message_id, duplicate: false }))
     }
 
+    /// Reads what a message reads that comes into a queue.
+    pub(super) fn prepare_entry<S: View>(
+        &self,
+        state: &S,
+        queue: &QueueState,
+        dedup: Option<[u8; 16]>,
+        (lane, limits): (Option<Lane>, Option<&Limits>),
+    ) -> Result<(), Stop> {
+        let duplicate = dedup::compare(state, self.now, &queue.compared(), dedup, lane).map(|_| ());
+        // A message that joins a lane at its end reads the lane's record only.
+        let (lane, _) = queue.limits_of(lane, limits);
+        let lane = lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 0));
+        prepare_each([duplicate, lane].into_iter(), |prepared| prepared)
+    }
+
     /// Reads all that sending a message reads.
     pub(super) fn prepare_send<S: View>(
         &self,
@@ -138,11 +155,7 @@ impl Engine {
         queue: &QueueState,
         message: &NewMessage,
     ) -> Result<(), Stop> {
-        let duplicate = self.deduplicate(state, queue, message).map(|_| ());
-        // A message that joins a lane at its end reads the lane's record only.
-        let (lane, _) = queue.limits_of(message);
-        let lane = lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 0));
-        prepare_each([duplicate, lane].into_iter(), |prepared| prepared)
+        self.prepare_entry(state, queue, message.dedup, (message.lane, message.limits.as_deref()))
     }
 }
 
