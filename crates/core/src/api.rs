@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::kv::Need;
 use job::JobEvent;
 use limit::Limiter;
-use topic::{Subscription, Topic};
+use topic::{Replay, Subscription, Topic};
 
 pub use command::Command;
 pub use error::Error;
@@ -69,6 +69,8 @@ pub enum Event {
     SubscriptionChanged(Arc<Subscription>),
     /// A subscription ended.
     SubscriptionDeleted(Arc<Subscription>),
+    /// A replay was started, went on or ended.
+    ReplayChanged(Replay),
     /// Something happened to a job of a queue that is watched.
     Job(JobEvent),
 }

@@ -42,6 +42,7 @@ const HAS_ORIGIN: u64 = 1 << 14;
 const SHARES: u64 = 1 << 15;
 const KNOWN: u64 = (1 << 16) - 1;
 const RAW: u8 = 1;
+const REPLAYED: u8 = 1 << 1;
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,10 +267,10 @@ impl Head {
                 writer.number(u64::from(permit.cost));
             }
         }
-        if let Some(Origin { publication, subscription, raw }) = self.origin {
+        if let Some(Origin { publication, subscription, raw, replayed }) = self.origin {
             writer.number(publication);
             writer.number(subscription.0);
-            writer.byte(if raw { RAW } else { 0 });
+            writer.byte(if raw { RAW } else { 0 } | if replayed { REPLAYED } else { 0 });
         }
     }
 
@@ -327,12 +328,12 @@ impl Head {
         }
         if more & HAS_ORIGIN != 0 {
             let (publication, subscription) = (reader.number()?, SubscriptionId(reader.number()?));
-            let raw = match reader.byte()? {
-                0 => false,
-                RAW => true,
-                _ => return Err(reader.damaged()),
-            };
-            self.origin = Some(Origin { publication, subscription, raw });
+            let flags = reader.byte()?;
+            if flags & !(RAW | REPLAYED) != 0 {
+                return Err(reader.damaged());
+            }
+            let (raw, replayed) = (flags & RAW != 0, flags & REPLAYED != 0);
+            self.origin = Some(Origin { publication, subscription, raw, replayed });
         }
         self.shares = more & SHARES != 0;
         if self.shares && self.origin.is_none() {
@@ -497,7 +498,12 @@ mod tests {
                     ]),
                 })),
                 permits: HeldPermits::from_iter([HeldPermit { limiter: LimiterId(4), key: None, seq: 9, cost: 1 }]),
-                origin: Some(Origin { publication: 70_000, subscription: SubscriptionId(3), raw: true }),
+                origin: Some(Origin {
+                    publication: 70_000,
+                    subscription: SubscriptionId(3),
+                    raw: true,
+                    replayed: true,
+                }),
                 shares: true,
                 ..plain.clone()
             };

@@ -45,7 +45,9 @@
 //! | `TOPIC_COUNTERS` | 0 | id of the topic | its counters |
 //! | `SUBSCRIPTION` | 0 | id of the subscription | its topic, endpoint and configuration |
 //! | `SUBSCRIPTION_COUNTERS` | 0 | id of the subscription | its counters |
-//! | `SHARED` | 0 | id of the publication | how many messages share the payload under this id |
+//! | `SHARED` | 0 | id of the publication | how many messages, and archives, share the payload under this id |
+//! | `ARCHIVE` | topic's | time, id of the publication | a publication that is kept to be replayed |
+//! | `REPLAY` | 0 | id of the replay | what is replayed to whom, and how far it is |
 //!
 //! A topic owns a space as a queue does, with `DEDUP` rows of its publications.
 //!
@@ -56,7 +58,7 @@
 //! of a permit stands in the order of what is due too, with the id of its limiter in the place of a space.
 
 use crate::api::limit::{LimitKey, LimiterId};
-use crate::api::topic::{SubscriptionId, TopicId};
+use crate::api::topic::{ReplayId, SubscriptionId, TopicId};
 use crate::api::{Lane, Namespace};
 use crate::kv::{KeyBuf, split_ordered};
 use crate::place::Place;
@@ -101,6 +103,8 @@ pub(crate) const TOPIC_COUNTERS: u8 = 36;
 pub(crate) const SUBSCRIPTION: u8 = 37;
 pub(crate) const SUBSCRIPTION_COUNTERS: u8 = 38;
 pub(crate) const SHARED: u8 = 39;
+pub(crate) const ARCHIVE: u8 = 40;
+pub(crate) const REPLAY: u8 = 41;
 
 /// Which row of a job's extras, in the key of one.
 pub(crate) mod extra {
@@ -262,6 +266,10 @@ pub(crate) fn subscription(namespace: Namespace, id: SubscriptionId) -> KeyBuf {
 
 pub(crate) fn subscription_counters(namespace: Namespace, id: SubscriptionId) -> KeyBuf {
     entities(namespace).kind(SUBSCRIPTION_COUNTERS).number(id.0)
+}
+
+pub(crate) fn replay(namespace: Namespace, id: ReplayId) -> KeyBuf {
+    entities(namespace).kind(REPLAY).number(id.0)
 }
 
 /// How many messages share the payload of a publication.

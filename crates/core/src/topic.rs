@@ -37,6 +37,8 @@ pub(crate) struct TopicState {
     pub(crate) endpoints: BTreeMap<Endpoint, SubscriptionId>,
     /// How many of them are not confirmed.
     pub(crate) pending: u64,
+    /// The archive holds nothing from before.
+    pub(crate) archive_from: Time,
     /// When it is looked after next.
     pub(crate) chores_at: Option<Time>,
 }
@@ -47,6 +49,8 @@ pub(crate) struct SubscriptionState {
     pub(crate) delivered: u64,
     pub(crate) failed: u64,
     pub(crate) last_failure: Option<(Time, DeliveryFailure)>,
+    /// Deliveries, made or failed, of replays.
+    pub(crate) replayed: u64,
     /// What the topic had published when it was confirmed.
     pub(crate) published_before: u64,
     /// Whether the counters differ from their row.
@@ -66,6 +70,7 @@ impl TopicState {
             subscriptions: BTreeSet::new(),
             endpoints: BTreeMap::new(),
             pending: 0,
+            archive_from: Time(0),
             chores_at: None,
         }
     }
@@ -168,7 +173,7 @@ impl TopicState {
 
 impl SubscriptionState {
     pub(crate) fn new(public: Arc<Subscription>, published_before: u64) -> Self {
-        Self { public, delivered: 0, failed: 0, last_failure: None, published_before, dirty: true }
+        Self { public, delivered: 0, failed: 0, last_failure: None, replayed: 0, published_before, dirty: true }
     }
 
     pub(crate) fn write(&self) -> Writer {
@@ -275,6 +280,7 @@ impl SubscriptionState {
         writer.number(self.published_before);
         writer.number(self.delivered);
         writer.number(self.failed);
+        writer.number(self.replayed);
         let (at, failure) = self.last_failure.map_or((Time(0), 0), |(at, failure)| (at, failure_byte(failure)));
         writer.byte(failure);
         writer.time(at);
@@ -286,6 +292,7 @@ impl SubscriptionState {
         self.published_before = reader.number()?;
         self.delivered = reader.number()?;
         self.failed = reader.number()?;
+        self.replayed = reader.number()?;
         let (failure, at) = (reader.byte()?, reader.time()?);
         self.last_failure = match failure {
             0 => None,

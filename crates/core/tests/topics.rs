@@ -153,7 +153,10 @@ fn a_publication_comes_to_every_queue_and_its_payload_is_stored_once() {
             let got = world.receive(queue, 10);
             assert_eq!(got.len(), 1);
             assert_eq!(got[0].text.trim_end_matches('.'), "one");
-            assert_eq!(got[0].delivery.origin, Some(Origin { publication: published.id, subscription, raw: false }));
+            assert_eq!(
+                got[0].delivery.origin,
+                Some(Origin { publication: published.id, subscription, raw: false, replayed: false })
+            );
             world.delete(queue, got[0].handle).unwrap();
         }
         world.reclaim();

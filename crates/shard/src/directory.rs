@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use weir_core::api::limit::Limiter;
-use weir_core::api::topic::{Subscription, SubscriptionId, Topic, TopicId};
+use weir_core::api::topic::{Replay, Subscription, SubscriptionId, Topic, TopicId};
 use weir_core::api::{Event, Namespace, Queue};
 
 pub use topics::TopicView;
@@ -123,6 +123,11 @@ impl Directory {
         self.topics.read().subscriptions(namespace, topic, after, max)
     }
 
+    /// The replays that are under way.
+    pub fn replays(&self) -> Vec<Replay> {
+        self.topics.read().replays()
+    }
+
     /// Tells `listener` of what happens from now on, in place of who was told before.
     pub fn listen(&self, listener: Listener) {
         self.listener.write().0 = Some(listener);
@@ -154,6 +159,7 @@ impl Directory {
             Event::TopicDeleted(topic) => self.topics.write().remove(topic),
             Event::SubscriptionChanged(subscription) => self.topics.write().put_subscription(subscription),
             Event::SubscriptionDeleted(subscription) => self.topics.write().remove_subscription(subscription),
+            Event::ReplayChanged(replay) => self.topics.write().put_replay(replay),
             // What happens to jobs is for who watches.
             Event::Job(_) => {}
         }

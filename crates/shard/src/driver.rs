@@ -124,7 +124,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
         let limiters = engine.limiters().into_iter().map(Event::LimiterChanged);
         let subscriptions = engine.subscriptions().into_iter().map(Event::SubscriptionChanged);
         let topics = engine.topics().into_iter().map(Event::TopicChanged);
-        for event in queues.chain(limiters).chain(subscriptions).chain(topics) {
+        let replays = engine.running_replays().into_iter().map(Event::ReplayChanged);
+        for event in queues.chain(limiters).chain(subscriptions).chain(topics).chain(replays) {
             directory.record(&event);
         }
         let driver = Self {

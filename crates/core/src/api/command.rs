@@ -4,13 +4,17 @@ use smallvec::SmallVec;
 
 use super::job::{JobChange, JobRef, JobState, NewJob, PageMark, Settlements};
 use super::limit::{LimitKey, LimiterId, PermitId};
-use super::topic::{NewSubscription, Publication, SubscriptionConfig, SubscriptionId, TopicConfig, TopicId};
+use super::topic::{
+    ArchiveMark, NewSubscription, Publication, ReplayId, Replayed, SubscriptionConfig, SubscriptionId, TopicConfig,
+    TopicId,
+};
 #[expect(unused_imports, reason = "the documentation speaks of them")]
 use super::{
     ADD_MAX, ATTEMPT_WINDOW_MS, BATCH_MAX, Event, IDEMPOTENCY_WINDOW_MS, LIST_MAX, MOVES_KEPT, NAME_BYTES_MAX, Reply,
 };
 use super::{Config, Handle, Kind, MoveId, Namespace, NewMessage, QueueId, States, Tags, Token};
 use crate::limiter::{Terms, Unknown};
+use crate::time::Time;
 
 /// A command. Those with several entries settle each entry on its own, in order, and answer in the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -494,6 +498,71 @@ pub enum Command {
         revision: u64,
         /// The messages: at most [`BATCH_MAX`], and [`super::topic::DELIVERIES_MAX`] deliveries of them.
         publications: Vec<Publication>,
+    },
+    /// Holds the deliveries of a subscription, or lets them go on: what was held follows, in order. Answer:
+    /// [`Reply::Subscription`]. Errors: `SubscriptionNotFound`; on resuming `QueueNotFound` and `KindDiffers` where what
+    /// was held has nowhere to go.
+    PauseSubscription {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Whether it is held.
+        paused: bool,
+        /// Random bits: the key of the handle proofs of the queue that holds them.
+        seed: [u8; 16],
+    },
+    /// Publications that a topic's archive keeps, in their order, a slice of them. Answer: [`Reply::Archive`].
+    /// Errors: `TopicNotFound`.
+    ListArchive {
+        /// The topic.
+        topic: TopicId,
+        /// Those published from then on.
+        from: Time,
+        /// And before then.
+        until: Time,
+        /// The one after which to go on.
+        after: Option<ArchiveMark>,
+        /// How many at most: 1 to [`LIST_MAX`].
+        max: u32,
+        /// How many bytes of payload to bring along at most; `None` for no payloads.
+        payload_bytes_max: Option<u64>,
+    },
+    /// Starts to replay what a topic's archive keeps of a stretch of time to one of its subscriptions. A door carries it
+    /// on with [`Command::ReplayStep`]. Answer: [`Reply::Replay`]. Errors: `SubscriptionNotFound`, `NoArchive`,
+    /// `ReplayActive`, `Invalid`.
+    StartReplay {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// What was published from then on.
+        from: Time,
+        /// And before then; not later than now.
+        until: Time,
+    },
+    /// Delivers the next publications of a replay, in the commit that notes how far it is. Answer: [`Reply::Replay`].
+    /// Errors: `ReplayNotFound`, `ReplayEnded`, `ReplayMoved` (another step was there before), `TopicStale` (the
+    /// subscription was changed: filter anew), `Stale` (its queue was), `LimitExceeded`.
+    ReplayStep {
+        /// The replay.
+        replay: ReplayId,
+        /// How far it was.
+        after: Option<ArchiveMark>,
+        /// How far it is then; `None` at the end.
+        next: Option<ArchiveMark>,
+        /// The version of the subscription by whose filter this was found.
+        version: u64,
+        /// How many publications the filter kept away.
+        passed: u64,
+        /// Those that it lets through; at most [`LIST_MAX`].
+        deliver: Vec<Replayed>,
+    },
+    /// Ends a replay where it stands. Answer: [`Reply::Replay`]. Errors: `ReplayNotFound`, `ReplayEnded`.
+    CancelReplay {
+        /// The replay.
+        replay: ReplayId,
+    },
+    /// The replay of a subscription that runs, and the last ones that ended. Answer: [`Reply::Replays`].
+    Replays {
+        /// The subscription.
+        subscription: SubscriptionId,
     },
     /// Withdraws a waiting receive, which is answered as empty, or who waits for a permit. No answer of its own.
     Cancel {

@@ -2,6 +2,7 @@
 
 use super::MoveId;
 use super::job::JobState;
+use super::topic::ReplayId;
 
 /// Why a command, or one entry of it, was refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +121,24 @@ pub enum Error {
     /// `queue.owned`: the queue belongs to a subscription, and goes with it.
     #[error("the queue belongs to a subscription, and goes with it")]
     QueueOwned,
+    /// `topic.no_archive`: the topic keeps no publications.
+    #[error("the topic keeps no archive")]
+    NoArchive,
+    /// `replay.not_found`
+    #[error("no such replay")]
+    ReplayNotFound,
+    /// `replay.active`: a subscription has one replay at a time.
+    #[error("a replay to the subscription is under way")]
+    ReplayActive {
+        /// The replay under way.
+        replay: ReplayId,
+    },
+    /// `replay.ended`
+    #[error("the replay has ended")]
+    ReplayEnded,
+    /// `replay.moved`: somebody else carried the replay on.
+    #[error("the replay has gone on meanwhile")]
+    ReplayMoved,
     /// `request.invalid`: a field of a command makes no sense.
     #[error("{field}: {reason}")]
     Invalid {
@@ -173,6 +192,11 @@ impl Error {
             Error::SubscriptionKindDiffers => "subscription.kind_differs",
             Error::TokenInvalid => "subscription.token_invalid",
             Error::QueueOwned => "queue.owned",
+            Error::NoArchive => "topic.no_archive",
+            Error::ReplayNotFound => "replay.not_found",
+            Error::ReplayActive { .. } => "replay.active",
+            Error::ReplayEnded => "replay.ended",
+            Error::ReplayMoved => "replay.moved",
             Error::Invalid { .. } => "request.invalid",
             Error::LimitExceeded { .. } => "limit.exceeded",
         }

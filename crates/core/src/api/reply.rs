@@ -6,7 +6,9 @@ use smallvec::SmallVec;
 
 use super::job::{Added, Child, Explanation, Job, JobPage, Settled};
 use super::limit::{Acquired, KeyStats, Limiter};
-use super::topic::{Published, Subscription, SubscriptionCounters, Topic, TopicCounters};
+use super::topic::{
+    ArchiveMark, Archived, Published, Replay, Subscription, SubscriptionCounters, Topic, TopicCounters,
+};
 use super::{Counters, Delivery, Error, Listed, MoveTask, Queue, Sent};
 use crate::kv::Key;
 use crate::time::Time;
@@ -125,6 +127,19 @@ pub enum Reply {
         /// Its counters.
         counters: SubscriptionCounters,
     },
+    /// Publications of an archive.
+    Archive {
+        /// The publications, in their order.
+        publications: Vec<Archived>,
+        /// Whether the shard is to read their payloads.
+        payloads: bool,
+        /// After which to go on; nothing at the end.
+        next: Option<ArchiveMark>,
+    },
+    /// A replay.
+    Replay(Replay),
+    /// Replays, newest first.
+    Replays(Vec<Replay>),
     /// What became of each publication.
     Published(Vec<Result<Published, Error>>),
 }
@@ -137,6 +152,9 @@ impl Reply {
             Reply::Listed { messages, payloads: true, .. }
             | Reply::Jobs(JobPage { jobs: messages, payloads: true, .. }) => {
                 messages.iter().map(|message| &message.body).collect()
+            }
+            Reply::Archive { publications, payloads: true, .. } => {
+                publications.iter().map(|publication| &publication.body).collect()
             }
             Reply::Job(job) => job.payload_keys().collect(),
             Reply::Logs { lines, .. } => lines.iter().collect(),

@@ -20,6 +20,9 @@ pub const ENDPOINT_BYTES_MAX: usize = 2_048;
 /// How long a subscription that was not confirmed is kept, at most: 30 days, ours.
 pub const CONFIRM_WITHIN_MS_MAX: u64 = 30 * 86_400_000;
 
+/// How many replays of a subscription are kept, with the one that runs.
+pub const REPLAYS_KEPT: usize = 10;
+
 /// A topic of a shard. Never used again after the topic's deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub u64);
@@ -226,6 +229,10 @@ pub struct Published {
     pub failed: u64,
 }
 
+/// A replay of a topic's archive to a subscription. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplayId(pub u64);
+
 /// What a delivered message tells of its publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -235,6 +242,8 @@ pub struct Origin {
     pub subscription: SubscriptionId,
     /// Whether it is to be given out as it is, without an envelope.
     pub raw: bool,
+    /// Whether it came from the archive.
+    pub replayed: bool,
 }
 
 /// A topic's counters.
@@ -277,19 +286,73 @@ pub enum DeliveryFailure {
     KindDiffers,
 }
 
+/// Where a publication stands in an archive: by when it was published, then by its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArchiveMark {
+    /// When it was published.
+    pub at: Time,
+    /// Its id.
+    pub id: u64,
+}
+
 /// A publication in a topic's archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archived {
-    /// Its id.
-    pub id: u64,
-    /// When it was published.
-    pub at: Time,
+    /// Where it stands.
+    pub mark: ArchiveMark,
+    /// Its public id.
+    pub uuid: [u8; 16],
     /// Key of its payload.
     pub body: Key,
     /// Its payload's length.
     pub bytes: u64,
     /// The message group.
     pub lane: Option<Lane>,
+}
+
+/// How a replay stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplayStatus {
+    /// It goes on.
+    Running,
+    /// All that the archive held of its stretch of time was looked at.
+    Completed,
+    /// It was ended before.
+    Cancelled,
+}
+
+/// A replay of a topic's archive to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Its id.
+    pub id: ReplayId,
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// What was published from then on is replayed.
+    pub from: Time,
+    /// And before then.
+    pub until: Time,
+    /// The last publication that it came by.
+    pub after: Option<ArchiveMark>,
+    /// How it stands.
+    pub status: ReplayStatus,
+    /// How many publications were delivered.
+    pub replayed: u64,
+    /// How many the filter kept away.
+    pub passed: u64,
+    /// When it was started.
+    pub started_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+}
+
+/// A publication of an archive that is delivered once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Which one.
+    pub mark: ArchiveMark,
+    /// As [`Target::limits`].
+    pub limits: Option<(u64, Box<Limits>)>,
 }
 
 impl Endpoint {

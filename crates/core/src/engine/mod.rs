@@ -303,6 +303,20 @@ impl Engine {
             }
             Command::ConfirmSubscription { topic, token } => self.confirm_subscription(state, *topic, token, out),
             Command::Unsubscribe { subscription } => self.unsubscribe(state, *subscription, out),
+            Command::PauseSubscription { subscription, paused, seed } => {
+                self.pause_subscription(state, *subscription, *paused, *seed, out)
+            }
+            Command::ListArchive { topic, from, until, after, max, payload_bytes_max } => {
+                self.list_archive(state, *topic, (*from, *until), *after, (*max, *payload_bytes_max))?
+            }
+            Command::StartReplay { subscription, from, until } => {
+                self.start_replay(state, *subscription, (*from, *until), out)
+            }
+            Command::ReplayStep { replay, after, next, version, passed, deliver } => {
+                self.replay_step(state, *replay, (*after, *next), (*version, *passed), deliver, out)?
+            }
+            Command::CancelReplay { replay } => self.cancel_replay(state, *replay, out),
+            Command::Replays { subscription } => self.list_replays(*subscription),
             Command::SubscriptionStats { subscription } => self.subscription_stats(*subscription),
             Command::Publish { topic, revision, publications } => {
                 self.publish(state, *topic, *revision, publications)?
@@ -333,7 +347,7 @@ impl Engine {
         self.drop_answers(state);
         self.run_wakes(state, out)?;
         self.run_sweeps(state, out)?;
-        self.run_topics(state, out);
+        self.run_topics(state, out)?;
         self.resume();
         self.serve(state, out)?;
         // Who has waited long enough is not refused when there is room by now, however late it is noticed.
@@ -353,6 +367,7 @@ impl Engine {
         self.moves.stalled = false;
         self.awaited.stalled = false;
         self.flow_tasks.stalled = false;
+        self.topics.stalled = false;
         self.limits.rows_loaded();
         for id in std::mem::take(&mut self.stalled) {
             self.list_again(id);

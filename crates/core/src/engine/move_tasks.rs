@@ -108,6 +108,19 @@ impl Engine {
             .map_or(Reply::Done, |record| Reply::MoveTask(self.end_move(state, record, MoveStatus::Cancelled))))
     }
 
+    /// Ends the move that runs out of a queue, if one does.
+    pub(super) fn stop_move<S: State>(&mut self, state: &mut S, queue: QueueId) {
+        let running = self.moves.of(queue).find(|record| record.task.status == MoveStatus::Running);
+        if let Some(record) = running.map(|record| record.task.id).and_then(|id| self.moves.remove(id)) {
+            self.end_move(state, record, MoveStatus::Cancelled);
+        }
+    }
+
+    /// How the last move out of a queue stands.
+    pub(super) fn last_move(&self, queue: QueueId) -> Option<MoveStatus> {
+        self.moves.of(queue).next_back().map(|record| record.task.status)
+    }
+
     pub(super) fn move_tasks(&self, id: QueueId) -> Answer {
         self.queue(id)?;
         Ok(Reply::MoveTasks(self.moves.of(id).rev().map(|record| record.task.clone()).collect()))
@@ -217,6 +230,7 @@ impl Engine {
         record.task.ended_at = Some(self.now);
         let task = record.task.clone();
         self.keep_move(state, record);
+        self.held_moved(task.queue);
         let ended: Vec<MoveId> = self.moves.of(task.queue).map(|record| record.task.id).collect();
         for id in ended.iter().rev().skip(MOVES_KEPT) {
             self.moves.remove(*id);

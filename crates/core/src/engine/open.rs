@@ -33,6 +33,7 @@ enum Stage {
     TopicCounters,
     Subscriptions,
     SubscriptionCounters,
+    Replays,
     Done,
 }
 
@@ -126,6 +127,10 @@ impl Engine {
                     self.each(state, keys::SUBSCRIPTION_COUNTERS, |engine, id, value| {
                         engine.topics.read_subscription_counters(id, value)
                     })?;
+                    Stage::Replays
+                }
+                Stage::Replays => {
+                    self.each(state, keys::REPLAY, Engine::read_replay)?;
                     self.opening.namespace = Namespace(namespace.0.saturating_add(1));
                     Stage::FindNamespace
                 }

@@ -54,7 +54,7 @@ impl Engine {
         self.pauses.extend(until.filter(|until| *until < Time::NEVER).map(|until| (until, id)));
     }
 
-    fn set_pause<S: State>(&mut self, state: &mut S, id: QueueId, until: Option<Time>, out: &mut Output) {
+    pub(super) fn set_pause<S: State>(&mut self, state: &mut S, id: QueueId, until: Option<Time>, out: &mut Output) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
         if queue.public.paused_until == until {
             return;

@@ -26,19 +26,29 @@ pub(super) fn prepare<S: View>(state: &S, namespace: Namespace, head: &Head) -> 
 
 /// A message needs its payload no more.
 pub(super) fn drop_body<S: State>(state: &mut S, namespace: Namespace, message: u64, head: &Head) -> Result<(), Stop> {
-    match head.shared() {
-        Some(publication) => release(state, namespace, publication),
-        None => {
-            state.delete(&keys::body(namespace, message));
-            Ok(())
-        }
+    if let Some(publication) = head.shared() {
+        return release(state, namespace, publication);
     }
+    state.delete(&keys::body(namespace, message));
+    Ok(())
 }
 
 /// Stores a payload that so many share.
 pub(super) fn share<S: State>(state: &mut S, namespace: Namespace, publication: u64, payload: &[u8], count: u64) {
     state.insert_bulk(&keys::body(namespace, publication), &[payload]);
+    self::count(state, namespace, publication, count);
+}
+
+/// From now on so many share a payload that is stored already.
+pub(super) fn count<S: State>(state: &mut S, namespace: Namespace, publication: u64, count: u64) {
     state.insert(&keys::shared(namespace, publication), write(count).finish());
+}
+
+/// So many more share a payload.
+pub(super) fn join<S: State>(state: &mut S, namespace: Namespace, publication: u64, more: u64) -> Result<(), Stop> {
+    let count = read(state, namespace, publication)?;
+    state.put(&keys::shared(namespace, publication), write(count + more).finish());
+    Ok(())
 }
 
 /// One of those that share the payload of a publication needs it no more.

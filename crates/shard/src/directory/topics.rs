@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use weir_core::api::Namespace;
-use weir_core::api::topic::{Subscription, SubscriptionId, Topic, TopicId};
+use weir_core::api::topic::{Replay, ReplayId, ReplayStatus, Subscription, SubscriptionId, Topic, TopicId};
 
 /// A topic with all its subscriptions, as of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) struct Topics {
     subscriptions: BTreeMap<(Namespace, SubscriptionId), Arc<Subscription>>,
     ids: FxHashMap<SubscriptionId, Namespace>,
     uuids: FxHashMap<(Namespace, [u8; 16]), SubscriptionId>,
+    /// Those that are under way.
+    replays: BTreeMap<ReplayId, Replay>,
 }
 
 impl Topics {
@@ -89,6 +91,18 @@ impl Topics {
         let Some(entry) = self.entries.get(&topic) else { return Vec::new() };
         let page = entry.subscriptions.range((Bound::Excluded(after), Bound::Unbounded));
         page.take(max).map(|(_, subscription)| Arc::clone(subscription)).collect()
+    }
+
+    pub(super) fn put_replay(&mut self, replay: &Replay) {
+        if replay.status == ReplayStatus::Running {
+            self.replays.insert(replay.id, *replay);
+        } else {
+            self.replays.remove(&replay.id);
+        }
+    }
+
+    pub(super) fn replays(&self) -> Vec<Replay> {
+        self.replays.values().copied().collect()
     }
 
     pub(super) fn put(&mut self, topic: &Arc<Topic>) {

@@ -71,6 +71,7 @@ pub(super) fn leave_out(reply: &mut Reply, payloads: Vec<Option<Bytes>>) -> (Vec
             }),
             Reply::Listed { messages, .. } => messages.retain(|_| is_there()),
             Reply::Jobs(page) => page.jobs.retain(|_| is_there()),
+            Reply::Archive { publications, .. } => publications.retain(|_| is_there()),
             Reply::Job(job) => {
                 job.body.take_if(|_| !is_there());
                 job.progress.take_if(|_| !is_there());

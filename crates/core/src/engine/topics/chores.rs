@@ -1,7 +1,7 @@
 //! What becomes due of topics: subscriptions that nobody confirmed, deduplication that counts no more, and what deleted
 //! topics leave, in slices.
 
-use super::super::{Engine, SLICE_ROWS};
+use super::super::{Engine, SLICE_ROWS, Stop};
 use super::Topics;
 use crate::api::Output;
 use crate::api::topic::{SubscriptionId, TopicId};
@@ -27,21 +27,27 @@ impl Topics {
 
 /// When there is something to do for a topic next.
 fn next_chore(topic: &TopicState) -> Time {
-    topic.dedup_buckets.over(topic.public.config.dedup_window_ms)
+    topic.dedup_buckets.over(topic.public.config.dedup_window_ms).min(topic.archive_over())
 }
 
 impl Engine {
-    pub(in crate::engine) fn run_topics<S: State>(&mut self, state: &mut S, out: &mut Output) {
+    pub(in crate::engine) fn run_topics<S: State>(&mut self, state: &mut S, out: &mut Output) -> Result<(), Stop> {
         self.end_unconfirmed(state, out);
-        while let Some(&(at, id)) = self.topics.chores.first() {
+        self.end_held(state, out);
+        while let Some(&(at, id)) = self.topics.chores.first().filter(|_| !self.topics.stalled) {
             if at > self.now {
                 break;
             }
             self.drop_publications(state, id);
+            let more = self.drop_archived(state, id, false, out)?;
             self.topics.look_at(id);
+            if more {
+                break;
+            }
         }
-        if let Some(&id) = self.topics.leaving.first() {
-            self.leave_topic(state, id, out);
+        match self.topics.leaving.first() {
+            Some(&id) if !self.topics.stalled => self.leave_topic(state, id, out),
+            _ => Ok(()),
         }
     }
 
@@ -72,8 +78,11 @@ impl Engine {
     }
 
     /// Takes away a slice of what a deleted topic leaves, and the topic itself with the last.
-    fn leave_topic<S: State>(&mut self, state: &mut S, id: TopicId, out: &mut Output) {
-        let Some(topic) = self.topics.by_id.get(&id) else { return };
+    fn leave_topic<S: State>(&mut self, state: &mut S, id: TopicId, out: &mut Output) -> Result<(), Stop> {
+        if self.drop_archived(state, id, true, out)? {
+            return Ok(());
+        }
+        let Some(topic) = self.topics.by_id.get(&id) else { return Ok(()) };
         let (space, chores_at) = (topic.space, topic.chores_at);
         let slice: Vec<SubscriptionId> = topic.subscriptions.iter().copied().take(SLICE_ROWS).collect();
         let is_last = slice.len() < SLICE_ROWS;
@@ -91,5 +100,6 @@ impl Engine {
             self.topics.by_id.remove(&id);
             self.topics.leaving.remove(&id);
         }
+        Ok(())
     }
 }

@@ -4,10 +4,13 @@
 //! every change to the topic or to its subscriptions; a publish for an older one is refused, and prepared anew. So is
 //! nothing delivered by a filter that is not in force, and no filter is read on the engine's thread.
 
+mod archive;
 mod chores;
 mod confirm;
 mod entity;
+mod pause;
 mod publish;
+mod replay;
 mod subscribe;
 mod unsubscribe;
 
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::Engine;
-use crate::api::topic::{Subscription, SubscriptionId, Topic, TopicId};
+use crate::api::topic::{Replay, ReplayId, Subscription, SubscriptionId, Topic, TopicId};
 use crate::api::{Error, Event, Namespace, Output};
 use crate::codec::Unreadable;
 use crate::keys;
@@ -40,16 +43,22 @@ pub(super) struct Topics {
     pending: BTreeSet<(Time, SubscriptionId)>,
     /// When topics are looked after.
     chores: BTreeSet<(Time, TopicId)>,
+    /// Subscriptions of which moves out of queues of their own have ended.
+    followed: Vec<SubscriptionId>,
+    replays: BTreeMap<ReplayId, Replay>,
+    /// Whether work on archives waits for rows to be loaded.
+    pub(super) stalled: bool,
 }
 
 impl Topics {
     /// When there is something to do next.
     pub(super) fn next(&self, now: Time) -> Time {
-        if !self.leaving.is_empty() {
+        if !self.followed.is_empty() || !self.leaving.is_empty() && !self.stalled {
             return now;
         }
         let pending = self.pending.first().map_or(Time::NEVER, |&(at, _)| at);
-        self.chores.first().map_or(Time::NEVER, |&(at, _)| at).min(pending)
+        let chores = self.chores.first().filter(|_| !self.stalled);
+        chores.map_or(Time::NEVER, |&(at, _)| at).min(pending)
     }
 
     /// Writes the counters that changed.
@@ -104,6 +113,8 @@ impl Topics {
             topic.add(&public);
         }
         self.pending.extend(public.pending_until.map(|until| (until, public.id)));
+        // Whether what was held follows is looked at.
+        self.followed.extend(public.held.map(|_| public.id));
         self.subscriptions.insert(public.id, subscription);
     }
 

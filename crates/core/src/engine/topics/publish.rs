@@ -9,13 +9,14 @@ use std::time::Duration;
 use super::super::dedup::{self, Compared, Verdict};
 use super::super::send::within;
 use super::super::{Answer, Engine, Stop, prepare_each, shared};
+use super::archive::{self, Row};
 use crate::api::job::JobEventKind;
 use crate::api::limit::Limits;
 use crate::api::topic::{
-    DELIVERIES_MAX, DeliveryFailure, Endpoint, Origin, Publication, Published, Subscription, SubscriptionId, Target,
+    ArchiveMark, DELIVERIES_MAX, DeliveryFailure, Origin, Publication, Published, Subscription, SubscriptionId, Target,
     TopicId,
 };
-use crate::api::{BATCH_MAX, Error, Kind, Namespace, QueueId, Reply};
+use crate::api::{BATCH_MAX, Error, Kind, Lane, Namespace, QueueId, Reply};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{State, View};
@@ -27,13 +28,32 @@ const COPIED_BYTES_MAX: usize = 64;
 
 /// Where a publication goes for one subscription.
 #[derive(Clone, Copy, Debug)]
-struct Way<'a> {
+pub(super) struct Way<'a> {
     subscription: SubscriptionId,
-    raw: bool,
+    pub(super) raw: bool,
     /// The queue that takes it: its own, or, where that one cannot, the one of its dead letters.
-    to: Option<QueueId>,
-    failure: Option<DeliveryFailure>,
-    limits: Option<&'a Limits>,
+    pub(super) to: Option<QueueId>,
+    pub(super) failure: Option<DeliveryFailure>,
+    pub(super) limits: Option<&'a Limits>,
+}
+
+/// What comes into a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parcel<'a> {
+    pub(super) uuid: [u8; 16],
+    /// Its payload; `None` where that is stored already, and shared.
+    pub(super) payload: Option<&'a [u8]>,
+    pub(super) len: u64,
+    pub(super) priority: u32,
+    pub(super) lane: Option<Lane>,
+    pub(super) dedup: Option<[u8; 16]>,
+}
+
+impl<'a> Parcel<'a> {
+    fn of(publication: &'a Publication) -> Self {
+        let Publication { uuid, ref payload, priority, lane, dedup, .. } = *publication;
+        Self { uuid, payload: Some(payload), len: payload.len() as u64, priority, lane, dedup }
+    }
 }
 
 impl TopicState {
@@ -108,39 +128,68 @@ impl Engine {
         if subscription.pending_until.is_some() {
             return Ok(None);
         }
-        let raw = subscription.config.raw;
+        self.subscription_way(topic, subscription, publication.bytes, target.limits.as_ref()).map(Some)
+    }
+
+    /// The same for a subscription that is confirmed, and so many bytes.
+    pub(super) fn subscription_way<'a>(
+        &self,
+        topic: &TopicState,
+        subscription: &Subscription,
+        bytes: u64,
+        found: Option<&'a (u64, Box<Limits>)>,
+    ) -> Result<Way<'a>, Error> {
+        let (id, raw) = (subscription.id, subscription.config.raw);
         let queue = self.fed(subscription);
         let failure = match queue {
             None => Some(DeliveryFailure::QueueGone),
-            Some(queue) => takes(topic, queue, publication).err(),
+            Some(queue) => takes(topic, queue, bytes).err(),
         };
         if failure.is_some() {
-            let dead_letters = subscription.config.dead_letter.as_deref();
-            let queue = dead_letters.and_then(|name| self.named(subscription.namespace, name));
-            let to = queue.filter(|queue| takes(topic, queue, publication).is_ok()).map(QueueState::id);
-            return Ok(Some(Way { subscription: id, raw, to, failure, limits: None }));
+            let to = self.dead_letters(topic, subscription, bytes);
+            return Ok(Way { subscription: id, raw, to, failure, limits: None });
         }
         let mut limits = None;
         if let Some(queue) = queue.filter(|queue| !queue.config().limiters.is_empty()) {
             let version = queue.public.version;
-            match &target.limits {
+            match found {
                 Some((made_for, found)) if *made_for == version => limits = Some(&**found),
                 _ => return Err(Error::Stale { version }),
             }
         }
-        Ok(Some(Way { subscription: id, raw, to: queue.map(QueueState::id), failure: None, limits }))
+        Ok(Way { subscription: id, raw, to: queue.map(QueueState::id), failure: None, limits })
     }
 
-    /// The queue that a subscription feeds.
+    /// The queue that takes what cannot be delivered to a subscription.
+    fn dead_letters(&self, topic: &TopicState, subscription: &Subscription, bytes: u64) -> Option<QueueId> {
+        let name = subscription.config.dead_letter.as_deref()?;
+        let queue = self.named(subscription.namespace, name)?;
+        takes(topic, queue, bytes).is_ok().then(|| queue.id())
+    }
+
+    /// A way that was found for no bytes, for so many.
+    pub(super) fn bounded<'a>(&self, topic: TopicId, way: &Way<'a>, bytes: u64) -> Way<'a> {
+        let queue = way.to.and_then(|id| self.queues.get(&id));
+        let (Some(queue), Some(topic)) = (queue, self.topics.by_id.get(&topic)) else { return *way };
+        let Err(failure) = takes(topic, queue, bytes) else { return *way };
+        // What is too long for the queue may yet do for that of the dead letters, unless that is the one.
+        let subscription = self.topics.subscriptions.get(&way.subscription).filter(|_| way.failure.is_none());
+        let to = subscription.and_then(|subscription| self.dead_letters(topic, &subscription.public, bytes));
+        Way { to, failure: way.failure.or(Some(failure)), limits: None, ..*way }
+    }
+
+    /// The queue that a subscription feeds: while it is paused the one in which deliveries are held, and until that is
+    /// empty where they keep an order.
     fn fed(&self, subscription: &Subscription) -> Option<&QueueState> {
-        match (&subscription.endpoint, subscription.held.or(subscription.queue)) {
-            (_, Some(own)) => self.queues.get(&own),
-            (Endpoint::Queue(name), None) => self.named(subscription.namespace, name),
-            (Endpoint::Url(_) | Endpoint::Function(_), None) => None,
+        if let Some(own) = subscription.queue {
+            return self.queues.get(&own);
         }
+        let held = subscription.held.and_then(|held| self.queues.get(&held));
+        let held = held.filter(|held| subscription.paused || held.public.kind == Kind::Fifo);
+        held.or_else(|| self.named(subscription.namespace, subscription.endpoint.text()))
     }
 
-    fn named(&self, namespace: Namespace, name: &str) -> Option<&QueueState> {
+    pub(super) fn named(&self, namespace: Namespace, name: &str) -> Option<&QueueState> {
         self.queues.get(self.names.get(&namespace)?.get(name)?)
     }
 
@@ -158,7 +207,7 @@ impl Engine {
     ) -> Result<Result<Published, Error>, Stop> {
         let now = self.now;
         let Some(topic) = self.topics.by_id.get(&id) else { return Ok(Err(Error::TopicNotFound)) };
-        let namespace = topic.public.namespace;
+        let (space, namespace) = (topic.space, topic.public.namespace);
         if topic.public.kind == Kind::Fifo && publication.lane.is_none() {
             return Ok(Err(Error::LaneRequired));
         }
@@ -177,16 +226,28 @@ impl Engine {
             dedup::remember(state, &topic.compared(), bucket, &original, row);
             self.topics.look_at(id);
         }
-        let takers = ways.iter().filter(|way| way.to.is_some()).count();
+        let archives = self.topics.topic(id).is_ok_and(|topic| topic.public.config.archive_ms.is_some());
+        let takers = ways.iter().filter(|way| way.to.is_some()).count() + usize::from(archives);
         let shares = takers > 1 && publication.payload.len() > COPIED_BYTES_MAX;
+        let parcel = Parcel::of(publication);
         let (mut sharing, mut failed) = (0, 0);
         for way in ways {
             if let Some(to) = way.to {
-                let origin = Origin { publication: number, subscription: way.subscription, raw: way.raw };
-                sharing += u64::from(self.deliver(state, to, publication, (origin, shares), way.limits)?);
+                let (subscription, raw) = (way.subscription, way.raw);
+                let origin = Origin { publication: number, subscription, raw, replayed: false };
+                sharing += u64::from(self.deliver(state, to, &parcel, (origin, shares), way.limits)?);
             }
             failed += u64::from(way.failure.is_some());
             self.delivered(way);
+        }
+        if archives {
+            sharing += 1;
+            let row = Row::new(publication, shares);
+            state.insert(&archive::key(space, ArchiveMark { at: now, id: number }), row.write().finish());
+            if !shares {
+                state.insert_bulk(&keys::body(namespace, number), &[&publication.payload]);
+            }
+            self.topics.archived(id, now);
         }
         if shares && sharing > 0 {
             shared::share(state, namespace, number, &publication.payload, sharing);
@@ -207,6 +268,20 @@ impl Engine {
         self.topics.touch(id);
     }
 
+    /// Counts a delivery of a replay, or that there was none.
+    pub(super) fn delivered_again(&mut self, topic: TopicId, way: &Way<'_>) {
+        // Its filter lets it through as if it had been published once more.
+        if let Some(subscription) = self.topics.subscriptions.get_mut(&way.subscription) {
+            subscription.replayed += 1;
+        }
+        self.delivered(way);
+        let failed = u64::from(way.failure.is_some());
+        self.count(topic, |topic| {
+            topic.counters.delivered += 1 - failed;
+            topic.counters.failed += failed;
+        });
+    }
+
     /// Counts a delivery, or that there was none.
     fn delivered(&mut self, way: &Way<'_>) {
         let now = self.now;
@@ -224,40 +299,40 @@ impl Engine {
 
     /// Brings a publication into a queue, unless one with the same deduplication id came to that one lately. Says whether
     /// it did.
-    fn deliver<S: State>(
+    pub(super) fn deliver<S: State>(
         &mut self,
         state: &mut S,
         id: QueueId,
-        publication: &Publication,
+        parcel: &Parcel<'_>,
         (origin, shares): (Origin, bool),
         limits: Option<&Limits>,
     ) -> Result<bool, Stop> {
         let now = self.now;
         let Some(queue) = self.queues.get(&id) else { return Ok(false) };
         let namespace = queue.space.namespace;
-        let original = match dedup::compare(state, now, &queue.compared(), publication.dedup, publication.lane)? {
+        let original = match dedup::compare(state, now, &queue.compared(), parcel.dedup, parcel.lane)? {
             Verdict::Original(original) => original,
             Verdict::Duplicate(first) => {
                 self.happened(id, first.id, || JobEventKind::Deduplicated);
                 return Ok(false);
             }
         };
-        let (lane, limits) = queue.limits_of(publication.lane, limits);
+        let (lane, limits) = queue.limits_of(parcel.lane, limits);
         let due = match queue.config().delay_ms {
             0 => now,
             delay_ms => now.after(Duration::from_millis(delay_ms)),
         };
         let message = self.new_id();
         if let Some(original) = original {
-            let row = dedup::Row { at: now, id: message, uuid: publication.uuid, lane: publication.lane };
+            let row = dedup::Row { at: now, id: message, uuid: parcel.uuid, lane: parcel.lane };
             self.remember(state, id, &original, row);
         }
-        if !shares {
-            state.insert_bulk(&keys::body(namespace, message), &[&publication.payload]);
+        if let Some(payload) = parcel.payload.filter(|_| !shares) {
+            state.insert_bulk(&keys::body(namespace, message), &[payload]);
         }
         let head = Head {
-            priority: publication.priority,
-            bytes: publication.payload.len() as u64,
+            priority: parcel.priority,
+            bytes: parcel.len,
             due,
             lane,
             in_lane: lane.is_some(),
@@ -267,19 +342,17 @@ impl Engine {
             ..Head::new(if due == now { Standing::Ready } else { Standing::Delayed }, now)
         };
         self.enter(state, id, message, &head)?;
-        self.happened(id, message, || {
-            JobEventKind::Added(head.state.of_job(), Some(Arc::from(publication.payload.as_slice())))
-        });
+        self.happened(id, message, || JobEventKind::Added(head.state.of_job(), parcel.payload.map(Arc::from)));
         Ok(true)
     }
 }
 
 /// Whether a queue can take a publication of a topic.
-fn takes(topic: &TopicState, queue: &QueueState, publication: &Publication) -> Result<(), DeliveryFailure> {
+fn takes(topic: &TopicState, queue: &QueueState, bytes: u64) -> Result<(), DeliveryFailure> {
     if topic.public.kind == Kind::Standard && queue.public.kind == Kind::Fifo {
         return Err(DeliveryFailure::KindDiffers);
     }
-    if publication.bytes > queue.config().message_bytes_max {
+    if bytes > queue.config().message_bytes_max {
         return Err(DeliveryFailure::TooLarge);
     }
     Ok(())

@@ -45,7 +45,7 @@ impl Engine {
                 return Err(Error::SubscriptionKindDiffers);
             }
         } else {
-            let name = own_queue_name(new.uuid);
+            let name = queue_name("subscription", new.uuid);
             let config = own_queue_config(queue, &new.config);
             within("queues of a shard", QUEUES_MAX, self.queues.len() as u64 + 1)?;
             check_uses(&config)?;
@@ -180,16 +180,16 @@ impl Engine {
         let counters = SubscriptionCounters {
             delivered,
             failed,
-            filtered: seen.saturating_sub(delivered + failed),
+            filtered: (seen + subscription.replayed).saturating_sub(delivered + failed),
             last_failure: subscription.last_failure,
         };
         Ok(Reply::SubscriptionStats { subscription: public, counters })
     }
 }
 
-/// The name of a subscription's own queue.
-fn own_queue_name(uuid: [u8; 16]) -> String {
-    let mut name = String::from("subscription/");
+/// The name of a queue of a subscription's own.
+pub(super) fn queue_name(what: &str, uuid: [u8; 16]) -> String {
+    let mut name = format!("{what}/");
     for byte in uuid {
         // Writing to a string cannot fail.
         let _ = write!(name, "{byte:02x}");

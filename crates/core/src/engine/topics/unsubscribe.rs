@@ -31,6 +31,7 @@ impl Engine {
         if let Some(until) = public.pending_until {
             self.topics.pending.remove(&(until, id));
         }
+        self.forget_replays(state, public.namespace, id, out);
         state.delete(&keys::subscription(public.namespace, id));
         state.delete(&keys::subscription_counters(public.namespace, id));
         for queue in [public.queue, public.held].into_iter().flatten() {
