@@ -43,6 +43,9 @@ pub const IDEMPOTENCY_WINDOW_MS: u64 = 86_400_000;
 pub const LIST_MAX: usize = 256;
 /// How many ended moves of a queue are kept: SQS lists ten.
 pub const MOVES_KEPT: usize = 10;
+/// The length of a message that a queue takes where nothing is said: AWS's largest. The doors read it as "what the server
+/// takes", which may be more, so the engine bounds nothing by it.
+pub const MESSAGE_BYTES_DEFAULT: u64 = 1_048_576;
 /// Longest queue name in bytes: ours.
 pub const NAME_BYTES_MAX: usize = 256;
 

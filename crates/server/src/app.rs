@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::native;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
+use crate::topics::Matchers;
 
 /// What all requests share.
 pub(crate) struct App<E> {
@@ -31,6 +32,8 @@ pub(crate) struct App<E> {
     pub(crate) hub: Arc<Hub>,
     /// The operations of the native API.
     pub(crate) native: native::Table<E>,
+    /// The filter policies of topics, read.
+    pub(crate) matchers: Matchers,
     /// Receivers that wait.
     pub(crate) waiting: AtomicU64,
     /// Bytes of unfinished bodies.

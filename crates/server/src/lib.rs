@@ -20,6 +20,7 @@ mod native;
 mod server;
 mod sqs;
 mod tls;
+mod topics;
 
 pub use access::{AccessKey, Role};
 pub use config::{Config, PublicUrl, Unsafe};

@@ -22,6 +22,7 @@ mod route;
 mod shapes;
 mod table;
 mod text;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::native;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
+use crate::topics::{Matchers, carry_on_all};
 
 /// A server that listens.
 pub struct Server<E> {
@@ -74,6 +75,7 @@ impl<E: Engine> Server<E> {
             metrics: Metrics::default(),
             hub,
             native: native::Table::new(),
+            matchers: Matchers::default(),
             waiting: AtomicU64::new(0),
             bodies_bytes: AtomicUsize::new(0),
             purged: Recently::default(),
@@ -99,6 +101,7 @@ impl<E: Engine> Server<E> {
     pub async fn run(self) {
         let Self { app, listener, stop: _stop, returned } = self;
         let (all_gone, ended) = oneshot::channel();
+        carry_on_all(&app);
         let returning = tokio::spawn(give_back(Arc::clone(&app), returned, ended));
         let permits = Arc::new(Semaphore::new(app.config.connections_max));
         let mut connections = JoinSet::new();

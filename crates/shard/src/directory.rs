@@ -8,9 +8,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
 use weir_core::api::limit::Limiter;
 use weir_core::api::topic::{Replay, Subscription, SubscriptionId, Topic, TopicId};
-use weir_core::api::{Event, Namespace, Queue};
+use weir_core::api::{Event, Namespace, Queue, QueueId};
 
 pub use topics::TopicView;
 
@@ -19,6 +20,7 @@ pub use topics::TopicView;
 #[derive(Debug, Default)]
 pub struct Directory {
     queues: RwLock<BTreeMap<(Namespace, String), Arc<Queue>>>,
+    by_id: RwLock<FxHashMap<QueueId, Arc<Queue>>>,
     limiters: RwLock<BTreeMap<(Namespace, String), Arc<Limiter>>>,
     topics: RwLock<topics::Topics>,
     listener: RwLock<Told>,
@@ -41,6 +43,11 @@ impl Directory {
     /// The queue called `name`.
     pub fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {
         self.queues.read().get(&(namespace, name.to_owned())).cloned()
+    }
+
+    /// The queue of this id.
+    pub fn queue(&self, id: QueueId) -> Option<Arc<Queue>> {
+        self.by_id.read().get(&id).cloned()
     }
 
     /// Up to `max` queues whose names start with `prefix`, in the order of their names, from the one after `after` on. Those
@@ -144,9 +151,11 @@ impl Directory {
     fn keep(&self, event: &Event) {
         match event {
             Event::QueueChanged(queue) => {
+                self.by_id.write().insert(queue.id, Arc::clone(queue));
                 self.queues.write().insert((queue.namespace, queue.name.clone()), Arc::clone(queue));
             }
             Event::QueueDeleted(queue) => {
+                self.by_id.write().remove(&queue.id);
                 self.queues.write().remove(&(queue.namespace, queue.name.clone()));
             }
             Event::LimiterChanged(limiter) => {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::DEDUP_WINDOW_MS;
 use super::job::{Keep, Retry};
 use super::limit::LimiterUse;
 use super::topic::SubscriptionId;
+use super::{DEDUP_WINDOW_MS, MESSAGE_BYTES_DEFAULT};
 use crate::time::Time;
 
 /// An isolated world of queues: the account number of an ARN.
@@ -115,7 +115,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             delay_ms: 0,
-            message_bytes_max: 1_048_576,
+            message_bytes_max: MESSAGE_BYTES_DEFAULT,
             retention_ms: 345_600_000,
             receive_wait_ms: 0,
             visibility_ms: 30_000,

@@ -125,6 +125,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "Name a queue of the same kind. The kind of a queue is fixed when it is created.",
     ),
     entry("queue.not_found", 404, "There is no queue of this name.", "Create it with PUT, or check its name."),
+    entry(
+        "queue.owned",
+        409,
+        "The queue belongs to a subscription, and goes with it.",
+        "End the subscription instead; or purge the queue.",
+    ),
     entry("queue.same", 400, "Jobs cannot be moved to the queue that they are in.", "Name another queue."),
     entry(
         "queue.stale",
@@ -138,6 +144,20 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "The dead-letter queue does not take dead letters of this queue.",
         "Allow it in the configuration of the dead-letter queue, or name another one.",
     ),
+    entry(
+        "replay.active",
+        409,
+        "A replay to the subscription is under way.",
+        "Wait for its end, or end it with DELETE.",
+    ),
+    entry("replay.ended", 409, "The replay has ended.", "List the replays of the subscription to see how."),
+    entry(
+        "replay.moved",
+        409,
+        "Somebody else carried the replay on.",
+        "Nothing: the server carries replays on itself.",
+    ),
+    entry("replay.not_found", 404, "There is no such replay.", "Only the last ones of a subscription are kept."),
     entry(
         "request.broken",
         400,
@@ -194,6 +214,44 @@ pub(crate) const ENTRIES: &[Entry] = &[
         503,
         "The server has more to do than it can take in.",
         "Try again after the seconds of `Retry-After`.",
+    ),
+    entry(
+        "subscription.exists",
+        409,
+        "The queue, URL or function is subscribed with other settings.",
+        "Use the subscription as it is, or replace its settings with PUT; the detail names the first difference.",
+    ),
+    entry(
+        "subscription.kind_differs",
+        409,
+        "A standard topic cannot feed a FIFO queue.",
+        "Subscribe a standard queue, or publish to a FIFO topic, whose name ends in `.fifo`.",
+    ),
+    entry("subscription.not_found", 404, "There is no such subscription of the topic.", "It ended, or never was."),
+    entry(
+        "subscription.token_invalid",
+        400,
+        "No subscription of the topic waits for this token.",
+        "Confirm with the token that was sent last. A subscription that nobody confirms in time ends.",
+    ),
+    entry(
+        "topic.exists",
+        409,
+        "A topic of this name exists with other settings.",
+        "Use the topic as it is, or change it; the detail names the first difference.",
+    ),
+    entry(
+        "topic.no_archive",
+        409,
+        "The topic keeps no messages to be replayed.",
+        "Set its `archive_ms`: what is published from then on can be replayed.",
+    ),
+    entry("topic.not_found", 404, "There is no topic of this name.", "Create it with PUT, or check its name."),
+    entry(
+        "topic.stale",
+        503,
+        "The topic or its subscriptions were changed again and again while the request ran.",
+        "Send the request again.",
     ),
 ];
 

@@ -16,6 +16,7 @@ mod spec;
 mod view;
 
 pub(crate) use add::{Add, AddToQueue};
+pub(super) use attributes::Attributes;
 pub(crate) use bulk::{CancelMany, Clean, Drain, PromoteMany, RemoveMany, RetryMany};
 pub(crate) use change::{Cancel, Change, Promote, Remove, Report, Retry};
 pub(super) use data::raw;
@@ -27,4 +28,5 @@ pub(crate) use lease::Lease;
 pub(crate) use list::List;
 pub(crate) use settle::Settle;
 pub(super) use settle::StateView;
+pub(super) use spec::check_text;
 pub(super) use view::FailureView;

@@ -114,12 +114,14 @@ pub(crate) enum Tag {
     Jobs,
     Work,
     Limiters,
+    Topics,
     Events,
     Reference,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 6] = [Tag::Queues, Tag::Jobs, Tag::Work, Tag::Limiters, Tag::Events, Tag::Reference];
+    pub(crate) const ALL: [Tag; 7] =
+        [Tag::Queues, Tag::Jobs, Tag::Work, Tag::Limiters, Tag::Topics, Tag::Events, Tag::Reference];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -127,6 +129,7 @@ impl Tag {
             Tag::Jobs => "Jobs",
             Tag::Work => "Work",
             Tag::Limiters => "Limiters",
+            Tag::Topics => "Topics",
             Tag::Events => "Events",
             Tag::Reference => "Reference",
         }
@@ -138,6 +141,7 @@ impl Tag {
             Tag::Jobs => "What producers and operators do: adding jobs, looking at them, changing them.",
             Tag::Work => "What workers do: leasing jobs and settling them.",
             Tag::Limiters => "Named bounds on rate and concurrency, for queues and for programs outside.",
+            Tag::Topics => "What is published once comes to every queue, URL and function that subscribed.",
             Tag::Events => "What happens to jobs, as it happens.",
             Tag::Reference => "This description.",
         }

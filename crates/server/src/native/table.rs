@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use super::endpoint::{Answer, Call, Endpoint};
 use super::route::{Params, Route};
 use super::shapes::{Generators, Shapes};
-use super::{Problem, decode, events, jobs, limiters, query, queues, redrive, reference};
+use super::{Problem, decode, events, jobs, limiters, query, queues, redrive, reference, topics};
 use crate::access::Caller;
 use crate::app::App;
 use crate::engine::Engine;
@@ -47,6 +47,21 @@ macro_rules! operations {
             limiters::GetKey,
             limiters::PauseKey,
             limiters::ResumeKey,
+            topics::List,
+            topics::Put,
+            topics::Get,
+            topics::Delete,
+            topics::Publish,
+            topics::ListSubscriptions,
+            topics::Subscribe,
+            topics::GetSubscription,
+            topics::PutSubscription,
+            topics::Unsubscribe,
+            topics::PauseSubscription,
+            topics::ResumeSubscription,
+            topics::StartReplay,
+            topics::ListReplays,
+            topics::CancelReplay,
             jobs::Add,
             jobs::AddToQueue,
             jobs::List,

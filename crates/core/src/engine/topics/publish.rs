@@ -16,7 +16,7 @@ use crate::api::topic::{
     ArchiveMark, DELIVERIES_MAX, DeliveryFailure, Origin, Publication, Published, Subscription, SubscriptionId, Target,
     TopicId,
 };
-use crate::api::{BATCH_MAX, Error, Kind, Lane, Namespace, QueueId, Reply};
+use crate::api::{BATCH_MAX, Error, Kind, Lane, MESSAGE_BYTES_DEFAULT, Namespace, QueueId, Reply};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::{State, View};
@@ -352,7 +352,8 @@ fn takes(topic: &TopicState, queue: &QueueState, bytes: u64) -> Result<(), Deliv
     if topic.public.kind == Kind::Standard && queue.public.kind == Kind::Fifo {
         return Err(DeliveryFailure::KindDiffers);
     }
-    if bytes > queue.config().message_bytes_max {
+    let most = queue.config().message_bytes_max;
+    if bytes > most && most != MESSAGE_BYTES_DEFAULT {
         return Err(DeliveryFailure::TooLarge);
     }
     Ok(())

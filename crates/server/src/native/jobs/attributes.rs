@@ -34,7 +34,11 @@ impl Attributes<'_> {
     }
 
     /// Checks them and appends them as a payload holds them.
-    pub(super) fn push_to<'s>(&'s self, attributes: &mut Vec<Attribute<'s>>, most: usize) -> Result<(), Problem> {
+    pub(in crate::native) fn push_to<'s>(
+        &'s self,
+        attributes: &mut Vec<Attribute<'s>>,
+        most: usize,
+    ) -> Result<(), Problem> {
         if self.0.len() > most {
             let text = format!("may have {most} entries, found {}", self.0.len());
             return Err(Problem::field("attributes", &text));

@@ -107,6 +107,12 @@ pub(crate) struct LeasedJob {
     /// The queue that it was moved from as a dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letter_of: Option<String>,
+    /// The publication that it is a delivery of, where it came by a topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publication: Option<String>,
+    /// The subscription that it came by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription: Option<String>,
 }
 
 impl Endpoint for Lease {
@@ -258,6 +264,13 @@ fn push_job(out: &mut Vec<u8>, queue: &Queue, delivery: &Delivery, payload: &Pay
             out.extend_from_slice(name);
             push_number(out, number);
         }
+    }
+    if let Some(origin) = delivery.origin {
+        out.extend_from_slice(b",\"publication\":\"");
+        push_number(out, origin.publication);
+        out.extend_from_slice(b"\",\"subscription\":\"");
+        push_number(out, origin.subscription.0);
+        out.push(b'"');
     }
     if let Some(attributes) = Shown::of(&payload.attributes) {
         out.extend_from_slice(b",\"attributes\":");

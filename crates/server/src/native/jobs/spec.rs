@@ -282,7 +282,7 @@ impl ParentSpec<'_> {
     }
 }
 
-fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+pub(in crate::native) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         let text = format!("must have from 1 to {TEXT_BYTES_MAX} bytes, found {}", text.len());
         return Err(Problem::field(field, &text));
