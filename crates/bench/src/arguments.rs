@@ -35,6 +35,8 @@ pub(crate) enum Workload {
     Record,
     /// Life cycles (send, receive, delete) in process, against a bare log that writes the same bytes.
     Engine(Engine),
+    /// One message to many queues, in process: published, and sent to each.
+    Fanout(Fanout),
     /// Requests over HTTP, against a bare handler with the same requests and answers.
     Http(Http),
     /// From send to a waiting receiver, over SQS and over the native API.
@@ -70,6 +72,16 @@ pub(crate) struct Engine {
     /// Messages that lie in the first queue before, and stay.
     #[arg(long, default_value_t = 0)]
     pub(crate) backlog: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Fanout {
+    /// How long each is driven.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// Queues that subscribe, for each run.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1_000])]
+    pub(crate) queues: Vec<usize>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -243,17 +243,17 @@ fn collect(handed_back: &Receiver<Result<Box<Cycle>, String>>, count: usize) -> 
 }
 
 /// The bytes that a log grew by, from figures that start over at every checkpoint.
-struct LogBytes {
+pub(crate) struct LogBytes {
     last: u64,
-    sum: u64,
+    pub(crate) sum: u64,
 }
 
 impl LogBytes {
-    fn new(metrics: &Metrics) -> Self {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
         Self { last: metrics.store.log_bytes, sum: 0 }
     }
 
-    fn look(&mut self, metrics: &Metrics) {
+    pub(crate) fn look(&mut self, metrics: &Metrics) {
         let now = metrics.store.log_bytes;
         self.sum += now.checked_sub(self.last).unwrap_or(now);
         self.last = now;

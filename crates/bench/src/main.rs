@@ -11,6 +11,7 @@ mod campaign;
 mod child;
 mod disk;
 mod engine;
+mod fanout;
 mod http;
 mod idle;
 mod keys;

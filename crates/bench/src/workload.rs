@@ -2,8 +2,10 @@
 
 use anyhow::bail;
 
-use crate::arguments::{Backlog, Campaign, Common, Engine, Http, Idle, Keys, Latency, Look, Native, Resting, Workload};
-use crate::{backlog, campaign, engine, http, idle, keys, latency, look, native};
+use crate::arguments::{
+    Backlog, Campaign, Common, Engine, Fanout, Http, Idle, Keys, Latency, Look, Native, Resting, Workload,
+};
+use crate::{backlog, campaign, engine, fanout, http, idle, keys, latency, look, native};
 
 impl Workload {
     pub(crate) fn run(&self, common: &Common) -> anyhow::Result<()> {
@@ -11,6 +13,7 @@ impl Workload {
             Workload::Quick => all(common, &QUICK),
             Workload::Record => all(common, &RECORD),
             Workload::Engine(workload) => engine::run(common, workload),
+            Workload::Fanout(workload) => fanout::run(common, workload),
             Workload::Http(workload) => http::run(common, workload),
             Workload::Latency(workload) => latency::run(common, workload),
             Workload::Backlog(workload) => backlog::run(common, workload),
@@ -58,6 +61,7 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     for queues in [1, 1000] {
         engine::run(common, &Engine { seconds: scale.engine_seconds, queues, at_once: 128, backlog: 0 })?;
     }
+    fanout::run(common, &Fanout { seconds: scale.engine_seconds.min(20), queues: vec![1, 10, 100, 1_000] })?;
     for signed in [false, true] {
         let http = Http { seconds: scale.seconds, connections: 256, filled: 100_000, rounds: scale.rounds, signed };
         http::run(common, &http)?;

@@ -175,8 +175,9 @@ fn a_fifo_topic_knows_duplicates_and_a_paused_subscription_holds() {
 fn an_archive_is_replayed_to_who_comes_later() {
     let running = start(config());
     done(&running, "PUT", "/v1/topics/t", &json!({ "archive_ms": 3_600_000 }));
-    let messages: Vec<Value> =
-        (0..600).map(|n| json!({ "data": n, "attributes": { "even": if n % 2 == 0 { "yes" } else { "no" } } })).collect();
+    let messages: Vec<Value> = (0..600)
+        .map(|n| json!({ "data": n, "attributes": { "even": if n % 2 == 0 { "yes" } else { "no" } } }))
+        .collect();
     publish(&running, "t", &json!(messages));
     let id = subscribe(&running, "t", "late", &json!({ "filter": { "even": ["yes"] } }));
     let path = format!("/v1/topics/t/subscriptions/{id}/replays");

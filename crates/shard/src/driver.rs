@@ -409,6 +409,7 @@ impl<D: Disk, R: Respond> Driver<D, R> {
                 | Command::CreateQueue { .. }
                 | Command::ConfigureQueue { .. }
                 | Command::Publish { .. }
+                | Command::ReplayStep { .. }
                 | Command::CreateTopic { .. }
                 | Command::ConfigureTopic { .. }
                 | Command::Subscribe { .. }
