@@ -164,6 +164,9 @@ fn about_param(name: &str) -> &'static str {
         "id" => "Id of the job, percent-encoded.",
         "limiter" => "Name of the limiter, percent-encoded.",
         "key" => "Key of the limiter, percent-encoded.",
+        "topic" => "Name of the topic, percent-encoded.",
+        "subscription" => "Id of the subscription.",
+        "replay" => "Id of the replay.",
         "deduplication_id" => "The deduplication id, percent-encoded.",
         _ => "",
     }

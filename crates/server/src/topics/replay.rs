@@ -72,12 +72,12 @@ async fn step<E: Engine>(app: &App<E>, replay: &Replay) -> Next {
         Err(refused) => return after_refusal(refused, replay),
     };
     let Reply::Archive { publications, next, .. } = answered.reply else { return Next::End };
-    let passes = |(archived, bytes): (&Archived, &Bytes)| {
+    let lets_through = |(archived, bytes): (&Archived, &Bytes)| {
         let payload = Payload::decode(bytes).ok()?;
-        let passes = matcher.lets_through(subscription.id, &payload);
-        passes.then(|| Replayed { mark: archived.mark, limits: limits_of(directory, &subscription, &payload) })
+        let goes_on = matcher.lets_through(subscription.id, &payload);
+        goes_on.then(|| Replayed { mark: archived.mark, limits: limits_of(directory, &subscription, &payload) })
     };
-    let deliver: Vec<Replayed> = publications.iter().zip(&answered.payloads).filter_map(passes).collect();
+    let deliver: Vec<Replayed> = publications.iter().zip(&answered.payloads).filter_map(lets_through).collect();
     let passed = (publications.len() - deliver.len()) as u64;
     let version = subscription.version;
     let step = Command::ReplayStep { replay: replay.id, after: replay.after, next, version, passed, deliver };
