@@ -49,7 +49,7 @@ fn work(running: &Running, queue: &str) -> Vec<Value> {
         }
         for job in jobs {
             assert!(job["publication"].is_string() && job["subscription"].is_string(), "{job}");
-            let settle = json!({ "settle": [{ "lease": job["lease"], "complete": {} }] });
+            let settle = json!({ "settle": [{ "lease": job["lease"], "action": "complete" }] });
             done(running, "POST", &format!("/v1/queues/{queue}/settle"), &settle);
             all.push(job["data"].clone());
         }
