@@ -22,6 +22,11 @@ def sqs(weir):
     return weir.sqs()
 
 
+@pytest.fixture(scope="session")
+def sns(weir):
+    return weir.sns()
+
+
 @pytest.fixture
 def own_weir(tmp_path):
     """Makes a server for one test alone, which may end it."""

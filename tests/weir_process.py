@@ -84,6 +84,14 @@ class Weir:
 
     def sqs(self, key=("test", "test"), token=None, url=None, **options):
         """A boto3 client that shows every error instead of trying again. It signs with `key`, id and secret."""
+        return self.client("sqs", key, token, url, **options)
+
+    def sns(self, key=("test", "test"), **options):
+        """The same for SNS."""
+        return self.client("sns", key, **options)
+
+    def client(self, service, key=("test", "test"), token=None, url=None, **options):
+        """A boto3 client of a service."""
         config = {
             "retries": {"total_max_attempts": 1},
             "read_timeout": 90,
@@ -91,7 +99,7 @@ class Weir:
         }
         config.update(options)
         return boto3.client(
-            "sqs",
+            service,
             endpoint_url=url or self.url,
             region_name="us-east-1",
             aws_access_key_id=key[0],

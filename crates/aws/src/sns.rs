@@ -10,7 +10,9 @@ mod limits;
 mod operation;
 pub mod publish;
 pub mod request;
+pub mod subscription;
 mod timestamp;
+pub mod topic;
 
 pub use decode::{Request, decode, is_meant, operation};
 pub use encode::{Answer, Listed, Published, answer, error};

@@ -62,8 +62,8 @@ pub(crate) struct Access {
     namespace: Namespace,
 }
 
-/// What signatures are made for: the service of AWS whose protocol is spoken, and our own.
-const SERVICES: [&str; 2] = ["sqs", "weir"];
+/// What signatures are made for: the services of AWS whose protocols are spoken, and our own.
+const SERVICES: [&str; 3] = ["sns", "sqs", "weir"];
 
 impl Access {
     pub(crate) fn new(keys: &[AccessKey], namespace: Namespace) -> Self {

@@ -16,6 +16,7 @@ use crate::http::Content;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
+use crate::sns::Signer;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 use crate::topics::Matchers;
@@ -34,6 +35,8 @@ pub(crate) struct App<E> {
     pub(crate) native: native::Table<E>,
     /// The filter policies of topics, read.
     pub(crate) matchers: Matchers,
+    /// What topics send out is signed by this.
+    pub(crate) signer: Signer,
     /// Receivers that wait.
     pub(crate) waiting: AtomicU64,
     /// Bytes of unfinished bodies.
@@ -86,11 +89,32 @@ impl<E: Engine> App<E> {
         Content::granting(body, &self.undelivered, Some(Granted::Permit(limiter, permit)), true)
     }
 
+    /// Scheme and host of this server, as configured or as who asked `host` sees it.
+    pub(crate) fn seen_as(&self, host: Option<&str>) -> (&str, String) {
+        if let Some(public) = &self.config.public_url {
+            return (&public.scheme, public.host.clone());
+        }
+        let host = host.filter(|host| is_host(host)).map_or_else(|| self.config.listen.to_string(), str::to_owned);
+        (if self.config.tls.is_some() { "https" } else { "http" }, host)
+    }
+
+    /// The URL of this server, without a path.
+    pub(crate) fn base_url(&self, host: Option<&str>) -> String {
+        let (scheme, host) = self.seen_as(host);
+        format!("{scheme}://{host}")
+    }
+
     /// Counts a receiver as waiting until the result is dropped.
     pub(crate) fn count_waiting(&self) -> Counted<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Counted { counter: &self.waiting }
     }
+}
+
+/// Whether a host can stand in a URL as it is.
+fn is_host(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    !host.is_empty() && host.len() <= 256 && host.bytes().all(plain)
 }
 
 /// Waits until the server is told to stop.

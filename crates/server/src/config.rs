@@ -1,6 +1,7 @@
 //! What an operator may set.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use weir_aws::sqs::Limits;
@@ -47,6 +48,8 @@ pub struct Config {
     pub region: String,
     /// The namespace of queues that are named without one. Default 0.
     pub namespace: Namespace,
+    /// Where the key is kept that notifications of topics are signed with. Default none: each life has another key.
+    pub signing_directory: Option<PathBuf>,
 }
 
 /// Scheme and host of the URLs by which others reach the server, such as those of a proxy before it.
@@ -78,6 +81,7 @@ impl Default for Config {
             limits: Limits::OURS,
             region: "us-east-1".to_owned(),
             namespace: Namespace(0),
+            signing_directory: None,
         }
     }
 }

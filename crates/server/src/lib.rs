@@ -18,6 +18,7 @@ mod limits;
 mod metrics;
 mod native;
 mod server;
+mod sns;
 mod sqs;
 mod tls;
 mod topics;

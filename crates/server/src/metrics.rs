@@ -6,6 +6,7 @@ mod page;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use weir_aws::sns;
 use weir_aws::sqs::Operation;
 
 pub(crate) use histogram::Histogram;
@@ -13,13 +14,21 @@ pub(crate) use page::page;
 
 /// Statuses that are told apart; any other counts as the last of its class.
 const STATUSES: [u16; 13] = [200, 201, 299, 400, 403, 404, 408, 409, 413, 499, 500, 503, 599];
-/// The operations, and one more for requests that name none that we serve.
+/// An operation that is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counted {
+    Sqs(Operation),
+    Sns(sns::Operation),
+}
+
+/// The operations of SQS, and one more for requests that name none that we serve.
 const OPERATIONS: usize = Operation::ALL.len() + 1;
 
 /// Counts of requests, by operation. Counting touches two atomic numbers and looks nothing up.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     rows: [Row; OPERATIONS],
+    sns: [Row; sns::Operation::ALL.len()],
 }
 
 /// The counts of one operation.
@@ -31,15 +40,19 @@ pub(crate) struct Row {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { rows: std::array::from_fn(|_| Row::default()) }
+        Self { rows: std::array::from_fn(|_| Row::default()), sns: std::array::from_fn(|_| Row::default()) }
     }
 }
 
 impl Metrics {
     /// Counts a request that was answered.
-    pub(crate) fn count(&self, operation: Option<Operation>, status: u16, latency: Duration) {
-        let at = operation.map_or(OPERATIONS - 1, |operation| operation as usize);
-        let Some(row) = self.rows.get(at) else { return };
+    pub(crate) fn count(&self, operation: Option<Counted>, status: u16, latency: Duration) {
+        let row = match operation {
+            Some(Counted::Sqs(operation)) => self.rows.get(operation as usize),
+            Some(Counted::Sns(operation)) => self.sns.get(operation as usize),
+            None => self.rows.get(OPERATIONS - 1),
+        };
+        let Some(row) = row else { return };
         row.count(status, latency);
     }
 }

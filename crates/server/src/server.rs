@@ -26,6 +26,7 @@ use crate::http;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
+use crate::sns::Signer;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 use crate::topics::{Matchers, carry_on_all};
@@ -64,6 +65,7 @@ impl<E: Engine> Server<E> {
         let (stop, stopping) = watch::channel(false);
         let (undelivered, returned) = mpsc::unbounded_channel();
         let access = Access::new(&config.keys, config.namespace);
+        let signer = Signer::new(config.signing_directory.clone());
         let hub = Arc::new(Hub::new(rand::random()));
         let told = Arc::clone(&hub);
         engine.listen(Box::new(move |event| told.take(event)));
@@ -76,6 +78,7 @@ impl<E: Engine> Server<E> {
             hub,
             native: native::Table::new(),
             matchers: Matchers::default(),
+            signer,
             waiting: AtomicU64::new(0),
             bodies_bytes: AtomicUsize::new(0),
             purged: Recently::default(),

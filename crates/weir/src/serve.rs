@@ -85,6 +85,7 @@ fn server_config(settings: &Settings) -> Config {
         body_idle_timeout: http.body_idle_timeout,
         body_timeout: http.body_timeout,
         stop_timeout: http.stop_timeout,
+        signing_directory: (!general.memory).then(|| general.data_dir.join("sns")),
         ..Config::default()
     }
 }

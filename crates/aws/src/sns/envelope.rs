@@ -88,9 +88,9 @@ struct Attribute<'a> {
     value: std::borrow::Cow<'a, str>,
 }
 
-impl Publication<'_> {
+impl<'a> Publication<'a> {
     /// The text for subscriptions of `protocol`: its own, where the publisher wrote one, or `body`.
-    pub fn body_for<'a>(&'a self, protocol: &str, body: &'a str) -> &'a str {
+    pub fn body_for(&self, protocol: &str, body: &'a str) -> &'a str {
         self.bodies.iter().find(|(of, _)| *of == protocol).map_or(body, |(_, own)| own)
     }
 }

@@ -83,15 +83,26 @@ pub struct ReceivedMessage<'a> {
 }
 
 impl<'a> ReceivedMessage<'a> {
-    /// The message of `delivery`, whose payload is `payload`.
+    /// The message of `delivery`, whose payload is `payload`. One that a topic wrapped has that `envelope` for a body, and
+    /// no attributes of its own.
     pub fn new(
         delivery: &'a Delivery,
         payload: &'a [u8],
+        envelope: Option<&'a str>,
         queue: &Queue,
         region: &str,
         selection: &Selection<'_>,
     ) -> Result<Self, Unreadable> {
         let mut payload = Payload::decode(payload)?;
+        let published = payload.publication.take();
+        match (envelope, published) {
+            (Some(envelope), _) => {
+                payload.body = envelope;
+                payload.attributes.clear();
+            }
+            (None, Some(published)) => payload.body = published.body_for("sqs", payload.body),
+            (None, None) => {}
+        }
         let system = if selection.system == 0 {
             Vec::new()
         } else {

@@ -10,6 +10,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use weir_aws::sns;
 use weir_aws::sqs::Operation;
 use weir_core::Time;
 use weir_core::api::{Command, Counters, Queue, Reply as EngineReply};
@@ -75,8 +76,10 @@ struct Requests {
 fn requests<E: Engine>(app: &App<E>) -> Vec<Requests> {
     let names = Operation::ALL.iter().map(|operation| operation.name()).chain(["unknown"]);
     let sqs = names.zip(&app.metrics.rows).map(|(operation, row)| ("sqs", operation, row));
+    let sns = sns::Operation::ALL.iter().map(|operation| operation.name()).zip(&app.metrics.sns);
+    let sns = sns.map(|(operation, row)| ("sns", operation, row));
     let native = app.native.counts().map(|(operation, row)| ("native", operation, row));
-    let rows = sqs.chain(native).map(|(door, operation, row)| Requests {
+    let rows = sqs.chain(sns).chain(native).map(|(door, operation, row)| Requests {
         door,
         operation,
         statuses: row.statuses.each_ref().map(|count| count.load(Ordering::Relaxed)),

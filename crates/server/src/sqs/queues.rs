@@ -178,16 +178,9 @@ impl<E: Engine> Door<'_, E> {
 
     /// The URL of a queue, as configured or as the caller sees this server.
     pub(super) fn url(&self, queue: &Queue) -> String {
-        let config = &self.app.config;
         let mut url = Vec::with_capacity(128);
-        if let Some(public) = &config.public_url {
-            name::push_url(&mut url, &public.scheme, &public.host, queue.namespace, &queue.name);
-        } else {
-            let listen = config.listen.to_string();
-            let host = self.call.host.filter(|host| is_host(host)).unwrap_or(&listen);
-            let scheme = if config.tls.is_some() { "https" } else { "http" };
-            name::push_url(&mut url, scheme, host, queue.namespace, &queue.name);
-        }
+        let (scheme, host) = self.app.seen_as(self.call.host);
+        name::push_url(&mut url, scheme, &host, queue.namespace, &queue.name);
         String::from_utf8_lossy(&url).into_owned()
     }
 }
@@ -199,10 +192,4 @@ fn interval(seconds: u64) -> Option<Duration> {
 
 fn required_name(name: Option<&str>) -> Result<&str, Fault> {
     name.filter(|name| !name.is_empty()).ok_or_else(|| Fault::missing("QueueName"))
-}
-
-/// Whether a host can stand in a URL as it is.
-fn is_host(host: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
-    !host.is_empty() && host.len() <= 256 && host.bytes().all(plain)
 }

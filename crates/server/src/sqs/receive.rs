@@ -11,6 +11,7 @@ use weir_shard::Answered;
 use super::{Door, Refusal};
 use crate::engine::Engine;
 use crate::http::Content;
+use crate::sns;
 
 impl<E: Engine> Door<'_, E> {
     pub(super) async fn receive(&self, request: ReceiveMessage<'_>) -> Result<Content, Refusal> {
@@ -36,7 +37,7 @@ impl<E: Engine> Door<'_, E> {
         };
         let answered = self.wait(&queue, command, wait_ms > 0).await?;
         let Reply::Received(deliveries) = &answered.reply else { return Err(Fault::internal().into()) };
-        self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection)
+        self.encode_deliveries(&queue, deliveries, &answered.payloads, &selection).await
     }
 
     /// Refuses a receive that does not wait where too many messages are under a lease. On AWS one that waits gets nothing
@@ -62,7 +63,7 @@ impl<E: Engine> Door<'_, E> {
     }
 
     /// Encodes deliveries; they return to the queue unless they are written.
-    fn encode_deliveries(
+    async fn encode_deliveries(
         &self,
         queue: &Queue,
         deliveries: &[Delivery],
@@ -72,8 +73,9 @@ impl<E: Engine> Door<'_, E> {
         let region = &self.app.config.region;
         let mut messages = Vec::with_capacity(deliveries.len());
         let mut left_out = None;
-        for (delivery, payload) in deliveries.iter().zip(payloads) {
-            match ReceivedMessage::new(delivery, payload, queue, region, selection) {
+        let envelopes = sns::envelopes(self.app, self.call.host, "sqs", deliveries, payloads).await?;
+        for ((delivery, payload), envelope) in deliveries.iter().zip(payloads).zip(&envelopes) {
+            match ReceivedMessage::new(delivery, payload, envelope.as_deref(), queue, region, selection) {
                 Ok(message) if self.call.protocol == Protocol::Query && !query::carries(&message) => {
                     // It stays under its lease, and can be received over the other protocol.
                     left_out.get_or_insert_with(|| query::not_carried(&message.uuid));

@@ -4,7 +4,9 @@ use rand::random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use weir_aws::sqs::payload::{Attribute, Payload, Value};
+use weir_aws::sns;
+use weir_aws::sns::arn::TopicArn;
+use weir_aws::sqs::payload::{Attribute, Payload, Publication, Value};
 use weir_aws::sqs::{Deduplication, content_hash, id_hash, lane};
 use weir_core::api::topic::Topic;
 use weir_core::api::{BATCH_MAX, Kind};
@@ -100,8 +102,11 @@ impl Endpoint for Publish {
         let mut outgoing = Vec::with_capacity(request.messages.len());
         for (at, message) in request.messages.iter().enumerate() {
             let limits = &call.app.config.limits;
-            outgoing
-                .push(message.outgoing(&topic, limits).map_err(|problem| problem.under(&format!("messages[{at}]")))?);
+            outgoing.push(
+                message
+                    .outgoing(&topic, &call.app.config.region, limits)
+                    .map_err(|problem| problem.under(&format!("messages[{at}]")))?,
+            );
         }
         let published = call.app.publish(topic.id, &outgoing).await.map_err(Problem::of)?;
         let view = |one: Result<weir_core::api::topic::Published, _>| {
@@ -115,7 +120,7 @@ impl Endpoint for Publish {
 }
 
 impl NewPublication<'_> {
-    fn outgoing(&self, topic: &Topic, limits: &weir_aws::sqs::Limits) -> Result<Outgoing, Problem> {
+    fn outgoing(&self, topic: &Topic, region: &str, limits: &weir_aws::sqs::Limits) -> Result<Outgoing, Problem> {
         let texts = [("name", &self.name), ("group", &self.group), ("deduplication_id", &self.deduplication_id)];
         for (field, text) in texts {
             if let Some(text) = text {
@@ -156,6 +161,14 @@ impl NewPublication<'_> {
         };
         let uuid = random();
         let group_id = self.group.as_deref();
+        // Subscriptions made over SNS may want an envelope around it.
+        let topic_arn = TopicArn { region, namespace: topic.namespace, name: &topic.name }.to_string();
+        let publication = Publication {
+            topic_arn: &topic_arn,
+            at_ms: crate::sns::now_ms(),
+            signature_version: sns::topic::signature_version(topic),
+            ..Publication::default()
+        };
         let payload = Payload {
             uuid,
             group_id,
@@ -164,7 +177,7 @@ impl NewPublication<'_> {
             attributes,
             body,
             is_json: true,
-            publication: None,
+            publication: Some(Box::new(publication)),
         };
         let (payload, priority) = (payload.encode(), self.priority.unwrap_or_default());
         Ok(Outgoing { uuid, payload, bytes, priority, group: group_id.map(lane), dedup })

@@ -1,0 +1,61 @@
+//! Messages that came by a subscription, as they are given out: in their envelope, signed, or as they are.
+
+use bytes::Bytes;
+use weir_aws::Fault;
+use weir_aws::sns::arn::{SubscriptionArn, TopicArn};
+use weir_aws::sns::envelope::{Links, Signature, notification, signed_text};
+use weir_aws::sqs::payload::Payload;
+use weir_core::api::Delivery;
+use weir_core::api::topic::Origin;
+
+use crate::app::App;
+use crate::engine::Engine;
+
+/// The envelopes of messages for subscriptions of `protocol`; `None` for those that have none.
+pub(crate) async fn envelopes<E: Engine>(
+    app: &App<E>,
+    host: Option<&str>,
+    protocol: &str,
+    deliveries: &[Delivery],
+    payloads: &[Bytes],
+) -> Result<Vec<Option<String>>, Fault> {
+    let mut all = Vec::with_capacity(deliveries.len());
+    for (delivery, payload) in deliveries.iter().zip(payloads) {
+        all.push(match delivery.origin {
+            Some(origin) if !origin.raw => envelope(app, host, protocol, origin, payload).await?,
+            _ => None,
+        });
+    }
+    Ok(all)
+}
+
+async fn envelope<E: Engine>(
+    app: &App<E>,
+    host: Option<&str>,
+    protocol: &str,
+    origin: Origin,
+    payload: &[u8],
+) -> Result<Option<String>, Fault> {
+    // One that cannot be read is found, and told of, where it is given out.
+    let Ok(payload) = Payload::decode(payload) else { return Ok(None) };
+    let base = app.base_url(host);
+    let mut links = Links { certificate: String::new(), unsubscribe: unsubscribe_url(app, &base, origin) };
+    let mut signature = None;
+    if let Some((version, text)) = signed_text(&payload, protocol) {
+        let keys = app.signer.keys().await?;
+        links.certificate = format!("{base}{}", keys.path());
+        signature = Some(Signature { version, base64: app.signer.sign(&keys, version, &text)? });
+    }
+    // On a FIFO topic each message is told from its duplicates, and has a sequence number.
+    let sequence = payload.deduplication.map(|_| origin.publication);
+    Ok(notification(&payload, protocol, sequence, signature.as_ref(), &links))
+}
+
+fn unsubscribe_url<E: Engine>(app: &App<E>, base: &str, origin: Origin) -> Option<String> {
+    let directory = app.engine.directory();
+    let subscription = directory.subscription(origin.subscription)?;
+    let topic = directory.topic_by_id(subscription.topic)?;
+    let topic = TopicArn { region: &app.config.region, namespace: topic.namespace, name: &topic.name };
+    let arn = SubscriptionArn { topic, uuid: subscription.uuid };
+    Some(format!("{base}/?Action=Unsubscribe&SubscriptionArn={arn}"))
+}

@@ -1,0 +1,138 @@
+//! Subscriptions: made, changed, ended.
+
+use rand::RngExt as _;
+use weir_aws::sns::arn::TopicArn;
+use weir_aws::sns::fault::no_subscription;
+use weir_aws::sns::request::{OnSubscription, SetAttribute, Subscribe};
+use weir_aws::sns::subscription::{self, Context, Protocol};
+use weir_aws::sns::{Answer, CONFIRM_WITHIN_MS, topic};
+use weir_aws::sqs::Limits;
+use weir_aws::{Code, Fault};
+use weir_core::api::job::{Backoff, Retry};
+use weir_core::api::topic::{NewSubscription, Subscription, SubscriptionConfig, Topic};
+use weir_core::api::{Command, Config, Error, Namespace, Reply};
+use weir_filter_policy::Limits as FilterLimits;
+use weir_shard::Refused;
+
+use super::refusal::{self, engine_fault};
+use super::{Door, TRIES, uuid};
+use crate::engine::{Engine, call};
+use crate::http::Content;
+use crate::sqs::Refusal;
+
+impl<E: Engine> Door<'_, E> {
+    pub(super) async fn subscribe(&self, request: Subscribe<'_>) -> Result<Content, Refusal> {
+        let (topic, arn) = self.topic("TopicArn", request.topic_arn.as_deref())?;
+        let endpoint =
+            subscription::endpoint(request.protocol.as_deref(), request.endpoint.as_deref(), &arn, topic.kind)?;
+        let protocol = Protocol::of(&endpoint);
+        let attributes = request.attributes.unwrap_or_default();
+        let config = subscription::create(&attributes, &self.context(protocol, topic.namespace))?;
+        let owner = self.call.caller.map(|caller| caller.namespace).unwrap_or_default();
+        let queue = Config { retry: retry(&topic, &config), ..Config::default() };
+        let new = NewSubscription {
+            uuid: uuid(),
+            endpoint,
+            owner: format!("{:012}", owner.0),
+            config,
+            confirm: protocol.needs_confirmation().then(|| (token(), CONFIRM_WITHIN_MS)),
+        };
+        let command = Command::Subscribe {
+            topic: topic.id,
+            subscription: Box::new(new),
+            queue: Box::new(queue),
+            seed: rand::random(),
+        };
+        let Reply::Subscription { subscription, .. } = self.call(command).await? else {
+            return Err(Fault::internal().into());
+        };
+        if subscription.pending_until.is_none() || request.return_arn {
+            self.ask_to_confirm(&subscription, &arn).await?;
+            return Ok(self.answer(&Answer::Subscription(&self.subscription_arn(&subscription, &topic))));
+        }
+        self.ask_to_confirm(&subscription, &arn).await?;
+        Ok(self.answer(&Answer::Subscription("pending confirmation")))
+    }
+
+    pub(super) async fn unsubscribe(&self, request: &OnSubscription<'_>) -> Result<Content, Refusal> {
+        let found = match self.subscription(request.subscription_arn.as_deref()) {
+            Ok((found, _)) => found,
+            // What has ended already needs no end.
+            Err(fault) if fault.code == Code::NotFound => return Ok(self.answer(&Answer::Done)),
+            Err(fault) => return Err(fault.into()),
+        };
+        if self.call.caller.is_none() && subscription::is_authenticated(&found.config) {
+            let message = "The subscription was confirmed so that only a signed request ends it.";
+            return Err(Fault::new(Code::AccessDenied, message).into());
+        }
+        match call(&self.app.engine, Command::Unsubscribe { subscription: found.id }).await {
+            Ok(_) | Err(Refused::Engine(Error::SubscriptionNotFound)) => Ok(self.answer(&Answer::Done)),
+            Err(refused) => Err(refusal::of(refused)),
+        }
+    }
+
+    pub(super) fn subscription_attributes(&self, request: &OnSubscription<'_>) -> Result<Content, Refusal> {
+        let (found, topic) = self.subscription(request.subscription_arn.as_deref())?;
+        Ok(self.answer(&Answer::Attributes(&subscription::list(&found, &topic, self.region()))))
+    }
+
+    pub(super) async fn set_subscription_attribute(&self, request: &SetAttribute<'_>) -> Result<Content, Refusal> {
+        let (name, value) = topic::asked(request.name.as_deref(), request.value.as_deref())?;
+        self.configure(request.arn.as_deref(), |found, config| {
+            subscription::set(config, name, value, &self.context(Protocol::of(&found.endpoint), found.namespace))
+        })
+        .await?;
+        Ok(self.answer(&Answer::Done))
+    }
+
+    /// Changes what is set of a subscription: `change` is asked again where another change comes between.
+    pub(super) async fn configure(
+        &self,
+        arn: Option<&str>,
+        change: impl Fn(&Subscription, &mut SubscriptionConfig) -> Result<(), Fault>,
+    ) -> Result<(), Refusal> {
+        for _ in 0..TRIES {
+            let (found, _) = self.subscription(arn)?;
+            let mut config = found.config.clone();
+            change(&found, &mut config)?;
+            if config == found.config {
+                return Ok(());
+            }
+            let command = Command::ConfigureSubscription { subscription: found.id, version: found.version, config };
+            match call(&self.app.engine, command).await {
+                Ok(_) => return Ok(()),
+                Err(Refused::Engine(Error::TopicStale { .. })) => {}
+                Err(Refused::Engine(Error::SubscriptionNotFound)) => return Err(no_subscription().into()),
+                Err(refused) => return Err(refusal::of(refused)),
+            }
+        }
+        Err(engine_fault(&Error::TopicStale { version: 0 }).into())
+    }
+
+    fn context(&self, protocol: Protocol, namespace: Namespace) -> Context {
+        let filter_limits = if self.app.config.limits == Limits::AWS { FilterLimits::AWS } else { FilterLimits::OURS };
+        Context { protocol, namespace, filter_limits }
+    }
+}
+
+/// How deliveries are tried again, by what holds for the subscription.
+fn retry(topic: &Topic, config: &SubscriptionConfig) -> Retry {
+    let policy = subscription::effective_delivery_policy(&topic.config, config);
+    let retries = policy.healthy_retry_policy.unwrap_or_default();
+    let delays_ms: Vec<u64> = (1..=retries.num_retries).map_while(|retry| retries.delay_ms(retry)).collect();
+    let cap_ms = u64::from(retries.max_delay_target) * 1_000;
+    let backoff = if delays_ms.is_empty() { Backoff::Fixed { delay_ms: 0 } } else { Backoff::List { delays_ms } };
+    Retry { attempts_max: retries.num_retries + 1, backoff, cap_ms, ..Retry::default() }
+}
+
+/// A token that nobody guesses.
+fn token() -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut rng = rand::rng();
+    (0..64).map(|_| char::from(DIGITS.get(rng.random_range(0..16_usize)).copied().unwrap_or(b'0'))).collect()
+}
+
+/// The ARN of the topic, for who confirms.
+pub(super) fn link(base: &str, topic: &TopicArn<'_>, token: &str) -> String {
+    format!("{base}/?Action=ConfirmSubscription&TopicArn={topic}&Token={token}")
+}
