@@ -33,6 +33,7 @@ impl Respond for Taker {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 pub(crate) fn run(common: &Common, fanout: &Fanout) -> anyhow::Result<()> {
     for &queues in &fanout.queues {
         let published = drive(common, fanout, queues, true)?;
@@ -58,6 +59,7 @@ struct Speed {
     bytes: u64,
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn drive(common: &Common, fanout: &Fanout, queues: usize, publishes: bool) -> anyhow::Result<Speed> {
     let dir = work_dir::fresh(&common.dir)?;
     let (shard, _) = Shard::open(FileDisk::new(dir.path().join("data"))?, Options::default())?;

@@ -1,5 +1,9 @@
 //! Topics: what is published once comes to every queue that subscribed, or to none.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "names of FIFO queues are case-sensitive")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers are small here")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,9 @@
 //! What the doors look up is there again after a reopening: queues, limiters, topics and their subscriptions.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "names of FIFO queues are case-sensitive")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers are small here")]
+
 use std::sync::mpsc::channel;
 
 use weir_core::Time;

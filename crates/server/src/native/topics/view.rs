@@ -71,6 +71,7 @@ impl TopicCountersView {
 }
 
 /// A subscription.
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the answer")]
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Subscription")]
 pub(crate) struct SubscriptionView {
