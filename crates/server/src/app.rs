@@ -16,6 +16,7 @@ use crate::http::Content;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
+use crate::push::Pushers;
 use crate::sns::Signer;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
@@ -35,6 +36,8 @@ pub(crate) struct App<E> {
     pub(crate) native: native::Table<E>,
     /// The filter policies of topics, read.
     pub(crate) matchers: Matchers,
+    /// Queues with a URL behind them.
+    pub(crate) pushers: Arc<Pushers>,
     /// What topics send out is signed by this.
     pub(crate) signer: Signer,
     /// Receivers that wait.

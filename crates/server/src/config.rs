@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use weir_aws::sqs::Limits;
 use weir_core::api::Namespace;
+use weir_push::network::Network;
 
 use crate::access::AccessKey;
 use crate::tls::TlsFiles;
@@ -44,6 +45,8 @@ pub struct Config {
     pub stop_timeout: Duration,
     /// The limits of SQS. Default ours.
     pub limits: Limits,
+    /// Networks that pushes may go to although they are not public. Default none.
+    pub push_allow_networks: Vec<Network>,
     /// The region in ARNs. Default `us-east-1`.
     pub region: String,
     /// The namespace of queues that are named without one. Default 0.
@@ -79,6 +82,7 @@ impl Default for Config {
             body_timeout: Duration::from_mins(2),
             stop_timeout: Duration::from_secs(10),
             limits: Limits::OURS,
+            push_allow_networks: Vec::new(),
             region: "us-east-1".to_owned(),
             namespace: Namespace(0),
             signing_directory: None,

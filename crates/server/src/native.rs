@@ -14,6 +14,7 @@ mod jobs;
 mod limiters;
 mod openapi;
 mod problem;
+mod push;
 mod query;
 mod queues;
 mod redrive;
@@ -38,7 +39,7 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::http::{Reply, read_body};
 
-pub(crate) use jobs::{CUSTOM_ID, NAME, own};
+pub(crate) use jobs::{CUSTOM_ID, NAME, own, push_data};
 pub(crate) use problem::Problem;
 pub(crate) use table::Table;
 

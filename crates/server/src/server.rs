@@ -26,6 +26,7 @@ use crate::http;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
+use crate::push::{self, Pushers};
 use crate::sns::Signer;
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
@@ -37,6 +38,7 @@ pub struct Server<E> {
     listener: TcpListener,
     stop: watch::Sender<bool>,
     returned: mpsc::UnboundedReceiver<(Granted, Fate)>,
+    targets: push::Changes,
 }
 
 /// Tells a server to stop.
@@ -67,8 +69,13 @@ impl<E: Engine> Server<E> {
         let access = Access::new(&config.keys, config.namespace);
         let signer = Signer::new(config.signing_directory.clone());
         let hub = Arc::new(Hub::new(rand::random()));
-        let told = Arc::clone(&hub);
-        engine.listen(Box::new(move |event| told.take(event)));
+        let (pushers, targets) = Pushers::new(config.push_allow_networks.clone());
+        let pushers = Arc::new(pushers);
+        let (events, pushed) = (Arc::clone(&hub), Arc::clone(&pushers));
+        engine.listen(Box::new(move |event| {
+            events.take(event);
+            pushed.take(event);
+        }));
         let app = Arc::new(App {
             config,
             access,
@@ -76,6 +83,7 @@ impl<E: Engine> Server<E> {
             engine,
             metrics: Metrics::default(),
             hub,
+            pushers,
             native: native::Table::new(),
             matchers: Matchers::default(),
             signer,
@@ -87,7 +95,7 @@ impl<E: Engine> Server<E> {
             undelivered,
             stopping,
         });
-        Ok(Self { app, listener, stop, returned })
+        Ok(Self { app, listener, stop, returned, targets })
     }
 
     /// Where it listens.
@@ -102,10 +110,11 @@ impl<E: Engine> Server<E> {
 
     /// Serves until it is told to stop and what it had begun is answered. The engine runs on.
     pub async fn run(self) {
-        let Self { app, listener, stop: _stop, returned } = self;
+        let Self { app, listener, stop: _stop, returned, targets } = self;
         let (all_gone, ended) = oneshot::channel();
         carry_on_all(&app);
         let returning = tokio::spawn(give_back(Arc::clone(&app), returned, ended));
+        let pushing = tokio::spawn(Pushers::run(Arc::clone(&app), targets));
         let permits = Arc::new(Semaphore::new(app.config.connections_max));
         let mut connections = JoinSet::new();
         let mut stopping = app.stopping.clone();
@@ -133,6 +142,7 @@ impl<E: Engine> Server<E> {
             tracing::warn!("connections were cut off that did not end in time");
         }
         connections.shutdown().await;
+        let _ = pushing.await;
         // What the connections left behind has been sent to the task by now; it ends once that is returned.
         let _ = all_gone.send(());
         let _ = returning.await;

@@ -79,6 +79,24 @@ permit=$(weir limiter acquire mail --wait 1m) && { ./send-newsletter; weir limit
 ```
 ";
 
+const PUSH: &str = "
+See [push.md](push.md).
+
+```sh
+weir push set mail https://mailer.example.com/jobs --concurrency 20 --secret @secret.txt
+weir push set events https://events.example.com/ --mode cloudevents --batch 100 --batch-wait 2s
+weir push get mail
+```
+";
+
+const LISTEN: &str = "
+What the server would send to a push target is sent from here: in the same form, and its answer means the same.
+
+```sh
+weir listen mail --forward http://127.0.0.1:8080/jobs
+```
+";
+
 const WORK: &str = "
 See [process-workers.md](process-workers.md).
 
@@ -100,6 +118,8 @@ pub(crate) fn page() -> String {
             "job" => JOB,
             "limiter" => LIMITER,
             "work" => WORK,
+            "push" => PUSH,
+            "listen" => LISTEN,
             _ => "",
         });
     }

@@ -12,8 +12,10 @@ mod exit;
 mod generated;
 mod job;
 mod limiter;
+mod listen;
 mod log;
 mod output;
+mod push;
 mod queue;
 mod receive;
 mod redrive;
@@ -56,6 +58,11 @@ enum Command {
     /// Looks after limiters, which bound how much starts and runs, and takes permits of them.
     #[command(subcommand)]
     Limiter(limiter::Command),
+    /// Puts URLs behind queues, to which the server sends their jobs, and looks after them.
+    #[command(subcommand)]
+    Push(push::Command),
+    /// Forwards the jobs of a queue to a URL that only this machine reaches, for development.
+    Listen(listen::Arguments),
     /// Moves messages of a dead-letter queue back to where they came from, or elsewhere.
     Redrive(redrive::Arguments),
     /// Looks after a data directory.
@@ -78,6 +85,8 @@ fn main() -> ExitCode {
         Command::WorkGuardian(arguments) => Ok(work::guard(&arguments)),
         Command::Job(command) => job::run(command),
         Command::Limiter(command) => limiter::run(&command),
+        Command::Push(command) => push::run(&command),
+        Command::Listen(arguments) => listen::run(&arguments),
         Command::Receive(arguments) => receive::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

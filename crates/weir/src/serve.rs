@@ -76,6 +76,7 @@ fn server_config(settings: &Settings) -> Config {
             Enforce::None => Limits::OURS,
             Enforce::Aws => Limits::AWS,
         },
+        push_allow_networks: settings.push.allow_networks.0.clone(),
         connections_max: http.connections_max as usize,
         body_bytes_max: http.body_max.in_memory(),
         bodies_bytes_max: http.bodies_max.in_memory(),

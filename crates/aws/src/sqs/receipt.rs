@@ -60,7 +60,8 @@ pub fn invalid(receipt: &str) -> Fault {
     )
 }
 
-fn parse(receipt: &str) -> Option<(QueueId, Handle)> {
+/// Reads a handle, and of which queue it is.
+pub fn parse(receipt: &str) -> Option<(QueueId, Handle)> {
     if receipt.len() != LEN {
         return None;
     }

@@ -111,6 +111,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "There is no such permit.",
         "It ended by itself or was settled already, or never was one of this limiter.",
     ),
+    entry("push.not_found", 404, "The queue has no push target.", "Set one with PUT, or check the queue's name."),
     entry("queue.active", 409, "Workers hold jobs of the queue.", "Pause the queue and wait for them, or say `force`."),
     entry(
         "queue.exists",

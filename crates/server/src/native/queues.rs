@@ -26,7 +26,7 @@ pub(super) use settings::Settings;
 pub(super) use view::QueueView;
 
 /// How often a change is tried anew when another one comes between. Of those that meet one wins each time.
-const TRIES: usize = 256;
+pub(super) const TRIES: usize = 256;
 
 /// Checks the name of a queue to be created, and says what kind of queue it names.
 fn check_name(name: &str) -> Result<Kind, Problem> {
@@ -82,7 +82,11 @@ impl<E: Engine> Call<'_, E> {
     }
 
     /// Replaces the configuration of a queue; `None` where it was changed meanwhile.
-    async fn configure(&self, queue: &Arc<Queue>, config: Config) -> Result<Option<Arc<Queue>>, Problem> {
+    pub(in crate::native) async fn configure(
+        &self,
+        queue: &Arc<Queue>,
+        config: Config,
+    ) -> Result<Option<Arc<Queue>>, Problem> {
         if config == queue.config {
             return Ok(Some(Arc::clone(queue)));
         }

@@ -115,13 +115,14 @@ pub(crate) enum Tag {
     Work,
     Limiters,
     Topics,
+    Push,
     Events,
     Reference,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 7] =
-        [Tag::Queues, Tag::Jobs, Tag::Work, Tag::Limiters, Tag::Topics, Tag::Events, Tag::Reference];
+    pub(crate) const ALL: [Tag; 8] =
+        [Tag::Queues, Tag::Jobs, Tag::Work, Tag::Limiters, Tag::Topics, Tag::Push, Tag::Events, Tag::Reference];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -130,6 +131,7 @@ impl Tag {
             Tag::Work => "Work",
             Tag::Limiters => "Limiters",
             Tag::Topics => "Topics",
+            Tag::Push => "Push",
             Tag::Events => "Events",
             Tag::Reference => "Reference",
         }
@@ -142,6 +144,7 @@ impl Tag {
             Tag::Work => "What workers do: leasing jobs and settling them.",
             Tag::Limiters => "Named bounds on rate and concurrency, for queues and for programs outside.",
             Tag::Topics => "What is published once comes to every queue, URL and function that subscribed.",
+            Tag::Push => "URLs behind queues: the server sends jobs to them as fast as they can take them.",
             Tag::Events => "What happens to jobs, as it happens.",
             Tag::Reference => "This description.",
         }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use super::endpoint::{Answer, Call, Endpoint};
 use super::route::{Params, Route};
 use super::shapes::{Generators, Shapes};
-use super::{Problem, decode, events, jobs, limiters, query, queues, redrive, reference, topics};
+use super::{Problem, decode, events, jobs, limiters, push, query, queues, redrive, reference, topics};
 use crate::access::Caller;
 use crate::app::App;
 use crate::engine::Engine;
@@ -35,6 +35,12 @@ macro_rules! operations {
             queues::Resume,
             queues::Obliterate,
             redrive::Redrive,
+            push::Put,
+            push::Get,
+            push::Delete,
+            push::Pause,
+            push::Resume,
+            push::CallBack,
             limiters::List,
             limiters::Put,
             limiters::Get,

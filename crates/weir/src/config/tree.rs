@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weir_server::AccessKey;
+use weir_server::{AccessKey, Network};
 use weir_store::Durability;
 
 use super::access::{Account, KeyId};
@@ -163,6 +163,16 @@ section! {
 }
 
 section! {
+    /// Pushing messages to URLs.
+    Push, "push", repeats: false;
+
+    /// Networks that pushes may go to although their addresses are not public: `10.1.0.0/16`, with commas between several.
+    /// Private, loopback, link-local and other special addresses are refused otherwise, so that nobody who may set a push
+    /// target reaches what only the server can reach.
+    allow_networks: Networks = "push.allow_networks", default "", range ["networks in CIDR notation, with commas between them"], since "0.1.0";
+}
+
+section! {
     /// Lines on standard error.
     LogSettings, "log", repeats: false;
 
@@ -211,17 +221,19 @@ pub(crate) struct Settings {
     pub(crate) storage: Storage,
     pub(crate) http: Http,
     pub(crate) tls: Tls,
+    pub(crate) push: Push,
     pub(crate) log: LogSettings,
     pub(crate) compat: Compat,
     pub(crate) keys: Vec<AccessKey>,
 }
 
 /// Every table, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 7] = [
+pub(crate) const SECTIONS: [&Section; 8] = [
     &General::SECTION,
     &Storage::SECTION,
     &Http::SECTION,
     &Tls::SECTION,
+    &Push::SECTION,
     &LogSettings::SECTION,
     &Compat::SECTION,
     &KeySettings::SECTION,
@@ -240,6 +252,7 @@ impl Settings {
             storage: Storage::read(values)?,
             http: Http::read(values)?,
             tls: Tls::read(values)?.complete(values)?,
+            push: Push::read(values)?,
             log: LogSettings::read(values)?,
             compat: Compat::read(values)?,
             keys: Vec::new(),
@@ -292,6 +305,20 @@ impl Setting for Directives {
             Ok(_) if !text.is_empty() => Ok(Self(text.to_owned())),
             _ => Err("must be a level such as info, or directives such as info,weir_server=debug".to_owned()),
         }
+    }
+}
+
+/// Networks, with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Networks(pub(crate) Vec<Network>);
+
+impl Setting for Networks {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let networks = parts.map(str::parse).collect::<Result<_, weir_server::NotANetwork>>();
+        networks.map(Self).map_err(|error| format!("{error}, with commas between several"))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn own<'a>(attributes: &[Attribute<'a>], name: &str) -> Option<&'a st
 
 /// Appends a job's data as JSON. What came as JSON goes as it came; of what came through another door, objects and arrays
 /// in JSON are taken for what they are, and everything else is a string.
-pub(super) fn push_data(out: &mut Vec<u8>, payload: &Payload<'_>) {
+pub(crate) fn push_data(out: &mut Vec<u8>, payload: &Payload<'_>) {
     if payload.is_json || is_document(payload.body) {
         out.extend_from_slice(payload.body.as_bytes());
     } else {

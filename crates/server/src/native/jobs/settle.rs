@@ -353,7 +353,7 @@ impl Entry<'_> {
 }
 
 /// JSON as bytes to be stored.
-pub(super) fn bytes(field: &str, json: Option<&RawValue>, most: u64) -> Result<Option<Vec<u8>>, Problem> {
+pub(in crate::native) fn bytes(field: &str, json: Option<&RawValue>, most: u64) -> Result<Option<Vec<u8>>, Problem> {
     let Some(json) = json else { return Ok(None) };
     let found = json.get().len() as u64;
     if found > most {
