@@ -53,6 +53,16 @@ def test_a_debounced_job_waits_for_quiet_and_has_what_came_last(jobs):
     assert [job["data"] for job in jobs.lease(max=9)] == [{"v": 2}]
 
 
+def test_a_duplicate_can_move_the_time_of_a_delayed_job_and_nothing_else(jobs):
+    first, _ = add(jobs, 1, delay_ms=LONG, reschedule=True)
+    assert add(jobs, 2, delay_ms=2 * LONG, reschedule=True) == (first, True)
+    job = jobs.job(first)
+    assert (job["state"], job["data"]) == ("delayed", 1)
+    assert job["due_at_ms"] - job["added_at_ms"] >= 2 * LONG
+    assert add(jobs, 3, reschedule=True) == (first, True)
+    assert [job["data"] for job in jobs.lease(max=9)] == [1]
+
+
 def test_without_replace_the_first_one_stays_as_it_was(jobs):
     first, _ = add(jobs, 1, delay_ms=LONG, ttl_ms=LONG, extend=True)
     due = jobs.job(first)["due_at_ms"]

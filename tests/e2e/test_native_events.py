@@ -4,7 +4,9 @@ import http.client
 import json
 import threading
 
-from native_words import JobQueue, Native
+import pytest
+
+from native_words import JobQueue, Native, Problem
 from weir_process import PATIENCE_SECONDS, eventually
 
 
@@ -102,3 +104,28 @@ def test_an_end_of_the_server_ends_the_stream(own_weir):
     stream = Stream(server, f"{jobs.path}/events")
     assert server.end() == 0
     assert stream.response.read() in (b"", b":\n\n")
+
+
+def test_pauses_and_what_programs_say_are_told_in_order(weir, jobs, native):
+    stream = Stream(weir, f"{jobs.path}/events")
+    native.post(f"{jobs.path}/pause")
+    native.patch(jobs.path, {"lease_ms": 5_000})
+    published = native.post(f"{jobs.path}/events", {"name": "import-done", "data": {"rows": 7}})
+    native.post(f"{jobs.path}/resume")
+    native.post(f"{jobs.path}/pause", {"for_ms": 3_600_000})
+    told = [stream.next() for _ in range(4)]
+    assert [kind for _, kind, _ in told] == ["paused", "published", "resumed", "paused"]
+    assert told[1][0] == published["id"]
+    assert (told[1][2]["name"], told[1][2]["data"]) == ("import-done", {"rows": 7})
+    assert "until_ms" not in told[0][2] and told[3][2]["until_ms"] > told[3][2]["at_ms"]
+    for _, _, data in told:
+        assert data["queue"] == jobs.name and "id" not in data
+        native.check(data, {"$ref": "#/components/schemas/JobHappening"}, "event")
+    stream.close()
+
+
+def test_events_that_are_too_long_are_refused(jobs, native):
+    for name, data, field in (("", 1, "name"), ("x" * 257, 1, "name"), ("x", "y" * (64 << 10), "data")):
+        with pytest.raises(Problem) as refused:
+            native.post(f"{jobs.path}/events", {"name": name, "data": data})
+        assert (refused.value.code, refused.value.field) == ("request.invalid", field)

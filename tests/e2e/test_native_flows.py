@@ -195,3 +195,32 @@ def test_children_are_listed_page_by_page(make_jobs, add_flow, native):
     with pytest.raises(Problem) as refused:
         native.get(f"{jobs.path}/jobs/{parent}/children", cursor="x")
     assert refused.value.field == "cursor"
+
+
+def test_a_child_leaves_its_parent_which_runs_without_it(make_jobs, add_flow, native):
+    jobs = make_jobs("apart")
+    flow = {"queue": jobs.name, "children": [{"queue": jobs.name}, {"queue": jobs.name, "delay_ms": 3_600_000}]}
+    parent, done, apart = add_flow(flow)
+    jobs.complete(leased(jobs))
+    with pytest.raises(Problem) as refused:
+        native.delete(f"{jobs.path}/jobs/{done}/parent")
+    assert refused.value.code == "job.state"
+    native.delete(f"{jobs.path}/jobs/{apart}/parent")
+    assert "parent" not in jobs.job(apart)
+    assert leased(jobs)["id"] == parent
+    assert [child["id"] for child in children(jobs, parent)] == [done]
+    with pytest.raises(Problem) as refused:
+        native.delete(f"{jobs.path}/jobs/{apart}/parent")
+    assert (refused.value.code, refused.value.status) == ("job.no_parent", 404)
+
+
+def test_a_parent_is_removed_without_its_children(make_jobs, add_flow, native):
+    jobs = make_jobs("orphans")
+    parent, child = add_flow({"queue": jobs.name, "children": [{"queue": jobs.name}]})
+    native.delete(f"{jobs.path}/jobs/{parent}?children=keep")
+    with pytest.raises(Problem):
+        jobs.job(parent)
+    job = leased(jobs)
+    assert job["id"] == child
+    jobs.complete(job)
+    assert state(jobs, child) == "completed"

@@ -148,6 +148,57 @@ def test_a_job_is_removed_unless_a_worker_has_it(jobs, native):
     assert refused.value.code == "job.state"
 
 
+def test_the_starts_of_a_job_that_is_retried_are_counted_anew_where_that_is_asked_for(jobs, native):
+    [id] = jobs.add({})
+    for retry, starts in (({}, 2), ({"reset_starts": True}, 1)):
+        [job] = jobs.lease()
+        jobs.complete(job)
+        native.post(f"{jobs.path}/jobs/{id}/retry", retry)
+        [again] = jobs.lease()
+        assert (again["leases"], again.get("starts", again["leases"])) == (starts, starts)
+        jobs.complete(again)
+        native.post(f"{jobs.path}/jobs/{id}/retry")
+
+
+def test_what_finished_is_told_by_the_minute(jobs, native):
+    assert native.get(f"{jobs.path}/metrics") == {"completed": 0, "failed": 0, "minutes": []}
+    jobs.add({}, {}, {"retry": {"attempts_max": 1}})
+    first, second, third = jobs.lease(max=3)
+    jobs.complete(first)
+    jobs.complete(second)
+    jobs.fail(third)
+    found = native.get(f"{jobs.path}/metrics")
+    assert (found["completed"], found["failed"]) == (2, 1)
+    # A minute may end in between.
+    assert sum(minute["completed"] for minute in found["minutes"]) == 2
+    assert sum(minute["failed"] for minute in found["minutes"]) == 1
+    assert all(minute["at_ms"] % 60_000 == 0 for minute in found["minutes"])
+    begin = found["minutes"][0]["at_ms"]
+    assert native.get(f"{jobs.path}/metrics", from_ms=begin - 120_000, to_ms=begin - 1)["minutes"] == []
+    with pytest.raises(Problem) as refused:
+        native.get(f"{jobs.path}/metrics", from_ms=0)
+    assert (refused.value.code, refused.value.field) == ("request.invalid", "from_ms")
+    page = native.raw("GET", "/metrics")[2].decode()
+    assert f'weir_queue_finished_total{{queue="{jobs.name}",outcome="completed"}} 2' in page
+
+
+def test_ready_jobs_are_counted_by_priority(jobs, native):
+    jobs.add({"priority": 7}, {}, {"priority": 7}, {"priority": 3, "delay_ms": 60_000})
+    assert native.get(jobs.path)["ready_priorities"] == [{"priority": 0, "count": 1}, {"priority": 7, "count": 2}]
+    jobs.add(*({"priority": 100 + n} for n in range(63)))
+    assert "ready_priorities" not in native.get(jobs.path)
+
+
+def test_tags_are_changed_one_by_one(jobs, native):
+    native.patch(jobs.path, {"tags": {"team": "mail", "trial": "yes"}})
+    queue = native.patch(f"{jobs.path}/tags", {"trial": None, "color": "red", "never there": None})
+    assert queue["tags"] == {"team": "mail", "color": "red"}
+    with pytest.raises(Problem) as refused:
+        native.patch(f"{jobs.path}/tags", {f"tag-{n}": "x" for n in range(49)})
+    assert refused.value.code in ("request.invalid", "limit.exceeded")
+    assert native.get(jobs.path)["tags"] == {"team": "mail", "color": "red"}
+
+
 def test_a_failed_job_is_retried_with_all_its_attempts(jobs, native):
     [id] = jobs.add({"retry": {"attempts_max": 1}})
     [job] = jobs.lease()

@@ -24,7 +24,7 @@ pub use command::Command;
 pub use error::Error;
 pub use message::{Delivery, Handle, Lane, Listed, MessageState, NewMessage, Sent, States};
 pub use moves::{MoveFailure, MoveId, MoveStatus, MoveTask};
-pub use queue::{Config, Counters, DedupScope, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags};
+pub use queue::{Config, Counters, DedupScope, Ends, Kind, Namespace, Queue, QueueId, Redrive, RedriveAllow, Tags};
 pub use reply::Reply;
 
 /// How long a deduplication id counts where nothing else is said: five minutes, as in SQS.
@@ -41,6 +41,10 @@ pub const ADD_MAX: usize = 10_000;
 pub const IDEMPOTENCY_WINDOW_MS: u64 = 86_400_000;
 /// Most messages of a slice of a listing, and of one move: ours.
 pub const LIST_MAX: usize = 256;
+/// For how many minutes it is known what finished in each of them: two weeks.
+pub const MINUTES_KEPT: u64 = 14 * 24 * 60;
+/// Most minutes that one command asks for: a day.
+pub const MINUTES_MAX: u64 = 24 * 60;
 /// How many ended moves of a queue are kept: SQS lists ten.
 pub const MOVES_KEPT: usize = 10;
 /// The length of a message that a queue takes where nothing is said: AWS's largest. The doors read it as "what the server

@@ -11,8 +11,9 @@ use crate::api::topic::{Origin, SubscriptionId};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::time::Time;
 
-/// Version 2 knows what only jobs have, behind what all messages have; version 3 what was published.
-const VERSION: u8 = 3;
+/// Version 2 knows what only jobs have, behind what all messages have; version 3 what was published, version 4
+/// starts that are counted anew.
+const VERSION: u8 = 4;
 const WHAT: &str = "a message's head";
 
 const STATE: u8 = 0b0000_0011;
@@ -40,7 +41,8 @@ const JOB_STATE_SHIFT: u32 = 12;
 const JOB_STATE: u64 = 0b11 << JOB_STATE_SHIFT;
 const HAS_ORIGIN: u64 = 1 << 14;
 const SHARES: u64 = 1 << 15;
-const KNOWN: u64 = (1 << 16) - 1;
+const HAS_STARTS_BEFORE: u64 = 1 << 16;
+const KNOWN: u64 = (1 << 17) - 1;
 const RAW: u8 = 1;
 const REPLAYED: u8 = 1 << 1;
 
@@ -114,6 +116,8 @@ pub(crate) struct Head {
     pub(crate) receives: u32,
     /// `receives` when it came into this queue: a dead letter starts its count anew.
     pub(crate) receives_before: u32,
+    /// `grants` when its starts were last counted anew.
+    pub(crate) starts_before: u32,
     /// Reported failures of the worker API.
     pub(crate) failures: u32,
     /// Leases lost by workers of the worker API.
@@ -232,6 +236,7 @@ impl Head {
             | flag(HAS_PERMITS, !self.permits.is_empty())
             | flag(HAS_ORIGIN, self.origin.is_some())
             | flag(SHARES, self.shares)
+            | flag(HAS_STARTS_BEFORE, self.starts_before > 0)
             | job_state << JOB_STATE_SHIFT
     }
 
@@ -271,6 +276,9 @@ impl Head {
             writer.number(publication);
             writer.number(subscription.0);
             writer.byte(if raw { RAW } else { 0 } | if replayed { REPLAYED } else { 0 });
+        }
+        if self.starts_before > 0 {
+            writer.number(u64::from(self.starts_before));
         }
     }
 
@@ -339,6 +347,9 @@ impl Head {
         if self.shares && self.origin.is_none() {
             return Err(reader.damaged());
         }
+        if more & HAS_STARTS_BEFORE != 0 {
+            self.starts_before = reader.small()?;
+        }
         Ok(())
     }
 
@@ -388,6 +399,7 @@ impl Head {
             grants: 0,
             receives: 0,
             receives_before: 0,
+            starts_before: 0,
             failures: 0,
             stalls: 0,
             sent_at,
@@ -417,6 +429,11 @@ impl Head {
     /// The publication whose payload it shares.
     pub(crate) fn shared(&self) -> Option<u64> {
         self.origin.filter(|_| self.shares).map(|origin| origin.publication)
+    }
+
+    /// How often work on it was started, since that was last counted anew.
+    pub(crate) fn starts(&self) -> u32 {
+        self.grants.saturating_sub(self.starts_before)
     }
 
     /// How often this queue handed it out.
@@ -480,6 +497,7 @@ mod tests {
                 in_lane: true,
                 source: Some("a".into()),
                 first_received_at: Some(Time(8)),
+                starts_before: 3,
                 lifo: true,
                 worker: true,
                 cancel: true,

@@ -47,6 +47,7 @@
 //! | `SUBSCRIPTION_COUNTERS` | 0 | id of the subscription | its counters |
 //! | `SHARED` | 0 | id of the publication | how many messages, and archives, share the payload under this id |
 //! | `ARCHIVE` | topic's | time, id of the publication | a publication that is kept to be replayed |
+//! | `MINUTES` | 0 | queue id, minute | what finished in this minute and some after it, see `meter` |
 //! | `REPLAY` | 0 | id of the replay | what is replayed to whom, and how far it is |
 //!
 //! A topic owns a space as a queue does, with `DEDUP` rows of its publications.
@@ -105,6 +106,7 @@ pub(crate) const SUBSCRIPTION_COUNTERS: u8 = 38;
 pub(crate) const SHARED: u8 = 39;
 pub(crate) const ARCHIVE: u8 = 40;
 pub(crate) const REPLAY: u8 = 41;
+pub(crate) const MINUTES: u8 = 42;
 
 /// Which row of a job's extras, in the key of one.
 pub(crate) mod extra {
@@ -275,6 +277,18 @@ pub(crate) fn replay(namespace: Namespace, id: ReplayId) -> KeyBuf {
 /// How many messages share the payload of a publication.
 pub(crate) fn shared(namespace: Namespace, publication: u64) -> KeyBuf {
     entities(namespace).kind(SHARED).number(publication)
+}
+
+/// What finished in a queue from a minute on.
+pub(crate) fn minutes(namespace: Namespace, id: u64, minute: u64) -> KeyBuf {
+    entities(namespace).kind(MINUTES).number(id).number(minute)
+}
+
+/// First key of those of a queue, and the first key after them.
+pub(crate) fn minutes_of(namespace: Namespace, id: u64) -> (KeyBuf, KeyBuf) {
+    let start = entities(namespace).kind(MINUTES).number(id);
+    // No ordered number starts with a byte above 8.
+    (start, start.byte(u8::MAX))
 }
 
 pub(crate) fn due(at: Time, space: Space, id: u64) -> KeyBuf {

@@ -22,7 +22,9 @@ use crate::gaps::Gaps;
 use crate::head::{Head, HeadLimits, HeadUse};
 use crate::keys::{OneKey, Space};
 use crate::limiter::UNITS_MAX;
+use crate::meter::Meter;
 use crate::place::Place;
+use crate::priorities::Priorities;
 use crate::spec;
 use crate::time::Time;
 
@@ -31,8 +33,8 @@ use crate::time::Time;
 const VERSION: u8 = 4;
 const WHAT: &str = "a queue's configuration";
 /// Version 2 has buckets of any length, and those of attempts; version 3 counts messages in lanes, version 4 those that
-/// wait for children and finished ones.
-const COUNTERS_VERSION: u8 = 4;
+/// wait for children and finished ones, version 5 what finished, and ready ones by priority.
+const COUNTERS_VERSION: u8 = 5;
 const COUNTERS_WHAT: &str = "a queue's counters";
 
 /// What a receive asks for.
@@ -136,6 +138,9 @@ pub(crate) struct QueueState {
     /// Key of the proofs in its handles.
     pub(crate) secret: [u8; 16],
     pub(crate) counters: Counters,
+    pub(crate) meter: Meter,
+    /// Those of the ready messages.
+    pub(crate) priorities: Priorities,
     /// Messages that stand in lanes, whatever their state. Standard queues only.
     pub(crate) laned: u64,
     /// Whether the counters differ from their row.
@@ -182,6 +187,8 @@ impl QueueState {
             space,
             secret,
             counters: Counters::default(),
+            meter: Meter::default(),
+            priorities: Priorities::default(),
             laned: 0,
             dirty: true,
             dedup_buckets: Buckets::default(),
@@ -250,6 +257,7 @@ impl QueueState {
     pub(crate) fn move_to(&mut self, space: Space) {
         self.space = space;
         self.counters = Counters::default();
+        self.priorities = Priorities::default();
         self.laned = 0;
         self.dirty = true;
         self.dedup_buckets = Buckets::default();
@@ -483,6 +491,8 @@ impl QueueState {
         writer.number(self.counters.waiting);
         writer.number(self.counters.completed);
         writer.number(self.counters.failed);
+        self.meter.write(&mut writer);
+        self.priorities.write(&mut writer);
         writer
     }
 
@@ -503,6 +513,12 @@ impl QueueState {
             self.counters.waiting = reader.number()?;
             self.counters.completed = reader.number()?;
             self.counters.failed = reader.number()?;
+        }
+        if reader.version() >= 5 {
+            self.meter = Meter::read(&mut reader)?;
+            self.priorities = Priorities::read(&mut reader)?;
+        } else if ready > 0 {
+            self.priorities = Priorities::unknown();
         }
         reader.end()
     }

@@ -4,7 +4,8 @@ use crate::api::QueueId;
 use crate::api::job::{Backoff, JobDedup, JobOptions, Keep, OnChildFailure, Retry};
 use crate::codec::{Reader, Unreadable, Writer};
 
-const VERSION: u8 = 1;
+/// Version 2 knows duplicates that move the time.
+const VERSION: u8 = 2;
 const WHAT: &str = "the options of a job";
 
 const HAS_RETRY: u64 = 1;
@@ -21,6 +22,7 @@ const DEDUP_TTL: u8 = 1;
 const DEDUP_EXTEND: u8 = 2;
 const DEDUP_REPLACE: u8 = 4;
 const DEDUP_KEEP_LAST: u8 = 8;
+const DEDUP_RESCHEDULE: u8 = 16;
 
 /// What is kept of a job's options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,12 +211,13 @@ pub(crate) fn read_retry(reader: &mut Reader<'_>) -> Result<Retry, Unreadable> {
 }
 
 fn write_dedup(writer: &mut Writer, dedup: &JobDedup) {
-    let JobDedup { hash, ttl_ms, extend, replace, keep_last_if_active } = *dedup;
+    let JobDedup { hash, ttl_ms, extend, replace, reschedule, keep_last_if_active } = *dedup;
     let flag = |flag, is_set| if is_set { flag } else { 0 };
     writer.byte(
         flag(DEDUP_TTL, ttl_ms.is_some())
             | flag(DEDUP_EXTEND, extend)
             | flag(DEDUP_REPLACE, replace)
+            | flag(DEDUP_RESCHEDULE, reschedule)
             | flag(DEDUP_KEEP_LAST, keep_last_if_active),
     );
     writer.fixed(&hash);
@@ -230,6 +233,7 @@ fn read_dedup(reader: &mut Reader<'_>) -> Result<JobDedup, Unreadable> {
         ttl_ms: if flags & DEDUP_TTL == 0 { None } else { Some(reader.number()?) },
         extend: flags & DEDUP_EXTEND != 0,
         replace: flags & DEDUP_REPLACE != 0,
+        reschedule: flags & DEDUP_RESCHEDULE != 0,
         keep_last_if_active: flags & DEDUP_KEEP_LAST != 0,
     })
 }
@@ -241,8 +245,14 @@ mod tests {
     #[test]
     fn options_are_read_as_they_were_written() {
         let retry = Retry { backoff: Backoff::List { delays_ms: vec![1, 70_000] }, ..Retry::default() };
-        let dedup =
-            JobDedup { hash: [1; 16], ttl_ms: Some(5), extend: true, replace: false, keep_last_if_active: true };
+        let dedup = JobDedup {
+            hash: [1; 16],
+            ttl_ms: Some(5),
+            extend: true,
+            replace: false,
+            reschedule: true,
+            keep_last_if_active: true,
+        };
         let full = Spec {
             custom_id: Some([2; 16]),
             retry: Some(retry),

@@ -86,20 +86,45 @@ fn a_promoted_job_wakes_who_waits() {
 }
 
 #[test]
+fn the_starts_of_a_job_that_is_tried_again_are_counted_anew_where_that_is_asked_for() {
+    for reset_starts in [false, true] {
+        let mut world = World::cold();
+        let queue = world.create("a", Config { retry: retry(2, 0), ..Config::default() });
+        let id = world.add(queue, message("1")).unwrap().id;
+        let first = world.lease_one(queue);
+        world.fail(queue, first.handle).unwrap();
+        let got = world.lease_one(queue);
+        world.complete(queue, got.handle).unwrap();
+        change(&mut world, queue, id, JobChange::Retry { reset: false, reset_starts }).unwrap();
+        let again = world.lease_one(queue);
+        let Delivery { failures, grants, starts, .. } = again.delivery;
+        assert_eq!((failures, grants, starts), if reset_starts { (1, 1, 1) } else { (1, 3, 3) });
+        assert_eq!(world.complete(queue, first.handle), Err(Error::LeaseLost), "the fence goes on");
+        world.complete(queue, again.handle).unwrap();
+    }
+}
+
+#[test]
 fn a_finished_job_is_tried_again_with_its_failures_or_without() {
     for reset in [false, true] {
         let mut world = World::cold();
         let queue = world.create("a", Config { retry: retry(1, 0), ..Config::default() });
         let id = world.add(queue, message("1")).unwrap().id;
         let got = world.lease_one(queue);
-        assert_eq!(change(&mut world, queue, id, JobChange::Retry { reset }), STATE(JobState::Leased));
+        assert_eq!(
+            change(&mut world, queue, id, JobChange::Retry { reset, reset_starts: false }),
+            STATE(JobState::Leased)
+        );
         world.fail(queue, got.handle).unwrap();
-        change(&mut world, queue, id, JobChange::Retry { reset }).unwrap();
-        assert_eq!(change(&mut world, queue, id, JobChange::Retry { reset }), STATE(JobState::Ready));
+        change(&mut world, queue, id, JobChange::Retry { reset, reset_starts: false }).unwrap();
+        assert_eq!(
+            change(&mut world, queue, id, JobChange::Retry { reset, reset_starts: false }),
+            STATE(JobState::Ready)
+        );
         let got = world.lease_one(queue);
         assert_eq!((got.delivery.failures, got.delivery.grants), (u32::from(!reset), 2));
         world.complete(queue, got.handle).unwrap();
-        change(&mut world, queue, id, JobChange::Retry { reset }).unwrap();
+        change(&mut world, queue, id, JobChange::Retry { reset, reset_starts: false }).unwrap();
         assert_eq!(world.counters(queue), Counters { ready: 1, ..Counters::default() });
         let got = world.lease_one(queue);
         world.complete(queue, got.handle).unwrap();
@@ -125,7 +150,7 @@ fn a_job_that_waits_is_cancelled_at_once_and_who_works_on_one_learns_of_it() {
     assert!(world.settle(queue, got.handle, extend).unwrap().cancel_requested);
     assert_eq!(world.fail(queue, got.handle).unwrap().state, JobState::Failed, "it is not tried again");
     assert_eq!(world.counters(queue).failed, 3);
-    change(&mut world, queue, ids[0], JobChange::Retry { reset: true }).unwrap();
+    change(&mut world, queue, ids[0], JobChange::Retry { reset: true, reset_starts: false }).unwrap();
     let got = world.lease_one(queue);
     let extend = Settlement::Extend { lease_ms: None, progress: None, logs: vec![] };
     assert!(!world.settle(queue, got.handle, extend).unwrap().cancel_requested, "who is tried again goes on");

@@ -52,6 +52,11 @@ fn waiting(world: &mut World, queue: QueueId) -> u64 {
     world.counters(queue).waiting
 }
 
+#[expect(non_snake_case, reason = "it stands for an error")]
+fn STATE(state: JobState) -> Result<(), Error> {
+    Err(Error::JobState { state })
+}
+
 const NONE: Counters = Counters { ready: 0, delayed: 0, leased: 0, waiting: 0, completed: 0, failed: 0 };
 
 /// Nothing of any job is left but what stands in these spaces.
@@ -175,7 +180,7 @@ fn a_parent_that_waits_for_a_failed_child_runs_when_that_is_tried_again_or_remov
         fail(&mut world, queue, got.handle);
         assert_eq!(waiting(&mut world, queue), 1);
         if again {
-            change(&mut world, queue, added[1].id, JobChange::Retry { reset: true }).unwrap();
+            change(&mut world, queue, added[1].id, JobChange::Retry { reset: true, reset_starts: false }).unwrap();
             assert_eq!(children(&mut world, queue, added[0].id)[0].0, JobState::Waiting);
             let got = world.lease_one(queue);
             done(&mut world, queue, got.handle, "done");
@@ -211,7 +216,7 @@ fn a_failed_parent_that_is_tried_again_runs_if_no_child_is_left_to_wait_for() {
     let added = world.add_all(jobs).unwrap();
     let got = world.lease(queue, 2);
     fail(&mut world, queue, got[0].handle);
-    change(&mut world, queue, added[0].id, JobChange::Retry { reset: false }).unwrap();
+    change(&mut world, queue, added[0].id, JobChange::Retry { reset: false, reset_starts: false }).unwrap();
     assert_eq!(waiting(&mut world, queue), 1);
     world.complete(queue, got[1].handle).unwrap();
     assert_eq!(world.lease_one(queue).text, "parent");
@@ -237,6 +242,82 @@ fn a_removed_parent_takes_those_of_its_children_along_that_have_not_begun() {
         assert_eq!((world.counters(a), world.counters(b)), (NONE, NONE));
         assert_no_rows_of_jobs(&world);
     }
+}
+
+#[test]
+fn a_parent_that_is_removed_alone_leaves_its_children_to_themselves() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let keep = Config { keep_completed: Keep::NONE, ..Config::default() };
+        let queue = world.create("a", keep);
+        let jobs = vec![(queue, message("root")), (queue, child("1")), (queue, child("2"))];
+        let added = world.add_all(jobs).unwrap();
+        let got = world.lease(queue, 1).remove(0);
+        assert_eq!(change(&mut world, queue, added[1].id, JobChange::RemoveAlone), STATE(JobState::Leased));
+        change(&mut world, queue, added[0].id, JobChange::RemoveAlone).unwrap();
+        assert_eq!(change(&mut world, queue, added[0].id, JobChange::RemoveAlone), Err(Error::JobNotFound));
+        world.after(0);
+        world.restart();
+        assert_eq!(world.counters(queue), Counters { ready: 1, leased: 1, ..NONE });
+        done(&mut world, queue, got.handle, "for nobody");
+        let got = world.lease_one(queue);
+        assert_eq!(got.text, "2");
+        done(&mut world, queue, got.handle, "for nobody");
+        assert_no_rows_of_jobs(&world);
+    }
+}
+
+#[test]
+fn a_child_that_leaves_its_parent_is_waited_for_no_more() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let keep = Config { keep_completed: Keep::NONE, ..Config::default() };
+        let [a, b] = ["a", "b"].map(|name| world.create(name, keep.clone()));
+        let jobs = vec![(a, message("parent")), (b, child("1")), (b, child("2")), (b, child("3")), (b, message("x"))];
+        let added = world.add_all(jobs).unwrap();
+        let leave = |world: &mut World, at: usize| change(world, added[at].queue, added[at].id, JobChange::LeaveParent);
+        assert_eq!(leave(&mut world, 4), Err(Error::NoParent));
+        let got = world.lease(b, 2);
+        fail(&mut world, b, got[0].handle);
+        leave(&mut world, 0).unwrap_err();
+        leave(&mut world, 1).expect("it has failed, and is waited for");
+        assert_eq!(leave(&mut world, 1), Err(Error::NoParent));
+        world.restart();
+        assert_eq!(children(&mut world, a, added[0].id), [(JobState::Waiting, None), (JobState::Waiting, None)]);
+        done(&mut world, b, got[1].handle, "two");
+        assert_eq!(waiting(&mut world, a), 1);
+        leave(&mut world, 3).unwrap();
+        let got = world.lease_one(a);
+        assert_eq!(got.text, "parent");
+        let seen = [(JobState::Completed, Some("two".to_owned()))];
+        assert_eq!(children(&mut world, a, added[0].id), seen, "the last one that it waited for has left");
+        world.complete(a, got.handle).unwrap();
+        for text in ["3", "x"] {
+            let got = world.lease(b, 1).remove(0);
+            assert_eq!(got.text, text);
+            world.complete(b, got.handle).unwrap();
+        }
+        change(&mut world, b, added[1].id, JobChange::Remove).unwrap();
+        assert_no_rows_of_jobs(&world);
+    }
+}
+
+#[test]
+fn a_child_that_its_parent_has_the_result_of_stays_its_child() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let jobs = vec![
+        (queue, message("parent")),
+        (queue, child("1")),
+        (queue, child_of("2", 0, OnChildFailure::Ignore)),
+        (queue, child("3")),
+    ];
+    let added = world.add_all(jobs).unwrap();
+    let got = world.lease(queue, 2);
+    world.complete(queue, got[0].handle).unwrap();
+    fail(&mut world, queue, got[1].handle);
+    assert_eq!(change(&mut world, queue, added[1].id, JobChange::LeaveParent), STATE(JobState::Completed));
+    assert_eq!(change(&mut world, queue, added[2].id, JobChange::LeaveParent), STATE(JobState::Failed));
 }
 
 #[test]

@@ -9,8 +9,14 @@ use weir_core::Time;
 use weir_core::api::job::*;
 use weir_core::api::*;
 
-const SIMPLE: JobDedup =
-    JobDedup { hash: [3; 16], ttl_ms: None, extend: false, replace: false, keep_last_if_active: false };
+const SIMPLE: JobDedup = JobDedup {
+    hash: [3; 16],
+    ttl_ms: None,
+    extend: false,
+    replace: false,
+    reschedule: false,
+    keep_last_if_active: false,
+};
 
 fn with(text: &str, dedup: JobDedup) -> NewMessage {
     job(text, JobOptions { dedup: Some(dedup), ..JobOptions::default() })
@@ -48,7 +54,7 @@ fn a_duplicate_is_kept_away_until_the_job_has_finished() {
         assert!(!added.duplicate, "the third was deleted by another door");
         let got = world.lease_one(queue);
         world.complete(queue, got.handle).unwrap();
-        let change = JobChange::Retry { reset: true };
+        let change = JobChange::Retry { reset: true, reset_starts: false };
         world.ask(Command::ChangeJobs { queue, jobs: vec![JobRef::Id(added.id)], change }).unwrap();
         assert!(world.add(queue, with("8", SIMPLE)).unwrap().duplicate, "the fourth is tried again");
     }
@@ -115,6 +121,51 @@ fn a_duplicate_can_take_the_place_of_a_job_that_is_still_delayed() {
         let added = world.add(queue, debounced("5", 1)).unwrap();
         assert!(!added.duplicate, "its time is over");
     }
+}
+
+#[test]
+fn a_duplicate_can_give_a_job_that_is_still_delayed_another_time() {
+    for name in ["a", "a.fifo"] {
+        let mut world = World::cold();
+        let queue = world.create(name, Config::default());
+        let dedup = JobDedup { reschedule: true, ..SIMPLE };
+        let later = |text, delay_ms, dedup| NewMessage {
+            delay_ms,
+            priority: 7,
+            lane: Some(Lane([1; 16])),
+            ..with(text, dedup)
+        };
+        let first = world.add(queue, later("1", Some(3_000), dedup)).unwrap();
+        world.after(2_000);
+        let other = NewMessage { priority: 1, lane: Some(Lane([2; 16])), ..later("2", Some(3_000), dedup) };
+        let second = world.add(queue, other).unwrap();
+        assert!(second.duplicate && second.id == first.id);
+        world.after(2_999);
+        assert_eq!(world.counts(queue), [0, 1, 0]);
+        world.after(1);
+        assert!(world.add(queue, later("3", Some(9_000), dedup)).unwrap().duplicate);
+        let got = world.lease_one(queue);
+        assert_eq!((got.text.as_str(), got.delivery.priority), ("1", 7), "it was ready, and stays so");
+        assert!(world.add(queue, later("4", Some(9_000), dedup)).unwrap().duplicate);
+        assert_eq!(world.counts(queue), [0, 0, 1]);
+        world.complete(queue, got.handle).unwrap();
+        world.add(queue, later("5", Some(60_000), dedup)).unwrap();
+        let waiting = world.wait(queue, 1, 1_000);
+        world.add(queue, later("6", None, dedup)).unwrap();
+        assert_eq!(world.got(waiting).expect("it may run at once")[0].text, "5");
+    }
+}
+
+#[test]
+fn a_duplicate_that_takes_the_place_of_a_job_is_more_than_another_time() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let dedup = JobDedup { reschedule: true, replace: true, ..SIMPLE };
+    for text in ["1", "2"] {
+        world.add(queue, NewMessage { delay_ms: Some(3_000), ..with(text, dedup) }).unwrap();
+    }
+    world.after(3_000);
+    assert_eq!(world.lease_one(queue).text, "2");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What happens to jobs, for those who watch: the last events in a ring, and who is told of them.
+//! What happens to jobs and queues, for those who watch: the last events in a ring, and who is told of them.
 //!
 //! The engine tells of the jobs of a queue while somebody watches it, and for a minute more, so that who lost the
 //! connection finds on return what happened meanwhile. Who comes too late, or reads too slowly, is told of the gap.
@@ -9,10 +9,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use weir_aws::sqs::payload::Payload;
+use weir_core::Time;
 use weir_core::api::job::{JobEvent, JobEventKind};
 use weir_core::api::{Event, Queue, QueueId};
 
-use crate::native::{CUSTOM_ID, NAME, own};
+use crate::native::{CUSTOM_ID, NAME, now_ms, own};
 
 /// Most events that are kept.
 const EVENTS_MAX: usize = 10_000;
@@ -43,9 +44,35 @@ struct State {
 pub(crate) struct Told {
     pub(crate) number: u64,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) event: JobEvent,
-    /// What the sender called a job that was added.
-    pub(crate) called: Called,
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// Something to a job; what its sender called one that was added.
+    Job(JobEvent, Called),
+    /// The queue was paused, or paused for another time, or resumed.
+    Pause(Pause),
+    /// What a program says.
+    Published(Published),
+}
+
+/// A queue was paused or resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    pub(crate) at: Time,
+    /// When it goes on by itself, [`Time::NEVER`] if it does not; nothing where it was resumed.
+    pub(crate) until: Option<Time>,
+}
+
+/// An event of a program's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) at: Time,
+    pub(crate) name: Box<str>,
+    /// JSON.
+    pub(crate) data: Arc<[u8]>,
 }
 
 /// How a sender calls a job.
@@ -85,9 +112,9 @@ impl Hub {
     /// Takes in what the engine tells. Called on its thread: does little.
     pub(crate) fn take(&self, event: &Event) {
         match event {
-            Event::Job(event) => self.state.lock().push(event),
+            Event::Job(event) => self.state.lock().happened(event),
             Event::QueueDeleted(queue) => drop(self.state.lock().watched.remove(&queue.id)),
-            Event::QueueChanged(_) => {}
+            Event::QueueChanged(queue) => self.state.lock().changed(queue),
             _ => return,
         }
         self.changed.send_modify(|count| *count += 1);
@@ -96,6 +123,13 @@ impl Hub {
     /// Sees every change from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Tells those who watch a queue what a program says. Gives the number of the event if anybody watches it.
+    pub(crate) fn publish(&self, queue: QueueId, published: Published) -> Option<u64> {
+        let number = self.state.lock().push(queue, What::Published(published))?;
+        self.changed.send_modify(|count| *count += 1);
+        Some(number)
     }
 
     /// Counts one who watches a queue; whether the engine is to be told.
@@ -169,12 +203,26 @@ impl Hub {
 }
 
 impl State {
-    fn push(&mut self, event: &JobEvent) {
-        // Of a queue that is not watched any more, the last events may still be on their way.
-        let Some(watched) = self.watched.get(&event.queue) else { return };
+    fn happened(&mut self, event: &JobEvent) {
         let mut event = event.clone();
         let called = called(&mut event.kind);
-        let told = Told { number: self.next, queue: Arc::clone(&watched.queue), event, called };
+        self.push(event.queue, What::Job(event, called));
+    }
+
+    fn changed(&mut self, queue: &Arc<Queue>) {
+        let Some(watched) = self.watched.get_mut(&queue.id) else { return };
+        let before = std::mem::replace(&mut watched.queue, Arc::clone(queue));
+        if before.paused_until != queue.paused_until {
+            let at = Time(now_ms());
+            self.push(queue.id, What::Pause(Pause { at, until: queue.paused_until }));
+        }
+    }
+
+    fn push(&mut self, queue: QueueId, what: What) -> Option<u64> {
+        // Of a queue that is not watched any more, the last events may still be on their way.
+        let watched = self.watched.get(&queue)?;
+        let number = self.next;
+        let told = Told { number, queue: Arc::clone(&watched.queue), what };
         self.next += 1;
         self.bytes += bytes(&told);
         self.ring.push_back(told);
@@ -182,6 +230,7 @@ impl State {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.bytes -= bytes(&oldest);
         }
+        Some(number)
     }
 }
 
@@ -196,9 +245,14 @@ fn called(kind: &mut JobEventKind) -> Called {
 }
 
 fn bytes(told: &Told) -> usize {
-    let Called { name, custom_id } = &told.called;
-    let called = [name, custom_id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
-    called + carried(&told.event.kind)
+    match &told.what {
+        What::Job(event, Called { name, custom_id }) => {
+            let called = [name, custom_id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+            called + carried(&event.kind)
+        }
+        What::Pause(_) => 0,
+        What::Published(published) => published.name.len() + published.data.len(),
+    }
 }
 
 fn carried(kind: &JobEventKind) -> usize {
@@ -213,7 +267,6 @@ fn carried(kind: &JobEventKind) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use weir_core::Time;
     use weir_core::api::{Config, Kind, Namespace, Tags};
 
     use super::*;
@@ -241,7 +294,8 @@ mod tests {
     }
 
     fn jobs(news: &News) -> Vec<u64> {
-        news.events.iter().map(|told| told.event.job).collect()
+        let job = |told: &Told| if let What::Job(event, _) = &told.what { Some(event.job) } else { None };
+        news.events.iter().filter_map(job).collect()
     }
 
     #[test]
@@ -259,6 +313,25 @@ mod tests {
         assert_eq!(jobs(&hub.news(&[QueueId(1), QueueId(2)], from, 9)), [10, 20, 11, 12]);
         assert_eq!(hub.number(&hub.id(5)), Some(5));
         assert_eq!(hub.number("00000008-5"), None);
+    }
+
+    #[test]
+    fn who_watches_is_told_of_pauses_and_of_what_programs_say() {
+        let hub = Hub::new(7);
+        let said = || Published { at: Time(1), name: "sale".into(), data: Arc::from(&b"{}"[..]) };
+        assert_eq!(hub.publish(QueueId(1), said()), None, "nobody is told");
+        hub.watch(&queue(1));
+        let from = hub.next();
+        let paused_until = |until| Arc::new(Queue { paused_until: until, ..(*queue(1)).clone() });
+        hub.take(&Event::QueueChanged(paused_until(Some(Time::NEVER))));
+        hub.take(&Event::QueueChanged(Arc::new(Queue { version: 2, ..(*paused_until(Some(Time::NEVER))).clone() })));
+        assert_eq!(hub.publish(QueueId(1), said()), Some(from + 1));
+        hub.take(&Event::QueueChanged(paused_until(None)));
+        let told: Vec<_> = hub.news(&[QueueId(1)], from, 9).events.into_iter().map(|told| told.what).collect();
+        let [What::Pause(paused), What::Published(said), What::Pause(resumed)] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!((paused.until, &*said.name, resumed.until), (Some(Time::NEVER), "sale", None));
     }
 
     #[test]

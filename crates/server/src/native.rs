@@ -39,7 +39,7 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::http::{Reply, read_body};
 
-pub(crate) use jobs::{CUSTOM_ID, NAME, own, push_data};
+pub(crate) use jobs::{CUSTOM_ID, NAME, now_ms, own, push_data};
 pub(crate) use problem::Problem;
 pub(crate) use table::Table;
 

@@ -181,7 +181,11 @@ impl Model {
             (_, Err(Error::QueueNotFound)) => self.queue_not_found(effect),
             (Command::DeleteQueue { queue }, Ok(Reply::Done)) => self.queue_deleted(*queue),
             (Command::PurgeQueue { queue }, Ok(Reply::Done)) => self.purged(*queue),
-            (Command::QueueStats { queue }, Ok(Reply::Stats { counters, oldest, .. })) => {
+            (Command::QueueStats { queue }, Ok(Reply::Stats { counters, priorities, oldest, .. })) => {
+                let by_priority = priorities.as_ref().map(|counts| counts.iter().map(|(_, count)| count).sum::<u64>());
+                if by_priority.is_some_and(|sum| sum != counters.ready) {
+                    return Err(format!("of {} ready messages the priorities are {priorities:?}", counters.ready));
+                }
                 self.counted(*queue, *counters, oldest.map(|time| time.0), at)
             }
             (Command::Send { queue, version, messages }, reply) => self.sent(*queue, *version, messages, reply, at),

@@ -10,7 +10,8 @@ use super::topic::{
 };
 #[expect(unused_imports, reason = "the documentation speaks of them")]
 use super::{
-    ADD_MAX, ATTEMPT_WINDOW_MS, BATCH_MAX, Event, IDEMPOTENCY_WINDOW_MS, LIST_MAX, MOVES_KEPT, NAME_BYTES_MAX, Reply,
+    ADD_MAX, ATTEMPT_WINDOW_MS, BATCH_MAX, Event, IDEMPOTENCY_WINDOW_MS, LIST_MAX, MINUTES_MAX, MOVES_KEPT,
+    NAME_BYTES_MAX, Reply,
 };
 use super::{Config, Handle, Kind, MoveId, Namespace, NewMessage, QueueId, States, Tags, Token};
 use crate::limiter::{Terms, Unknown};
@@ -81,6 +82,17 @@ pub enum Command {
     QueueStats {
         /// The queue.
         queue: QueueId,
+    },
+    /// How many jobs of a queue were completed and failed for good in each minute of a stretch of time, the minutes of
+    /// `from` and `to` included. Answer: [`Reply::Ends`]. Errors: `QueueNotFound`; `LimitExceeded` where these are more
+    /// than [`MINUTES_MAX`].
+    QueueEnds {
+        /// The queue.
+        queue: QueueId,
+        /// The first moment.
+        from: Time,
+        /// The last moment.
+        to: Time,
     },
     /// Sends messages. Answer: [`Reply::Sent`]. Errors: `QueueNotFound`, `Stale`; per message `LaneRequired`.
     Send {
@@ -284,7 +296,7 @@ pub enum Command {
         job: JobRef,
     },
     /// Changes jobs, each on its own. Answer: [`Reply::Settled`]. Errors: `QueueNotFound`; per job `JobNotFound`,
-    /// `JobState`.
+    /// `JobState`, `NoParent`.
     ChangeJobs {
         /// The queue.
         queue: QueueId,

@@ -73,6 +73,9 @@ pub enum Error {
     /// `job.not_found`
     #[error("no such job")]
     JobNotFound,
+    /// `job.no_parent`: there is no job that waits for this one.
+    #[error("the job has no parent")]
+    NoParent,
     /// `job.state`: what was asked for is not possible in the job's state.
     #[error("the job is {state:?}, which does not allow this")]
     JobState {
@@ -180,6 +183,7 @@ impl Error {
             Error::MoveEnded => "move.ended",
             Error::LeaseLost => "lease.lost",
             Error::JobNotFound => "job.not_found",
+            Error::NoParent => "job.no_parent",
             Error::JobState { .. } => "job.state",
             Error::LimiterNotFound => "limiter.not_found",
             Error::LimiterRefused(refused) => refused.code(),

@@ -126,6 +126,7 @@ impl Keep {
 }
 
 /// A job of the same hash is not added while this counts.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobDedup {
     /// The 128-bit hash of the deduplication id.
@@ -136,6 +137,9 @@ pub struct JobDedup {
     pub extend: bool,
     /// Whether a duplicate takes the place of a job that is still delayed: its data, name, priority and delay.
     pub replace: bool,
+    /// Whether a duplicate gives a job that is still delayed its own time, and changes nothing else. Means nothing with
+    /// `replace`.
+    pub reschedule: bool,
     /// Whether the last duplicate that came while the job was being worked on is added once it is finished.
     pub keep_last_if_active: bool,
 }
@@ -328,6 +332,8 @@ pub struct Job {
     pub timeout_ms: Option<u64>,
     /// How often it was granted.
     pub grants: u32,
+    /// How often work on it was started: those grants count too that ended with a release.
+    pub starts: u32,
     /// Failures so far.
     pub failures: u32,
     /// Workers lost so far.
@@ -421,11 +427,17 @@ pub enum JobChange {
     Retry {
         /// Whether its failures are counted anew.
         reset: bool,
+        /// Whether its starts are counted anew. The fence is not.
+        reset_starts: bool,
     },
     /// A job that waits fails as cancelled; the holder of one that is leased is asked to stop.
     Cancel,
     /// A job that nobody works on is removed, with its children that have not begun.
     Remove,
+    /// A job that nobody works on is removed. Its children stay, and nobody waits for them.
+    RemoveAlone,
+    /// A job that its parent waits for is its child no more. Where it was the last one, the parent runs.
+    LeaveParent,
     /// A job gets another payload.
     Payload(Vec<u8>),
 }

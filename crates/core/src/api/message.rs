@@ -65,6 +65,9 @@ pub struct Delivery {
     pub priority: u32,
     /// The queue that it was moved from as a dead letter, by name.
     pub dead_letter_source: Option<Arc<str>>,
+    /// How often work on it was started, this time included, since that was last counted anew: leases that were released
+    /// count too.
+    pub starts: u32,
     /// Failures of the job so far: this attempt is one more.
     pub failures: u32,
     /// Workers lost so far.

@@ -178,3 +178,12 @@ pub struct Counters {
     /// Failed ones that are kept.
     pub failed: u64,
 }
+
+/// How many jobs finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Done. Messages that other doors delete count too.
+    pub completed: u64,
+    /// Failed for good. Those that went to the dead-letter queue count too.
+    pub failed: u64,
+}

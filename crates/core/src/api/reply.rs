@@ -9,7 +9,7 @@ use super::limit::{Acquired, KeyStats, Limiter};
 use super::topic::{
     ArchiveMark, Archived, Published, Replay, Subscription, SubscriptionCounters, Topic, TopicCounters,
 };
-use super::{Counters, Delivery, Error, Listed, MoveTask, Queue, Sent};
+use super::{Counters, Delivery, Ends, Error, Listed, MoveTask, Queue, Sent};
 use crate::kv::Key;
 use crate::time::Time;
 
@@ -38,8 +38,20 @@ pub enum Reply {
         queue: Arc<Queue>,
         /// Its counters.
         counters: Counters,
+        /// How many of the ready messages have which priority, in the order of priorities; nothing where they have more
+        /// different ones than are counted, or did since the queue had no ready message.
+        priorities: Option<Vec<(u32, u64)>>,
+        /// What finished, ever.
+        ends: Ends,
         /// When the oldest message was sent.
         oldest: Option<Time>,
+    },
+    /// What finished of a queue.
+    Ends {
+        /// Ever.
+        total: Ends,
+        /// In each minute in which anything did, oldest first: when the minute began, and what finished in it.
+        minutes: Vec<(Time, Ends)>,
     },
     /// What became of each message.
     Sent(SmallVec<[Result<Sent, Error>; 1]>),

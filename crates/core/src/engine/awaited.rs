@@ -113,6 +113,9 @@ impl Engine {
 
     /// A job has ended, or is not in this queue any more: `head` is how it stood before.
     pub(super) fn ended(&mut self, id: QueueId, job: u64, head: &Head, spec: Option<&Spec>, end: Option<End<'_>>) {
+        if let Some(end) = end {
+            self.count_end(id, end);
+        }
         if !self.awaited.by_job.contains_key(&job) {
             return;
         }

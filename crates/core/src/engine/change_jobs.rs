@@ -107,8 +107,10 @@ impl Engine {
                 self.ready_at(&head, *at)
             }
             JobChange::Promote if head.state == Standing::Delayed => self.ready_at(&head, self.now),
-            JobChange::Retry { reset } if matches!(head.state, Standing::Completed | Standing::Failed) => {
-                return self.retry_job(state, id, job, &head, *reset).map(Ok);
+            JobChange::Retry { reset, reset_starts }
+                if matches!(head.state, Standing::Completed | Standing::Failed) =>
+            {
+                return self.retry_job(state, id, job, &head, (*reset, *reset_starts)).map(Ok);
             }
             JobChange::Cancel => return self.cancel_job(state, id, job, &head, gone),
             JobChange::Remove if head.state != Standing::Leased => {
@@ -116,6 +118,13 @@ impl Engine {
                 gone.push(job);
                 return Ok(Ok(()));
             }
+            JobChange::RemoveAlone if head.state != Standing::Leased => {
+                // The rows of its children go with it.
+                self.remove(state, id, job, &head)?;
+                gone.push(job);
+                return Ok(Ok(()));
+            }
+            JobChange::LeaveParent => return self.leave_parent(state, id, job, &head),
             JobChange::Payload(payload) => {
                 shared::drop_body(state, space.namespace, job, &head)?;
                 state.insert_bulk(&keys::body(space.namespace, job), &[payload]);
@@ -149,7 +158,7 @@ impl Engine {
         id: QueueId,
         job: u64,
         head: &Head,
-        reset: bool,
+        (reset, reset_starts): (bool, bool),
     ) -> Result<(), Stop> {
         let spec = self.spec_of(state, id, job, head)?;
         let unfinished = spec.as_ref().and_then(|spec| spec.children).map_or(0, |(unfinished, _)| unfinished);
@@ -164,6 +173,10 @@ impl Engine {
         };
         if reset {
             after.failures = 0;
+        }
+        if reset_starts {
+            (after.receives, after.receives_before) = (0, 0);
+            after.starts_before = head.grants;
         }
         self.restand(state, id, job, head, &after)?;
         self.waits_now(id, job, &after);

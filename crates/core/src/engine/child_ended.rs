@@ -6,7 +6,7 @@ use super::finish::Ending;
 use super::flow_tasks::{How, Task};
 use super::{Engine, Stop};
 use crate::api::job::{FailureKind, JobState, OnChildFailure};
-use crate::api::{Namespace, QueueId};
+use crate::api::{Error, Namespace, QueueId};
 use crate::head::{Head, State as Standing};
 use crate::keys;
 use crate::kv::State;
@@ -66,7 +66,7 @@ impl Engine {
         if counted && !row.counts {
             unfinished = unfinished.saturating_sub(1);
         }
-        if how == How::Failed(OnChildFailure::Remove) {
+        if matches!(how, How::Failed(OnChildFailure::Remove) | How::Left) {
             all = all.saturating_sub(1);
             state.delete(&keys::child(namespace, id, child));
             state.delete(&keys::child_result(namespace, id, child));
@@ -98,6 +98,34 @@ impl Engine {
         }
     }
 
+    /// A job is its parent's child no more, unless it has ended for that.
+    pub(super) fn leave_parent<S: State>(
+        &mut self,
+        state: &mut S,
+        queue: QueueId,
+        id: u64,
+        head: &Head,
+    ) -> Result<Result<(), Error>, Stop> {
+        let Some(mut spec) = self.spec_of(state, queue, id, head)?.filter(|spec| spec.parent.is_some()) else {
+            return Ok(Err(Error::NoParent));
+        };
+        let is_waited_for = match head.state {
+            Standing::Completed => false,
+            Standing::Failed => spec.on_failure == OnChildFailure::Wait,
+            Standing::Ready | Standing::Delayed | Standing::Leased | Standing::Waiting => true,
+        };
+        if !is_waited_for {
+            return Ok(Err(Error::JobState { state: head.state.of_job() }));
+        }
+        let Some(space) = self.queues.get(&queue).map(|queue| queue.space) else {
+            return Ok(Err(Error::QueueNotFound));
+        };
+        self.tell_parent(state, space.namespace, &spec, id, (How::Left, None));
+        spec.parent = None;
+        state.put(&space.spec(id), spec.write().finish());
+        Ok(Ok(()))
+    }
+
     /// A job that has waited for its children long enough.
     pub(super) fn awake(&self, head: &Head) -> Head {
         if head.due > self.now {
@@ -116,6 +144,10 @@ impl ChildRecord {
             // What became of it before is what its parent remembers.
             How::Removed if !self.counts => return Then::Waits,
             How::Removed => self.state = JobState::Removed,
+            How::Left => {
+                self.counts = false;
+                return Then::Waits;
+            }
             How::Again => {
                 self.state = JobState::Waiting;
                 return Then::Waits;

@@ -82,6 +82,7 @@ pub(super) fn known(queue: &QueueState, id: u64, head: &Head, spec: Option<&Spec
         expires_at: head.expires_at,
         timeout_ms: spec.and_then(|spec| spec.timeout_ms).or(queue.config().timeout_ms),
         grants: head.receives,
+        starts: head.starts(),
         failures: head.failures,
         stalls: head.stalls,
         retry: spec.and_then(|spec| spec.retry.as_ref()).unwrap_or(&queue.config().retry).clone(),

@@ -16,8 +16,11 @@ use crate::keys;
 use crate::kv::{State, View};
 use crate::spec::{policy_byte, read_policy};
 
-const VERSION: u8 = 1;
+/// Version 2 knows children that leave.
+const VERSION: u8 = 2;
 const WHAT: &str = "a task of a flow";
+/// Stands for a child that leaves: behind the policies of those that failed.
+const LEFT: u8 = 16;
 
 /// How a child has ended, for its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(super) enum How {
     Removed,
     /// It is tried again after its end.
     Again,
+    /// It is a child no more.
+    Left,
 }
 
 /// Something to be told.
@@ -77,6 +82,7 @@ impl Task {
                     How::Completed => 0,
                     How::Removed => 1,
                     How::Again => 2,
+                    How::Left => LEFT,
                     How::Failed(policy) => 3 + policy_byte(*policy),
                 });
                 writer.byte(u8::from(*has_result));
@@ -105,6 +111,7 @@ impl Task {
                     0 => How::Completed,
                     1 => How::Removed,
                     2 => How::Again,
+                    LEFT => How::Left,
                     byte => How::Failed(read_policy(byte - 3).ok_or_else(|| reader.damaged())?),
                 },
                 has_result: reader.byte()? != 0,

@@ -25,7 +25,14 @@ impl Engine {
         {
             return Ok(Err(Error::JobNotFound));
         }
-        let dedup = JobDedup { hash, ttl_ms: None, extend: false, replace: false, keep_last_if_active: false };
+        let dedup = JobDedup {
+            hash,
+            ttl_ms: None,
+            extend: false,
+            replace: false,
+            reschedule: false,
+            keep_last_if_active: false,
+        };
         self.end_dedup(state, id, &dedup, first, true)?;
         Ok(Ok(Reply::Done))
     }

@@ -2,7 +2,7 @@
 //!
 //! Without a time the row lives until its job has finished. With one it lives until then, even where the job is done and
 //! gone; a row in the order of such times has it removed. A duplicate may start the time anew, take the place of a job
-//! that is still delayed, or, while the job is being worked on, wait to come after it: then its payload is stored under
+//! that is still delayed or give it another time, or, while the job is being worked on, wait to come after it: then its payload is stored under
 //! an id of its own, and its head with the row.
 
 use std::ops::ControlFlow;
@@ -49,6 +49,8 @@ pub(super) enum Duplicate {
     Passed(DedupRow),
     /// It takes the place of a job that is delayed.
     Replaces(DedupRow, Box<Head>),
+    /// A job that is delayed gets its time.
+    Reschedules(DedupRow, Box<Head>),
     /// It comes after the job that is being worked on.
     Follows(DedupRow),
 }
@@ -57,7 +59,10 @@ impl Duplicate {
     /// The job that it is a duplicate of.
     pub(super) fn of(&self) -> u64 {
         match self {
-            Duplicate::Passed(row) | Duplicate::Replaces(row, _) | Duplicate::Follows(row) => row.job,
+            Duplicate::Passed(row)
+            | Duplicate::Replaces(row, _)
+            | Duplicate::Reschedules(row, _)
+            | Duplicate::Follows(row) => row.job,
         }
     }
 }
@@ -104,7 +109,7 @@ impl Engine {
         if row.until.is_some_and(|until| until <= self.now) {
             return Ok(None);
         }
-        if !dedup.replace && !dedup.keep_last_if_active {
+        if !dedup.replace && !dedup.reschedule && !dedup.keep_last_if_active {
             return Ok(Some(Duplicate::Passed(row)));
         }
         let head = self.prepare_message(state, queue.space, row.job, 0)?;
@@ -115,6 +120,10 @@ impl Engine {
                     prepare_lane(state, queue, lane, 2)?;
                 }
                 Duplicate::Replaces(row, Box::new(head))
+            }
+            Some(head) if dedup.reschedule && head.state == Standing::Delayed => {
+                head.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2))?;
+                Duplicate::Reschedules(row, Box::new(head))
             }
             Some(head) if dedup.keep_last_if_active && head.state == Standing::Leased => Duplicate::Follows(row),
             _ => Duplicate::Passed(row),
@@ -166,6 +175,7 @@ impl Engine {
                 let after = Head {
                     sent_at: before.sent_at,
                     grants: before.grants,
+                    starts_before: before.starts_before,
                     receives: before.receives,
                     receives_before: before.receives_before,
                     failures: before.failures,
@@ -182,6 +192,14 @@ impl Engine {
                 state.insert_bulk(&keys::body(namespace, row.job), &[&message.payload]);
                 self.restand(state, id, row.job, &before, &after)?;
                 self.waits_now(id, row.job, &after);
+                row
+            }
+            Duplicate::Reschedules(row, before) => {
+                let after = Head { state: head.state, due: head.due, ..(*before).clone() };
+                if after != *before {
+                    self.restand(state, id, row.job, &before, &after)?;
+                    self.waits_now(id, row.job, &after);
+                }
                 row
             }
             Duplicate::Follows(mut row) => {

@@ -394,6 +394,7 @@ pub(super) fn delivery(queue: &QueueState, message: u64, head: &Head) -> Deliver
         handle: handle(queue, message, head.grants),
         body: shared::body(queue.space.namespace, message, head).to_key(),
         grants: head.receives,
+        starts: head.starts(),
         sent_at: head.sent_at,
         first_received_at: head.first_received_at.unwrap_or(head.sent_at),
         deadline: head.due,

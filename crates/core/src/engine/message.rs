@@ -332,6 +332,9 @@ fn fair_lane(queue: &QueueState, head: &Head) -> Option<Lane> {
 fn count_in<S: State>(state: &mut S, queue: &mut QueueState, due: &mut DueIndex, id: u64, head: &Head) {
     queue.stands(id, head);
     *counter(&mut queue.counters, head.state) += 1;
+    if head.state == Standing::Ready {
+        queue.priorities.add(head.priority);
+    }
     for at in due_times(head) {
         due.insert(state, at, queue.space, id);
     }
@@ -341,6 +344,9 @@ fn count_in<S: State>(state: &mut S, queue: &mut QueueState, due: &mut DueIndex,
 fn count_out<S: State>(state: &mut S, queue: &mut QueueState, id: u64, head: &Head) {
     let count = counter(&mut queue.counters, head.state);
     *count = count.checked_sub(1).expect("a message that stands was counted");
+    if head.state == Standing::Ready {
+        queue.priorities.remove(head.priority, queue.counters.ready);
+    }
     for at in due_times(head) {
         due::remove(state, at, queue.space, id);
     }

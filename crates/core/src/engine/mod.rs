@@ -17,6 +17,7 @@ mod delete;
 mod describe;
 mod dispatch;
 mod due;
+mod ends;
 mod expire;
 mod explain;
 mod extras;
@@ -204,6 +205,7 @@ impl Engine {
             Command::DeleteQueue { queue } => self.delete_queue(state, *queue, out),
             Command::PurgeQueue { queue } => self.purge_queue(state, *queue),
             Command::QueueStats { queue } => self.queue_stats(state, *queue)?,
+            Command::QueueEnds { queue, from, to } => self.queue_ends(state, *queue, *from, *to)?,
             Command::Send { queue, version, messages } => self.send(state, *queue, *version, messages)?,
             Command::Delete { queue, handles } => self.delete(state, *queue, handles)?,
             Command::ChangeVisibility { queue, changes } => self.change_visibility(state, *queue, changes)?,
@@ -382,6 +384,7 @@ impl Engine {
             if let Some(queue) = self.queues.get_mut(&id) {
                 queue.dirty = false;
                 state.put(&keys::counters(queue.space.namespace, id.0), queue.write_counters().finish());
+                ends::write(state, queue);
             }
         }
         self.idempotency.flush(state);

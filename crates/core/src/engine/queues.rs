@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::limits::check_uses;
 use super::oldest::{self, First};
 use super::send::within;
-use super::{Answer, Engine, Stop, Which};
+use super::{Answer, Engine, Stop, Which, ends};
 use crate::api::{
     Config, DEDUP_WINDOW_MS_MAX, Error, Event, Kind, NAME_BYTES_MAX, Namespace, Output, Queue, QueueId, Reply, Tags,
 };
@@ -163,6 +163,7 @@ impl Engine {
         self.forget_moves(state, id, space.namespace);
         state.delete(&keys::queue(space.namespace, id.0));
         state.delete(&keys::counters(space.namespace, id.0));
+        ends::forget(state, &queue);
         if let Some(at) = queue.chores_at {
             self.chores.remove(&(at, id));
         }
@@ -187,6 +188,7 @@ impl Engine {
     pub(super) fn queue_stats<S: State>(&mut self, state: &S, id: QueueId) -> Result<Answer, Stop> {
         let Some(queue) = self.queues.get_mut(&id) else { return Ok(Err(Error::QueueNotFound)) };
         let (counters, queue_public) = (queue.counters, Arc::clone(&queue.public));
+        let (priorities, ends) = (queue.priorities.counts().map(<[_]>::to_vec), queue.meter.total());
         let mut oldest = None;
         while queue.unfinished() > 0 {
             match oldest::first(state, queue, Which::Unfinished)? {
@@ -198,7 +200,7 @@ impl Engine {
                 First::More => {}
             }
         }
-        Ok(Ok(Reply::Stats { queue: queue_public, counters, oldest }))
+        Ok(Ok(Reply::Stats { queue: queue_public, counters, priorities, ends, oldest }))
     }
 }
 

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use weir_aws::sns;
 use weir_aws::sqs::Operation;
 use weir_core::Time;
-use weir_core::api::{Command, Counters, Queue, Reply as EngineReply};
+use weir_core::api::{Command, Counters, Ends, Queue, Reply as EngineReply};
 use weir_shard::Answered;
 
 use super::STATUSES;
@@ -48,6 +48,7 @@ pub(crate) async fn page<E: Engine>(app: &App<E>) -> Reply {
 struct Depth {
     queue: Arc<Queue>,
     counters: Counters,
+    ends: Ends,
     oldest: Option<Time>,
 }
 
@@ -56,8 +57,8 @@ async fn depths<E: Engine>(app: &App<E>, queues: &[Arc<Queue>]) -> Vec<Depth> {
     let mut depths = Vec::new();
     for queue in queues.iter().take(QUEUES_MAX) {
         let answer = call(&app.engine, Command::QueueStats { queue: queue.id }).await;
-        if let Ok(Answered { reply: EngineReply::Stats { queue, counters, oldest }, .. }) = answer {
-            depths.push(Depth { queue, counters, oldest });
+        if let Ok(Answered { reply: EngineReply::Stats { queue, counters, ends, oldest, .. }, .. }) = answer {
+            depths.push(Depth { queue, counters, ends, oldest });
         }
     }
     depths
@@ -143,6 +144,14 @@ impl Snapshot {
             {
                 let labels = [("queue", label(&depth.queue.name)), ("state", state.to_owned())];
                 family.encode_family(&labels)?.encode_gauge(&count)?;
+            }
+        }
+        let help = "Jobs of a queue that were completed, or failed for good";
+        let mut family = encoder.encode_descriptor("queue_finished", help, None, MetricType::Counter)?;
+        for depth in &self.depths {
+            for (outcome, count) in [("completed", depth.ends.completed), ("failed", depth.ends.failed)] {
+                let labels = [("queue", label(&depth.queue.name)), ("outcome", outcome.to_owned())];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
         let help = "How long ago the oldest message of a queue was sent";

@@ -38,6 +38,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "No copy was made.",
         "The detail names the reason. The directory must be an absolute path, and empty or absent.",
     ),
+    entry("job.no_parent", 404, "The job has no parent.", "It never had one, or was parted from it before."),
     entry("job.not_found", 404, "There is no such job.", "It was removed, or never was in this queue."),
     entry(
         "job.state",

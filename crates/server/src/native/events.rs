@@ -1,4 +1,4 @@
-//! `GET /v1/events` and `GET /v1/queues/{queue}/events`: what happens to jobs, as server-sent events.
+//! `GET /v1/events` and `GET /v1/queues/{queue}/events`: what happens to jobs and queues, as server-sent events.
 
 use std::sync::Arc;
 
@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, Instant, sleep, sleep_until};
-use weir_core::api::job::JobEventKind;
+use weir_core::Time;
+use weir_core::api::job::{JobEvent, JobEventKind};
 use weir_core::api::{Command, Namespace, Queue, QueueId};
+
+mod publish;
+
+pub(crate) use publish::Publish;
 
 use super::Problem;
 use super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
@@ -18,7 +23,7 @@ use super::route::{Method, Route, Tag};
 use crate::access::Role;
 use crate::app::{App, stopped};
 use crate::engine::Engine;
-use crate::hub::Told;
+use crate::hub::{Called, Told, What};
 
 /// How long a queue is watched after the last one who did: long enough to come back.
 const LINGER: Duration = Duration::from_mins(1);
@@ -81,10 +86,25 @@ enum EventType {
     Stalled,
     /// It was removed.
     Removed,
+    /// The queue was paused; until `until_ms` where it goes on by itself.
+    Paused,
+    /// The queue goes on.
+    Resumed,
+    /// What a program says: `name` and `data`.
+    Published,
 }
 
 impl EventType {
-    fn of(kind: &JobEventKind) -> Self {
+    fn of(what: &What) -> Self {
+        match what {
+            What::Job(event, _) => Self::of_job(&event.kind),
+            What::Pause(pause) if pause.until.is_some() => Self::Paused,
+            What::Pause(_) => Self::Resumed,
+            What::Published(_) => Self::Published,
+        }
+    }
+
+    fn of_job(kind: &JobEventKind) -> Self {
         match kind {
             JobEventKind::Added(..) => Self::Added,
             JobEventKind::Deduplicated => Self::Deduplicated,
@@ -102,7 +122,7 @@ impl EventType {
     }
 }
 
-/// Something that happened to a job: the data of an event.
+/// Something that happened to a job, or to a queue: the data of an event.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "JobHappening")]
 pub(crate) struct Happening {
@@ -110,20 +130,21 @@ pub(crate) struct Happening {
     kind: EventType,
     /// The queue.
     queue: String,
-    /// The job.
-    id: String,
+    /// The job; absent of `paused`, `resumed` and `published`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     /// When.
     at_ms: u64,
     /// Where the job stands, of `added`.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<StateView>,
-    /// The job's name, of `added`.
+    /// The job's name, of `added`; the event's, of `published`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// The id that its sender chose, of `added`.
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_id: Option<String>,
-    /// When it is ready, of `delayed`.
+    /// When it is ready, of `delayed`; when it goes on by itself, if it does, of `paused`.
     #[serde(skip_serializing_if = "Option::is_none")]
     until_ms: Option<u64>,
     /// The progress, of `progress`.
@@ -138,17 +159,33 @@ pub(crate) struct Happening {
     /// What the worker said, if it did, of the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Box<RawValue>>,
+    /// What the program says, of `published`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
 }
 
 impl Happening {
     fn of(told: &Told) -> Self {
-        let event = &told.event;
-        let stored = |bytes: &[u8]| (!bytes.is_empty()).then(|| raw(bytes));
-        let plain = Self {
-            kind: EventType::of(&event.kind),
+        match &told.what {
+            What::Job(event, called) => Self::of_job(told, event, called),
+            What::Pause(pause) => {
+                let until_ms = pause.until.filter(|until| *until != Time::NEVER).map(|until| until.0);
+                Self { until_ms, ..Self::plain(told, pause.at) }
+            }
+            What::Published(published) => Self {
+                name: Some(published.name.to_string()),
+                data: Some(raw(&published.data)),
+                ..Self::plain(told, published.at)
+            },
+        }
+    }
+
+    fn plain(told: &Told, at: Time) -> Self {
+        Self {
+            kind: EventType::of(&told.what),
             queue: told.queue.name.clone(),
-            id: event.job.to_string(),
-            at_ms: event.at.0,
+            id: None,
+            at_ms: at.0,
             state: None,
             name: None,
             custom_id: None,
@@ -157,12 +194,18 @@ impl Happening {
             result: None,
             failure: None,
             error: None,
-        };
+            data: None,
+        }
+    }
+
+    fn of_job(told: &Told, event: &JobEvent, called: &Called) -> Self {
+        let stored = |bytes: &[u8]| (!bytes.is_empty()).then(|| raw(bytes));
+        let plain = Self { id: Some(event.job.to_string()), ..Self::plain(told, event.at) };
         match &event.kind {
             JobEventKind::Added(state, _) => Self {
                 state: Some(StateView::of(*state)),
-                name: told.called.name.as_deref().map(str::to_owned),
-                custom_id: told.called.custom_id.as_deref().map(str::to_owned),
+                name: called.name.as_deref().map(str::to_owned),
+                custom_id: called.custom_id.as_deref().map(str::to_owned),
                 ..plain
             },
             JobEventKind::Delayed(until) => Self { until_ms: Some(until.0), ..plain },
@@ -177,17 +220,11 @@ impl Happening {
 }
 
 impl Endpoint for Everywhere {
-    const ROUTE: Route = Route::new(
-        Method::Get,
-        "/v1/events",
-        "watch_jobs",
-        Tag::Events,
-        Role::Read,
-        "What happens to jobs of all queues",
-    )
-    .about(ABOUT)
-    .headers(HEADERS)
-    .media_type("text/event-stream");
+    const ROUTE: Route =
+        Route::new(Method::Get, "/v1/events", "watch_jobs", Tag::Events, Role::Read, "What happens to jobs and queues")
+            .about(ABOUT)
+            .headers(HEADERS)
+            .media_type("text/event-stream");
     type Query = EventQuery;
     type Request<'a> = Nothing;
     type Response = Happening;
@@ -204,7 +241,7 @@ impl Endpoint for OfQueue {
         "watch_queue",
         Tag::Events,
         Role::Read,
-        "What happens to jobs of a queue",
+        "What happens to a queue and its jobs",
     )
     .about(ABOUT)
     .headers(HEADERS)
@@ -300,7 +337,7 @@ async fn tell<E: Engine>(
 }
 
 fn push(out: &mut String, id: &str, told: &Told, types: Option<&[EventType]>) {
-    let kind = EventType::of(&told.event.kind);
+    let kind = EventType::of(&told.what);
     if types.is_some_and(|types| !types.contains(&kind)) {
         return;
     }

@@ -4,7 +4,9 @@ mod create;
 mod hold;
 mod list;
 mod manage;
+mod metrics;
 mod settings;
+mod tags;
 mod view;
 
 use std::sync::Arc;
@@ -22,7 +24,9 @@ pub(crate) use create::{Create, Put};
 pub(crate) use hold::{Obliterate, Pause, Resume};
 pub(crate) use list::List;
 pub(crate) use manage::{Change, Delete, Get, Purge};
+pub(crate) use metrics::Metrics;
 pub(super) use settings::Settings;
+pub(crate) use tags::ChangeTags;
 pub(super) use view::QueueView;
 
 /// How often a change is tried anew when another one comes between. Of those that meet one wins each time.
@@ -115,8 +119,8 @@ impl<E: Engine> Call<'_, E> {
     /// A queue with its counters.
     async fn view(&self, queue: &Queue) -> Result<QueueView, Problem> {
         match self.command(Command::QueueStats { queue: queue.id }).await? {
-            EngineReply::Stats { queue, counters, oldest } => {
-                Ok(QueueView::new(&queue, counters, oldest, &self.app.config.limits))
+            EngineReply::Stats { queue, counters, priorities, oldest, .. } => {
+                Ok(QueueView::new(&queue, counters, priorities, oldest, &self.app.config.limits))
             }
             _ => Err(Problem::internal()),
         }

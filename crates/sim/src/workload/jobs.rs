@@ -156,7 +156,7 @@ impl Clients {
             0 => JobChange::Priority { priority: rng.below(4) as u32, lifo: rng.chance(1, 3) },
             1 => JobChange::RunAt(Time(self.now.saturating_add(rng.below(9_000)).saturating_sub(1_000).max(START))),
             2 => JobChange::Promote,
-            3 => JobChange::Retry { reset: rng.chance(1, 2) },
+            3 => JobChange::Retry { reset: rng.chance(1, 2), reset_starts: false },
             4..=5 => JobChange::Cancel,
             6 => JobChange::Remove,
             _ => {

@@ -158,7 +158,9 @@ fn line(happening: &Value, tells_queue: bool) -> String {
     details.extend(text(happening, "state").map(str::to_owned));
     details.extend(number(happening, "until_ms").map(|ms| format!("until {}", output::stamp(ms))));
     details.extend(text(happening, "failure").map(|kind| kind.replace('_', " ")));
-    details.extend(["progress", "result", "error"].into_iter().filter_map(|name| happening.get(name)).map(plain));
+    details.extend(text(happening, "name").filter(|_| said("type") == "published").map(str::to_owned));
+    details
+        .extend(["progress", "result", "error", "data"].into_iter().filter_map(|name| happening.get(name)).map(plain));
     for detail in details {
         line = format!("{line}  {detail}");
     }
@@ -183,5 +185,8 @@ mod tests {
             line(&delayed, true),
             "2024-12-31T23:59:59Z  delayed               17  mail  until 2024-12-31T23:59:59Z\n"
         );
+        let said =
+            json!({ "type": "published", "queue": "mail", "at_ms": at_ms, "name": "sale", "data": { "rows": 7 } });
+        assert_eq!(line(&said, false), "2024-12-31T23:59:59Z  published               sale  {\"rows\":7}\n");
     }
 }

@@ -151,7 +151,7 @@ bulk!(
      seconds; `cursor` goes on where it ended.",
     [Failed],
     [Completed],
-    JobChange::Retry { reset: true }
+    JobChange::Retry { reset: true, reset_starts: false }
 );
 bulk!(
     CancelMany,

@@ -196,15 +196,83 @@ macro_rules! simple {
     };
 }
 
-simple!(
+/// `DELETE /v1/queues/{queue}/jobs/{id}`
+pub(crate) struct Remove;
+
+/// What becomes of the job's children.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveQuery {
+    /// Default: `remove`.
+    #[serde(default)]
+    children: ChildrenLeft,
+}
+
+/// What becomes of the children of a job that is removed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ChildrenLeft {
+    /// Those that have not begun are removed with it.
+    #[default]
     Remove,
-    Delete,
-    "/v1/queues/{queue}/jobs/{id}",
-    "remove_job",
-    "Remove a job",
-    "One that nobody works on, in any state, with its children that have not begun.",
-    JobChange::Remove
-);
+    /// They stay and run as they would, and nobody waits for them.
+    Keep,
+}
+
+impl Endpoint for Remove {
+    const ROUTE: Route = Route::new(
+        Method::Delete,
+        "/v1/queues/{queue}/jobs/{id}",
+        "remove_job",
+        Tag::Jobs,
+        Role::Write,
+        "Remove a job",
+    )
+    .about("One that nobody works on, in any state.")
+    .errors(ERRORS);
+    type Query = RemoveQuery;
+    type Request<'a> = Nothing;
+    type Response = Nothing;
+
+    async fn run<E: Engine>(call: Call<'_, E>, query: RemoveQuery, _: Nothing) -> Outcome<Nothing> {
+        let queue = call.queue()?;
+        let job = job_ref(call.params.get("id"));
+        let change = match query.children {
+            ChildrenLeft::Remove => JobChange::Remove,
+            ChildrenLeft::Keep => JobChange::RemoveAlone,
+        };
+        change_one(&call, &queue, job, change).await
+    }
+}
+
+/// `DELETE /v1/queues/{queue}/jobs/{id}/parent`
+pub(crate) struct LeaveParent;
+
+impl Endpoint for LeaveParent {
+    const ROUTE: Route = Route::new(
+        Method::Delete,
+        "/v1/queues/{queue}/jobs/{id}/parent",
+        "leave_parent",
+        Tag::Jobs,
+        Role::Write,
+        "Part a job from its parent",
+    )
+    .about(
+        "The parent waits for it no more, and runs if it was the last one that it waited for. A child that is done, or \
+         whose failure its parent does not wait for, stays its child.",
+    )
+    .errors(&["queue.not_found", "job.not_found", "job.no_parent", "job.state"]);
+    type Query = Nothing;
+    type Request<'a> = Nothing;
+    type Response = Nothing;
+
+    async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, _: Nothing) -> Outcome<Nothing> {
+        let queue = call.queue()?;
+        let job = job_ref(call.params.get("id"));
+        change_one(&call, &queue, job, JobChange::LeaveParent).await
+    }
+}
+
 simple!(
     Cancel,
     Post,
@@ -234,6 +302,9 @@ pub(crate) struct Retry;
 pub(crate) struct Again {
     /// Whether its failures are counted anew. Default yes: it has all its attempts again.
     reset: Option<bool>,
+    /// Whether its starts (`leases` and `starts`) are counted anew. Default no.
+    #[serde(default)]
+    reset_starts: bool,
 }
 
 impl Endpoint for Retry {
@@ -253,7 +324,8 @@ impl Endpoint for Retry {
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, request: Again) -> Outcome<Nothing> {
         let queue = call.queue()?;
         let job = job_ref(call.params.get("id"));
-        change_one(&call, &queue, job, JobChange::Retry { reset: request.reset.unwrap_or(true) }).await
+        let (reset, reset_starts) = (request.reset.unwrap_or(true), request.reset_starts);
+        change_one(&call, &queue, job, JobChange::Retry { reset, reset_starts }).await
     }
 }
 

@@ -247,8 +247,7 @@ fn push_job(out: &mut Vec<u8>, queue: &Queue, delivery: &Delivery, payload: &Pay
     out.extend_from_slice(b",\"data\":");
     push_data(out, payload);
     let stalls = (delivery.stalls > 0).then_some(u64::from(delivery.stalls));
-    let starts = delivery.handle.grant;
-    let starts = (starts != delivery.grants).then_some(u64::from(starts));
+    let starts = (delivery.starts != delivery.grants).then_some(u64::from(delivery.starts));
     let numbers: [(&[u8], Option<u64>); 8] = [
         (b",\"attempt\":", Some(u64::from(delivery.failures) + 1)),
         (b",\"leases\":", Some(u64::from(delivery.grants))),

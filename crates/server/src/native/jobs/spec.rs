@@ -80,6 +80,7 @@ pub(crate) struct Spec<'a> {
 }
 
 /// Which later jobs a job keeps away.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "JobDeduplication")]
 #[serde(deny_unknown_fields)]
@@ -95,6 +96,10 @@ pub(crate) struct DeduplicationSpec<'a> {
     /// Whether a duplicate takes the place of a job that is still delayed: its data, name, priority and delay.
     #[serde(default)]
     replace: bool,
+    /// Whether a duplicate gives a job that is still delayed its own delay, counted from now, and changes nothing else of
+    /// it. Means nothing with `replace`.
+    #[serde(default)]
+    reschedule: bool,
     /// Whether the last duplicate that came while the job was being worked on is added once that is finished.
     #[serde(default)]
     keep_last_if_active: bool,
@@ -231,13 +236,13 @@ impl Spec<'_> {
         check_text("deduplication.id", &asked.id)?;
         let hash = id_hash(&asked.id);
         let told = Some(Deduplication::Id(&asked.id));
-        let DeduplicationSpec { id: _, ttl_ms, extend, replace, keep_last_if_active } = *asked;
-        let plain = ttl_ms.is_none() && !extend && !replace && !keep_last_if_active;
+        let DeduplicationSpec { id: _, ttl_ms, extend, replace, reschedule, keep_last_if_active } = *asked;
+        let plain = ttl_ms.is_none() && !extend && !replace && !reschedule && !keep_last_if_active;
         if queue.kind == Kind::Fifo && plain {
             return Ok((Some(hash), told, None));
         }
         let ttl_ms = ttl_ms.map(|ms| within("deduplication.ttl_ms", ms, 1, LONGEST_MS)).transpose()?;
-        Ok((None, told, Some(JobDedup { hash, ttl_ms, extend, replace, keep_last_if_active })))
+        Ok((None, told, Some(JobDedup { hash, ttl_ms, extend, replace, reschedule, keep_last_if_active })))
     }
 
     fn options(&self, parent: Option<Parent>, dedup: Option<JobDedup>) -> Result<JobOptions, Problem> {
@@ -306,6 +311,6 @@ pub(super) fn beyond_retention(field: &str, queue: &Queue, found_ms: u64) -> Pro
 }
 
 /// The time on the wall.
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

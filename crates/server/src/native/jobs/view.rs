@@ -35,6 +35,9 @@ pub(crate) struct JobView {
     /// The deduplication id that its sender gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     deduplication_id: Option<String>,
+    /// How often work on it was started, leases that were released included, where that is more often than `leases`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts: Option<u32>,
     /// Failures so far.
     failures: u32,
     /// Workers lost so far.
@@ -223,6 +226,7 @@ impl JobView {
                 Some(Deduplication::Id(id)) => Some(id.to_owned()),
                 _ => None,
             },
+            starts: (job.starts != job.grants).then_some(job.starts),
             failures: job.failures,
             stalls: job.stalls,
             lifo: job.lifo,

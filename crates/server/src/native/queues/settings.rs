@@ -222,10 +222,14 @@ impl Settings {
     /// The tags that the queue is to have, if the request names any.
     pub(crate) fn tags(&self) -> Result<Option<Tags>, Problem> {
         let Some(asked) = &self.tags else { return Ok(None) };
-        let pairs = asked.iter().map(|(key, value)| (Text::from(key.clone()), Text::from(value.clone())));
-        let read = tags::of(&Pairs(pairs.collect()));
-        read.map(Some).map_err(|fault| Problem::field("tags", &fault.message))
+        checked_tags(asked.iter().map(|(key, value)| (key.as_str(), value.as_str()))).map(Some)
     }
+}
+
+/// Tags, if their keys and values are such as a queue can have.
+pub(super) fn checked_tags<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Tags, Problem> {
+    let pairs = pairs.map(|(key, value)| (Text::from(key.to_owned()), Text::from(value.to_owned())));
+    tags::of(&Pairs(pairs.collect())).map_err(|fault| Problem::field("tags", &fault.message))
 }
 
 impl DeadLetters {

@@ -21,6 +21,10 @@ pub(crate) struct QueueView {
     kind: QueueKind,
     /// Its exact counters.
     counters: CountersView,
+    /// How many ready jobs have which priority, the first to run first. Absent where they have, or had since none was
+    /// ready, more than 64 different ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_priorities: Option<Vec<PriorityView>>,
     /// Whether nothing of it is given out.
     paused: bool,
     /// When it goes on by itself, if it does.
@@ -98,8 +102,24 @@ pub(crate) struct CountersView {
     failed: u64,
 }
 
+/// How many ready jobs have a priority.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PriorityCount")]
+pub(crate) struct PriorityView {
+    /// The priority.
+    priority: u32,
+    /// How many.
+    count: u64,
+}
+
 impl QueueView {
-    pub(crate) fn new(queue: &Queue, counters: Counters, oldest: Option<Time>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        queue: &Queue,
+        counters: Counters,
+        priorities: Option<Vec<(u32, u64)>>,
+        oldest: Option<Time>,
+        limits: &Limits,
+    ) -> Self {
         let config = &queue.config;
         let deduplication = (queue.kind == Kind::Fifo).then_some(Deduplication {
             by_content: Some(config.content_deduplication),
@@ -123,6 +143,8 @@ impl QueueView {
                 completed: counters.completed,
                 failed: counters.failed,
             },
+            ready_priorities: priorities
+                .map(|counts| counts.into_iter().map(|(priority, count)| PriorityView { priority, count }).collect()),
             paused: queue.paused_until.is_some(),
             paused_until_ms: queue.paused_until.filter(|at| *at != Time::NEVER).map(|at| at.0),
             oldest_at_ms: oldest.map(|at| at.0),

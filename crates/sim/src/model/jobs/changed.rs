@@ -126,8 +126,10 @@ impl Standing {
             JobChange::Promote => self.state == State::Delayed,
             JobChange::Retry { .. } => matches!(self.state, State::Completed | State::Failed(_)),
             JobChange::Cancel => waits || self.state == State::Leased,
-            JobChange::Remove => !matches!(self.state, State::Leased | State::Removed),
+            JobChange::Remove | JobChange::RemoveAlone => !matches!(self.state, State::Leased | State::Removed),
             JobChange::Payload(_) => self.state != State::Removed,
+            // No job of these lives has a parent.
+            JobChange::LeaveParent => false,
         }
     }
 }
@@ -158,10 +160,10 @@ impl Job {
     fn changed(&self, before: &Standing, config: &Config, change: &JobChange, at: u64) -> Standing {
         let now = Span::at(at);
         match change {
-            JobChange::Priority { .. } | JobChange::Payload(_) => before.clone(),
+            JobChange::Priority { .. } | JobChange::Payload(_) | JobChange::LeaveParent => before.clone(),
             JobChange::RunAt(time) if time.0 > at => before.moved(State::Delayed, Span::at(time.0)),
             JobChange::RunAt(_) | JobChange::Promote => before.moved(State::Ready, now),
-            JobChange::Retry { reset } => {
+            JobChange::Retry { reset, .. } => {
                 let failures = if *reset { 0 } else { before.failures };
                 Standing { failures, stalls: 0, ..before.moved(State::Ready, now) }
             }
@@ -173,7 +175,7 @@ impl Job {
                 let gone = keep.count == 0 || keep.age_ms == 0;
                 if gone { failed.moved(State::Removed, now) } else { failed }
             }
-            JobChange::Remove => before.moved(State::Removed, now),
+            JobChange::Remove | JobChange::RemoveAlone => before.moved(State::Removed, now),
         }
     }
 }
