@@ -24,17 +24,19 @@ import type {
 import { Adding } from './adding.js';
 import { Changing } from './changing.js';
 import { childValues, childrenOf, dependencies, pageOf } from './children.js';
-import { NotSupportedError, WeirConnectionError } from './errors.js';
+import { WeirConnectionError } from './errors.js';
 import { EventStream } from './events.js';
 import type { FlowEntry } from './flow.js';
 import { keepOf } from './job-json.js';
 import { Jobs } from './jobs.js';
 import { countsByPriority, countsOf, delayedBefore, rangeOf, typeOf } from './listing.js';
 import { Many } from './many.js';
+import { metricsOf } from './metrics.js';
 import { PREFIX, Place, parseKey } from './place.js';
 import { QueueConfig, withQueue } from './queue.js';
 import type { WorkerWishes } from './queue.js';
 import { Schedulers } from './schedulers.js';
+import { queuePath } from './server.js';
 import type { Server, WeirConnectionOptions } from './server.js';
 import { Working } from './working.js';
 import type { Next } from './working.js';
@@ -477,8 +479,7 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
   }
 
   async getCountsPerPriority(priorities: number[]): Promise<number[]> {
-    await this.#config.ensure();
-    const counts = await countsByPriority(this.server, this.#queue);
+    const counts = await countsByPriority(this.server, await this.#config.get());
     return priorities.map(priority => counts.get(priority) ?? 0);
   }
 
@@ -507,8 +508,9 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
     return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
   }
 
-  getMetrics(_type: 'completed' | 'failed', _start?: number, _end?: number): Promise<[string[], string[], number]> {
-    return Promise.reject(new NotSupportedError('getMetrics'));
+  async getMetrics(type: 'completed' | 'failed', start = 0, end = -1): Promise<[string[], string[], number]> {
+    await this.#config.ensure();
+    return metricsOf(this.server, this.#queue, type, start, end);
   }
 
   /** Weir keeps no list of connected programs. */
@@ -573,8 +575,12 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
     return Promise.resolve(0);
   }
 
-  publishEvent(_fields: Record<string, string | number>, _maxEvents: number): Promise<string> {
-    return Promise.reject(new NotSupportedError('publishEvent'));
+  /** Tells those who watch the queue. The server keeps a fixed number of events by itself. */
+  async publishEvent(fields: Record<string, string | number>, _maxEvents: number): Promise<string> {
+    const { event, ...data } = fields;
+    const told = { name: String(event), data };
+    const publish = () => this.server.ask<{ id?: string }>('POST', queuePath(this.#queue, 'events'), told);
+    return (await this.#config.found(publish)).id ?? '';
   }
 
   async readEvents(id: string, blockTimeout: number): Promise<StreamReadRaw> {

@@ -3,7 +3,7 @@
 import type { JobProgress, MinimalJob, RetryOptions } from 'bullmq';
 import { childrenOf } from './children.js';
 import { each } from './each.js';
-import { Code, NotSupportedError, WeirError, bullError, isMissing } from './errors.js';
+import { Code, WeirError, bullError, isMissing } from './errors.js';
 import { idOf } from './job-json.js';
 import type { Jobs } from './jobs.js';
 import type { Job, Log, State } from './native.js';
@@ -33,12 +33,8 @@ export class Changing {
     const command = 'reprocessJob';
     const jobId = job.id ?? '';
     await this.#inState(jobId, state, state, command);
-    if (opts.resetAttemptsStarted) {
-      throw new NotSupportedError('retry with resetAttemptsStarted');
-    }
-    await this.change(jobId, state, command, () =>
-      this.server.ask('POST', jobPath(this.#queue, jobId, 'retry'), { reset: opts.resetAttemptsMade === true }),
-    );
+    const again = { reset: opts.resetAttemptsMade === true, reset_starts: opts.resetAttemptsStarted === true };
+    await this.change(jobId, state, command, () => this.server.ask('POST', jobPath(this.#queue, jobId, 'retry'), again));
   }
 
   async promote(jobId: string): Promise<void> {
@@ -121,10 +117,7 @@ export class Changing {
     if (await this.schedulers.owns(job)) {
       throw bullError(Code.JobBelongsToJobScheduler, 'removeJob', { jobId });
     }
-    if (!removeChildren && (job.children?.unfinished ?? 0) > 0) {
-      throw new NotSupportedError('removing a job without its children');
-    }
-    const done = await this.jobs.remove(jobId);
+    const done = await this.jobs.remove(jobId, this.#queue, removeChildren ? 'remove' : 'keep');
     return done === 'leased' ? 0 : 1;
   }
 
@@ -137,8 +130,28 @@ export class Changing {
     });
   }
 
-  removeChildDependency(_jobId: string, _parentKey: string): Promise<boolean> {
-    return Promise.reject(new NotSupportedError('removeChildDependency'));
+  /** Parts a job from its parent. Says whether that waited for it. */
+  async removeChildDependency(jobId: string, parentKey: string | undefined): Promise<boolean> {
+    const command = 'removeChildDependency';
+    if (parentKey === undefined) {
+      return false;
+    }
+    const { prefix, queueName, id } = parseKey(parentKey);
+    if (!(await this.jobs.get(id, new Place(prefix, queueName).queue))) {
+      throw bullError(Code.ParentJobNotExist, command, { parentKey });
+    }
+    try {
+      await this.server.ask('DELETE', jobPath(this.#queue, jobId, 'parent'));
+      return true;
+    } catch (error) {
+      if (isMissing(error)) {
+        throw bullError(Code.JobNotExist, command, { jobId });
+      }
+      if (error instanceof WeirError && (error.code === 'job.no_parent' || error.code === 'job.state')) {
+        return false;
+      }
+      throw error;
+    }
   }
 
   freeDeduplication(deduplicationId: string, jobId: string): Promise<number> {

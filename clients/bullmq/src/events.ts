@@ -2,7 +2,7 @@
 
 import { WeirConnectionError, WeirError } from './errors.js';
 import { failedReasonOf, idOf, reasonOf } from './job-json.js';
-import type { Happening, Job, Queue } from './native.js';
+import type { Happening, Job, Queue, QueueHappening } from './native.js';
 import { jobPath, queuePath } from './server.js';
 import type { Server } from './server.js';
 
@@ -23,6 +23,8 @@ export class EventStream {
   /** Where jobs stood when they were told of last. */
   readonly #before = new Map<string, string>();
   #drained = true;
+  /** Whether the queue's last pause was one that ends by itself: a rate limit, in BullMQ's words. */
+  #limited = false;
 
   constructor(
     private readonly server: Server,
@@ -136,15 +138,34 @@ export class EventStream {
     if (data === undefined || fields.get('event') === 'gap') {
       return;
     }
-    const told = JSON.parse(data) as Happening;
-    if (typeof told.id !== 'string') {
-      return;
-    }
-    for (const event of await this.#entriesOf(told)) {
+    const told = JSON.parse(data) as Happening | QueueHappening;
+    const events = told.id === undefined ? this.#ofQueue(told) : await this.#entriesOf(told);
+    for (const event of events) {
       const flat = Object.entries(event).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
       this.#entries.push([this.#lastId ?? '', flat]);
     }
     this.#entries.splice(0, Math.max(0, this.#entries.length - WAITING_MAX));
+  }
+
+  /** BullMQ's events for what happened to the queue, or what a program said. */
+  #ofQueue({ type, until_ms, name = '', data }: QueueHappening): Record<string, string>[] {
+    switch (type) {
+      case 'paused':
+        this.#limited = until_ms !== undefined;
+        return this.#limited ? [] : [{ event: 'paused' }];
+      case 'resumed': {
+        const limited = this.#limited;
+        this.#limited = false;
+        return limited ? [] : [{ event: 'resumed' }];
+      }
+      case 'published': {
+        const given = data !== null && typeof data === 'object' && !Array.isArray(data) ? Object.entries(data) : [['data', data]];
+        const fields = given.map(([field, value]) => [field, typeof value === 'string' ? value : JSON.stringify(value ?? null)]);
+        return [{ ...Object.fromEntries(fields), event: name }];
+      }
+      default:
+        return [];
+    }
   }
 
   /** BullMQ's events for one of ours. */

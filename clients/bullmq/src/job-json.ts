@@ -1,7 +1,6 @@
 // Jobs, between BullMQ's form and Weir's.
 
 import type { JobJson, JobsOptions, KeepJobs, ParentKeys } from 'bullmq';
-import { NotSupportedError } from './errors.js';
 import type { Job, Keep, LeasedJob, NewJob, Retry } from './native.js';
 import { queueOf } from './place.js';
 
@@ -119,15 +118,13 @@ export function keepOf(remove: boolean | number | KeepJobs): Keep {
 }
 
 function deduplicationOf(options: NonNullable<JobsOptions['deduplication']>): NonNullable<NewJob['deduplication']> {
-  const { id, ttl, extend, replace, keepLastIfActive, reschedule } = options as typeof options & Record<string, unknown>;
-  if (reschedule) {
-    throw new NotSupportedError('deduplication.reschedule');
-  }
+  const { id, ttl, extend, replace, keepLastIfActive, reschedule } = options;
   return {
     id,
     ...(ttl && ttl > 0 && !keepLastIfActive ? { ttl_ms: ttl } : {}),
     ...(extend ? { extend: true } : {}),
     ...(replace ? { replace: true } : {}),
+    ...(reschedule && !replace ? { reschedule: true } : {}),
     ...(keepLastIfActive ? { keep_last_if_active: true } : {}),
   };
 }
@@ -181,7 +178,8 @@ export function idOf(job: { id: string; custom_id?: string }): string {
 
 function common(job: LeasedJob | Job): Omit<JobJson, 'attemptsMade' | 'failedReason' | 'returnvalue' | 'progress'> {
   const opts = optionsOf(job);
-  const parent = parentOf(opts);
+  // One that left its parent names it in its options still.
+  const parent = 'history' in job && !job.parent ? undefined : parentOf(opts);
   return {
     id: idOf(job),
     name: job.name ?? (isBull(job) ? '' : NAMELESS),
@@ -190,7 +188,7 @@ function common(job: LeasedJob | Job): Omit<JobJson, 'attemptsMade' | 'failedRea
     timestamp: opts.timestamp ?? job.added_at_ms,
     priority: job.priority,
     delay: 0,
-    attemptsStarted: 'starts' in job ? (job.starts ?? job.leases) : job.leases,
+    attemptsStarted: job.starts ?? job.leases,
     stalledCounter: job.stalls ?? 0,
     ...(parent ? { parent, parentKey: `${parent.queueKey}:${parent.id}` } : {}),
     ...(opts.repeatJobKey ? { repeatJobKey: opts.repeatJobKey } : {}),

@@ -105,15 +105,16 @@ export class Jobs {
   }
 
   /** Removes a job unless somebody works on it. */
-  async remove(jobId: string, queue = this.#queue): Promise<'removed' | 'leased' | 'missing'> {
+  async remove(jobId: string, queue = this.#queue, children: 'remove' | 'keep' = 'remove'): Promise<'removed' | 'leased' | 'missing'> {
     try {
-      await this.server.ask('DELETE', jobPath(queue, jobId), undefined, { repeatable: true });
+      await this.server.ask('DELETE', `${jobPath(queue, jobId)}?children=${children}`, undefined, { repeatable: true });
       return 'removed';
     } catch (error) {
       if (isMissing(error)) {
         return 'missing';
       }
-      if (error instanceof WeirError && error.code === 'message.leased') {
+      // In any other state it can be removed.
+      if (error instanceof WeirError && error.code === 'job.state') {
         return 'leased';
       }
       throw error;

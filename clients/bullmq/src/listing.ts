@@ -88,10 +88,10 @@ export async function rangeOf(server: Server, queue: string, type: string, start
 export async function countsOf(server: Server, queue: Queue, types: JobType[]): Promise<number[]> {
   const { counters } = queue;
   const wants = new Set(types.map(typeOf));
-  const waiting = wants.has('wait') || wants.has('prioritized') ? await waitingOf(server, queue) : 0;
+  const waiting = wants.has('wait') || wants.has('prioritized') ? ((await countsByPriority(server, queue)).get(0) ?? 0) : 0;
   const counts: Record<string, number> = {
     wait: waiting,
-    prioritized: counters.ready - waiting,
+    prioritized: Math.max(0, counters.ready - waiting),
     active: counters.leased,
     delayed: counters.delayed,
     'waiting-children': counters.waiting,
@@ -113,33 +113,16 @@ export async function delayedBefore(server: Server, queue: string, timestamp: nu
   return delayed;
 }
 
-/** How many waiting jobs there are of each priority. */
-export async function countsByPriority(server: Server, queue: string): Promise<Map<number, number>> {
+/** How many waiting jobs there are of each priority. Where the server does not count so many different ones, all are looked at. */
+export async function countsByPriority(server: Server, queue: Queue): Promise<Map<number, number>> {
+  if (queue.ready_priorities) {
+    return new Map(queue.ready_priorities.map(({ priority, count }) => [priority, count]));
+  }
   const counts = new Map<number, number>();
   for (const type of ['wait', 'prioritized']) {
-    for await (const { priority } of jobsOf(server, queue, type)) {
+    for await (const { priority } of jobsOf(server, queue.name, type)) {
       counts.set(priority, (counts.get(priority) ?? 0) + 1);
     }
   }
   return counts;
 }
-
-/** Ready jobs without a priority. They are counted by going through them, as many as `COUNTED_MAX`. */
-async function waitingOf(server: Server, queue: Queue): Promise<number> {
-  const { ready } = queue.counters;
-  if (ready === 0) {
-    return 0;
-  }
-  let counted = 0;
-  for await (const _ of jobsOf(server, queue.name, 'wait')) {
-    counted += 1;
-    if (counted >= COUNTED_MAX) {
-      // The others are taken for ones without a priority too.
-      return ready;
-    }
-  }
-  return Math.min(counted, ready);
-}
-
-/** How many ready jobs are looked at to tell those with a priority apart. */
-export const COUNTED_MAX = 1_024;

@@ -33,6 +33,7 @@ export interface NewJob {
     ttl_ms?: number;
     extend?: boolean;
     replace?: boolean;
+    reschedule?: boolean;
     keep_last_if_active?: boolean;
   };
   parent?: { queue: string; id: string };
@@ -88,6 +89,7 @@ export interface Job {
   attributes?: Record<string, unknown>;
   priority: number;
   leases: number;
+  starts?: number;
   failures: number;
   stalls: number;
   added_at_ms: number;
@@ -132,6 +134,8 @@ export interface Queue {
   name: string;
   created_at_ms: number;
   counters: Record<'ready' | 'delayed' | 'leased' | 'waiting' | 'completed' | 'failed', number>;
+  /** Absent where there are too many different ones. */
+  ready_priorities?: { priority: number; count: number }[];
   paused: boolean;
   paused_until_ms?: number;
   stalls_max: number;
@@ -146,6 +150,14 @@ export interface Limiter {
   state: { running: number; paused_until_ms?: number; blocked?: { reason: string; until_ms?: number } };
 }
 
+/** What finished of a queue: ever, and in each minute of a stretch of time in which anything did. */
+export interface Metrics {
+  completed: number;
+  failed: number;
+  minutes: { at_ms: number; completed: number; failed: number }[];
+}
+
+/** Something that happened to a job. */
 export interface Happening {
   type: string;
   id: string;
@@ -158,4 +170,13 @@ export interface Happening {
   error?: unknown;
   custom_id?: string;
   name?: string;
+}
+
+/** Something that happened to a queue, or that a program says. */
+export interface QueueHappening {
+  type: string;
+  id?: undefined;
+  until_ms?: number;
+  name?: string;
+  data?: unknown;
 }

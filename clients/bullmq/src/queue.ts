@@ -85,24 +85,20 @@ export class QueueConfig {
 
   async #setMeta(values: Record<string, string | number | undefined>): Promise<number> {
     const queue = await this.get();
-    const tags = { ...queue.tags };
-    let there = 0;
-    for (const [name, value] of Object.entries(values)) {
-      const tag = TAG + name;
-      there += tag in tags ? 1 : 0;
-      if (value === undefined) {
-        delete tags[tag];
-      } else {
-        tags[tag] = String(value);
-      }
+    const changes = Object.entries(values).map(([name, value]) => [TAG + name, value === undefined ? null : String(value)] as const);
+    const after = await this.#tag(queue, Object.fromEntries(changes));
+    if (limitsOf(after.tags) !== limitsOf(queue.tags)) {
+      await this.#limit(after);
     }
-    if (!same(tags, queue.tags)) {
-      await this.found(() => this.server.ask('PATCH', queuePath(this.#queue), { tags }));
-      if (limitsOf(tags) !== limitsOf(queue.tags)) {
-        await this.#limit(tags, queue);
-      }
+    return changes.filter(([tag]) => tag in queue.tags).length;
+  }
+
+  /** Changes tags: what others change meanwhile takes effect too. */
+  async #tag(queue: Queue, changes: Record<string, string | null>): Promise<Queue> {
+    if (Object.entries(changes).every(([tag, value]) => (queue.tags[tag] ?? null) === value)) {
+      return queue;
     }
-    return there;
+    return this.found(() => this.server.ask<Queue>('PATCH', queuePath(this.#queue, 'tags'), changes, { repeatable: true }));
   }
 
   /** Brings the queue in line with what a worker asks for; the worker that starts last has its way. */
@@ -133,34 +129,30 @@ export class QueueConfig {
     if (wishes.keepFailed && !same(wishes.keepFailed, queue.keep_failed)) {
       change['keep_failed'] = wishes.keepFailed;
     }
-    const tags = { ...queue.tags };
-    const limiter = wishes.limiter && `${wishes.limiter.max}/${wishes.limiter.duration}`;
-    if (limiter) {
-      tags[`${TAG}limiter`] = limiter;
-    }
-    if (!same(tags, queue.tags)) {
-      change['tags'] = tags;
-    }
     if (Object.keys(change).length > 0) {
       await this.found(() => this.server.ask('PATCH', queuePath(this.#queue), change));
     }
+    const limiter = wishes.limiter && `${wishes.limiter.max}/${wishes.limiter.duration}`;
     if (limiter) {
-      await this.#limit(tags, queue);
+      await this.#limit(await this.#tag(queue, { [`${TAG}limiter`]: limiter }));
     }
     this.#served = { wishes, created: queue.created_at_ms };
   }
 
   /** The queue's limiter allows what its tags say. A global rate limit comes before that of a worker. */
-  async #limit(tags: Record<string, string>, queue: Queue): Promise<void> {
+  async #limit(queue: Queue): Promise<void> {
     const name = this.place.limiter;
-    const rate = rateOf(tags);
-    const concurrency = Number(tags[`${TAG}concurrency`]);
-    const terms = {
-      windows: rate ? [{ max: rate.max, per_ms: rate.duration }] : [],
-      ...(concurrency > 0 ? { concurrency } : {}),
-    };
-    // BullMQ counts from when a limit is set.
-    await this.server.ask('PUT', `/v1/limiters/${encode(name)}?unknown=empty`, terms);
+    for (let { tags } = queue, put = ''; put !== limitsOf(tags); { tags } = await this.get()) {
+      put = limitsOf(tags);
+      const rate = rateOf(tags);
+      const concurrency = Number(tags[`${TAG}concurrency`]);
+      const terms = {
+        windows: rate ? [{ max: rate.max, per_ms: rate.duration }] : [],
+        ...(concurrency > 0 ? { concurrency } : {}),
+      };
+      // BullMQ counts from when a limit is set. Where another program sets one meanwhile, the last to look has seen both.
+      await this.server.ask('PUT', `/v1/limiters/${encode(name)}?unknown=empty`, terms);
+    }
     if (!queue.limiters.some(({ limiter }) => limiter === name)) {
       const limiters = [...queue.limiters, { limiter: name }];
       await this.found(() => this.server.ask('PATCH', queuePath(this.#queue), { limiters }));

@@ -168,3 +168,57 @@ test('removing a parent removes children that have not begun', async t => {
   assert.equal(await queue({}, children).getWaitingCount(), 0);
   assert.equal(await job.getState(), 'unknown');
 });
+
+test('a parent is removed without its children, which go on', async t => {
+  const { flows, queue, worker, name, children } = family(t);
+  const { job } = await flows().add({
+    name: 'root',
+    queueName: name,
+    data: {},
+    children: [{ name: 'child', queueName: children, data: {} }],
+  });
+  await job.remove({ removeChildren: false });
+  assert.equal(await job.getState(), 'unknown');
+  assert.equal(await queue({}, children).getWaitingCount(), 1);
+  const [[child]] = await told(worker(async () => 'done', {}, children), 'completed');
+  assert.equal(child.name, 'child');
+});
+
+test('a child is parted from its parent, which waits for it no more', async t => {
+  const { flows, queue, worker, name, children } = family(t);
+  const { job, children: added } = await flows().add({
+    name: 'root',
+    queueName: name,
+    data: {},
+    children: [
+      { name: 'done', queueName: children, data: {} },
+      { name: 'apart', queueName: children, data: {}, opts: { delay: 3_600_000 } },
+    ],
+  });
+  const [done, apart] = added.map(child => child.job);
+  const parts = queue({}, children);
+  await told(worker(async () => 'done', {}, children), 'completed');
+  assert.equal(await done.removeChildDependency(), false, 'its parent has its result');
+  assert.equal(await job.getState(), 'waiting-children');
+  assert.ok((await parts.getJob(apart.id)).parentKey);
+  assert.equal(await apart.removeChildDependency(), true);
+  assert.equal(apart.parentKey, undefined);
+  assert.equal((await parts.getJob(apart.id)).parentKey, undefined);
+  const [[parent, values]] = await told(worker(async one => Object.values(await one.getChildrenValues())), 'completed');
+  assert.deepEqual([parent.id, values], [job.id, ['done']]);
+  assert.equal(await apart.getState(), 'delayed');
+  const stray = await parts.add('stray', {});
+  assert.equal(await stray.removeChildDependency(), false);
+});
+
+test('a child whose parent is gone is not parted from it', async t => {
+  const { flows, name, children } = family(t);
+  const { job, children: [child] } = await flows().add({
+    name: 'root',
+    queueName: name,
+    data: {},
+    children: [{ name: 'child', queueName: children, data: {} }],
+  });
+  await job.remove({ removeChildren: false });
+  await assert.rejects(child.job.removeChildDependency(), { code: -5 });
+});

@@ -263,6 +263,20 @@ test('throttling keeps jobs away for a time, debouncing takes the last', async t
   assert.deepEqual([job.id, job.name, job.data, more.length], [last.id, 'second', { nth: 2 }, 0]);
 });
 
+test('a duplicate can move the time of a job that is delayed, and nothing else of it', async t => {
+  const { queue } = world(t, weir);
+  const paint = queue();
+  const options = { deduplication: { id: 'moved', reschedule: true }, delay: 60_000 };
+  const one = await paint.add('first', { nth: 1 }, options);
+  const two = await paint.add('second', { nth: 2 }, { ...options, delay: 3_600_000 });
+  assert.equal(two.id, one.id);
+  const [job] = await paint.getDelayed();
+  assert.deepEqual([job.id, job.name, job.data], [one.id, 'first', { nth: 1 }]);
+  assert.ok(job.delay > 3_000_000, `${job.delay}`);
+  await paint.add('third', { nth: 3 }, { deduplication: options.deduplication });
+  assert.deepEqual((await paint.getWaiting()).map(({ id, data }) => [id, data]), [[one.id, { nth: 1 }]]);
+});
+
 test('jobs are drained, cleaned and obliterated', async t => {
   const { queue, worker } = world(t, weir);
   const paint = queue();
@@ -328,11 +342,86 @@ test('failed and completed jobs can be tried again, one or all', async t => {
   await again;
 });
 
-test('what cannot be done yet says so', async t => {
+test('the starts of a job that is tried again are counted anew where that is asked for', async t => {
+  const { queue, worker } = world(t, weir);
+  const paint = queue();
+  const working = worker(async job => job.attemptsStarted);
+  const [job] = await Promise.all([paint.add('cars', {}), told(working, 'completed')]);
+  for (const [options, started] of [[{}, 2], [{ resetAttemptsStarted: true, resetAttemptsMade: true }, 1]]) {
+    const again = told(working, 'completed');
+    await job.retry('completed', options);
+    const [[done, result]] = await again;
+    assert.deepEqual([result, done.attemptsStarted], [started, started]);
+    assert.equal((await paint.getJob(job.id)).attemptsStarted, started);
+  }
+});
+
+test('a job that is worked on cannot be removed', async t => {
+  const { queue, worker } = world(t, weir);
+  const paint = queue();
+  const { processor, began } = gated();
+  const working = worker(processor);
+  const job = await paint.add('cars', {});
+  const finish = await began(1);
+  await assert.rejects(job.remove(), /could not be removed because it is locked by another worker/);
+  const done = told(working, 'completed');
+  finish();
+  await done;
+});
+
+test('a program tells its own events to those who watch', async t => {
+  const { queue, events, classes, connection, name } = world(t, weir);
+  queue();
+  const heard = await events();
+  const told1 = told(heard, 'sale');
+  const producer = new classes.QueueEventsProducer(name, { connection });
+  await producer.publishEvent({ eventName: 'sale', item: 'car', price: 7 });
+  const [[fields, id]] = await told1;
+  assert.deepEqual(fields, { item: 'car', price: '7' });
+  assert.ok(id);
+  await producer.close();
+});
+
+test('who watches is told that a queue is paused and goes on', async t => {
+  const { queue, events } = world(t, weir);
+  const paint = queue();
+  const heard = await events();
+  const paused = told(heard, 'paused');
+  await paint.pause();
+  await paused;
+  const resumed = told(heard, 'resumed');
+  await paint.resume();
+  await resumed;
+  const said = [];
+  heard.on('paused', () => said.push('paused'));
+  heard.on('resumed', () => said.push('resumed'));
+  await paint.rateLimit(60_000);
+  await paint.removeRateLimitKey();
+  const waiting = told(heard, 'waiting');
+  await paint.add('cars', {});
+  await waiting;
+  assert.deepEqual(said, [], 'a rate limit is no pause');
+});
+
+test('jobs are counted by priority', async t => {
   const { queue } = world(t, weir);
   const paint = queue();
-  const job = await paint.add('cars', {});
-  const refused = { name: 'NotSupportedError', message: /is not supported yet by weir-bullmq/ };
-  await assert.rejects(paint.getMetrics('completed'), refused);
-  await assert.rejects(job.removeChildDependency(), refused);
+  await paint.addBulk([3, 0, 3, 100, 7].map(priority => ({ name: 'cars', data: {}, opts: { priority } })));
+  assert.deepEqual(await paint.getCountsPerPriority([0, 1, 3, 7, 100]), { 0: 1, 1: 0, 3: 2, 7: 1, 100: 1 });
+  assert.deepEqual(await paint.getJobCounts('wait', 'prioritized'), { wait: 1, prioritized: 4 });
+  // More different ones than the server counts.
+  await paint.addBulk(Array.from({ length: 70 }, (_, at) => ({ name: 'cars', data: {}, opts: { priority: 1_000 + at } })));
+  assert.deepEqual(await paint.getCountsPerPriority([0, 3, 1_069]), { 0: 1, 3: 2, 1_069: 1 });
+  assert.deepEqual(await paint.getJobCounts('wait', 'prioritized'), { wait: 1, prioritized: 74 });
+});
+
+test('metadata that programs change at the same moment is all there', async t => {
+  const { queue } = world(t, weir);
+  const paint = queue();
+  await Promise.all([paint.setGlobalConcurrency(3), paint.setGlobalRateLimit(10, 1_000)]);
+  assert.equal(await paint.getGlobalConcurrency(), 3);
+  assert.deepEqual(await paint.getGlobalRateLimit(), { max: 10, duration: 1_000 });
+  const limiter = await (await fetch(`${weir.url}/v1/limiters/bullmq%3A${paint.name}`)).json();
+  const { windows, concurrency } = limiter.limiter.terms;
+  assert.deepEqual([windows.map(({ max, per_ms }) => [max, per_ms]), concurrency], [[[10, 1_000]], 3]);
 });
