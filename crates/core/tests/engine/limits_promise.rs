@@ -4,11 +4,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
 
-mod support;
-
 use std::collections::BTreeMap;
 
-use support::*;
+use crate::support::*;
 use weir_core::api::limit::*;
 use weir_core::api::*;
 use weir_core::limiter::{Counts, Reserve, Terms, Unknown, Window};

@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that stops here has failed")]
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use weir_core::api::job::*;
 use weir_core::api::*;
 

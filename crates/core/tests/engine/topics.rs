@@ -4,11 +4,9 @@
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "names of FIFO queues are case-sensitive")]
 #![allow(clippy::cast_possible_truncation, reason = "numbers are small here")]
 
-mod support;
-
 use std::sync::Arc;
 
-use support::*;
+use crate::support::*;
 use weir_core::api::job::*;
 use weir_core::api::limit::{LimitKey, LimiterUse, Limits};
 use weir_core::api::topic::*;
@@ -16,7 +14,7 @@ use weir_core::api::*;
 use weir_core::limiter::{Counts, Terms, Unknown, Window};
 
 /// Of rows, what stays when no message is left: queues, topics, subscriptions and their counters.
-const ENTITIES: [u8; 7] = [16, 17, 18, 35, 36, 37, 38];
+const ENTITIES: [u8; 8] = [16, 17, 18, 35, 36, 37, 38, MINUTES];
 /// Rows of payloads and of who shares them.
 const BODY: u8 = 20;
 const SHARED: u8 = 39;
@@ -82,24 +80,6 @@ impl World {
         }
     }
 
-    fn take_all(&mut self, queue: QueueId) -> Vec<String> {
-        let mut texts = Vec::new();
-        loop {
-            let got = self.receive(queue, 10);
-            if got.is_empty() {
-                return texts;
-            }
-            for got in got {
-                texts.push(got.text.trim_end_matches('.').to_owned());
-                self.delete(queue, got.handle).unwrap();
-            }
-        }
-    }
-
-    fn rows_of(&self, kind: u8) -> usize {
-        self.row_kinds().get(&kind).copied().unwrap_or(0)
-    }
-
     fn assert_only_entities(&self) {
         let kinds = self.row_kinds();
         assert!(kinds.keys().all(|kind| ENTITIES.contains(kind)), "{kinds:?}");
@@ -118,12 +98,6 @@ impl World {
             other => panic!("{other:?}"),
         }
     }
-
-    /// What is left once a space that was left behind is reclaimed.
-    fn reclaim(&mut self) {
-        self.after(1);
-        self.engine.flush(&mut self.rows);
-    }
 }
 
 fn to(endpoint: Endpoint) -> NewSubscription {
@@ -137,11 +111,6 @@ fn text(text: &str) -> Publication {
 
 fn of_group(body: &str, group: u8) -> Publication {
     Publication { lane: Some(Lane([group; 16])), ..text(body) }
-}
-
-/// Each world in which rows may have to be loaded in another way.
-fn worlds() -> [World; 3] {
-    [World::new(), World::cold(), World::newborn()]
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use weir_core::api::*;
 
 fn same(text: &str, group: u8) -> NewMessage {
@@ -199,7 +197,7 @@ fn an_attempt_is_forgotten_after_five_minutes_and_leaves_nothing_behind() {
     world.after(900_000);
     world.restart();
     // The queue, its counters and the shard's.
-    assert_eq!(world.rows.all.len(), 3, "{:?}", world.rows.all);
+    assert_eq!(world.rows_left(), 3, "{:?}", world.rows.all);
 }
 
 #[test]

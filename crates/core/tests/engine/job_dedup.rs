@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use weir_core::Time;
 use weir_core::api::job::*;
 use weir_core::api::*;

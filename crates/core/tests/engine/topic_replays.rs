@@ -4,11 +4,9 @@
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "names of FIFO queues are case-sensitive")]
 #![allow(clippy::cast_possible_truncation, reason = "numbers are small here")]
 
-mod support;
-
 use std::sync::Arc;
 
-use support::*;
+use crate::support::*;
 use weir_core::Time;
 use weir_core::api::topic::*;
 use weir_core::api::*;
@@ -20,7 +18,7 @@ const REPLAY: u8 = 41;
 const DAY_MS: u64 = 86_400_000;
 
 impl World {
-    fn topic(&mut self, name: &str, archive_ms: Option<u64>) -> Arc<Topic> {
+    fn topic_with_archive(&mut self, name: &str, archive_ms: Option<u64>) -> Arc<Topic> {
         let kind = if name.ends_with(".fifo") { Kind::Fifo } else { Kind::Standard };
         let (namespace, name) = (Namespace(0), name.to_owned());
         let config = TopicConfig { archive_ms, ..TopicConfig::default() };
@@ -30,7 +28,7 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, topic: &Topic, endpoint: Endpoint) -> Arc<Subscription> {
+    fn subscribe_next(&mut self, topic: &Topic, endpoint: Endpoint) -> Arc<Subscription> {
         let mut uuid = [0; 16];
         uuid[..8].copy_from_slice(&(self.engine.subscriptions().len() as u64).to_be_bytes());
         let config = SubscriptionConfig::default();
@@ -43,11 +41,11 @@ impl World {
     }
 
     fn feed(&mut self, topic: &Topic, queue: &str) -> SubscriptionId {
-        self.subscribe(topic, Endpoint::Queue(queue.to_owned())).id
+        self.subscribe_next(topic, Endpoint::Queue(queue.to_owned())).id
     }
 
     /// Publishes to all subscriptions of the topic, in group 1.
-    fn publish(&mut self, topic: &Topic, body: &str) -> Published {
+    fn publish_text(&mut self, topic: &Topic, body: &str) -> Published {
         let all = self.engine.subscriptions().into_iter().filter(|subscription| subscription.topic == topic.id);
         let targets = all.map(|subscription| Target::new(subscription.id)).collect();
         let mut payload = body.as_bytes().to_vec();
@@ -63,24 +61,6 @@ impl World {
             Reply::Published(mut published) => published.remove(0).unwrap(),
             other => panic!("{other:?}"),
         }
-    }
-
-    fn take_all(&mut self, queue: QueueId) -> Vec<String> {
-        let mut texts = Vec::new();
-        loop {
-            let got = self.receive(queue, 10);
-            if got.is_empty() {
-                return texts;
-            }
-            for got in got {
-                texts.push(got.text.trim_end_matches('.').to_owned());
-                self.delete(queue, got.handle).unwrap();
-            }
-        }
-    }
-
-    fn rows_of(&self, kind: u8) -> usize {
-        self.row_kinds().get(&kind).copied().unwrap_or(0)
     }
 
     fn known(&self, id: SubscriptionId) -> Arc<Subscription> {
@@ -135,26 +115,17 @@ impl World {
         }
         replay
     }
-
-    fn reclaim(&mut self) {
-        self.after(1);
-        self.engine.flush(&mut self.rows);
-    }
-}
-
-fn worlds() -> [World; 3] {
-    [World::new(), World::cold(), World::newborn()]
 }
 
 #[test]
 fn an_archive_is_replayed_to_who_comes_later_as_its_filter_says() {
     for mut world in worlds() {
-        let topic = world.topic("news.fifo", Some(DAY_MS));
+        let topic = world.topic_with_archive("news.fifo", Some(DAY_MS));
         let mut times = Vec::new();
         for n in 0..8 {
             world.after(1_000);
             times.push(world.now);
-            world.publish(&topic, &format!("{} {n}", if n % 2 == 0 { "even" } else { "short odd" }));
+            world.publish_text(&topic, &format!("{} {n}", if n % 2 == 0 { "even" } else { "short odd" }));
         }
         assert_eq!((world.rows_of(ARCHIVE), world.rows_of(BODY), world.rows_of(SHARED)), (8, 8, 0));
         let late = world.create("late.fifo", Config::default());
@@ -195,11 +166,11 @@ fn an_archive_is_replayed_to_who_comes_later_as_its_filter_says() {
 #[test]
 fn what_is_delivered_outlives_the_archive_and_the_other_way_round() {
     for mut world in worlds() {
-        let topic = world.topic("news", Some(60_000));
+        let topic = world.topic_with_archive("news", Some(60_000));
         let queue = world.create("a", Config::default());
         let subscription = world.feed(&topic, "a");
         for body in ["one", "short two", "three", "short four"] {
-            world.publish(&topic, body);
+            world.publish_text(&topic, body);
         }
         let from = world.now;
         assert_eq!(world.take_all(queue).len(), 4);
@@ -218,11 +189,11 @@ fn what_is_delivered_outlives_the_archive_and_the_other_way_round() {
 fn a_long_archive_goes_in_slices_with_its_topic_or_when_it_is_kept_no_more() {
     for is_deleted in [false, true] {
         for mut world in worlds() {
-            let topic = world.topic("news", Some(DAY_MS));
+            let topic = world.topic_with_archive("news", Some(DAY_MS));
             world.create("a", Config::default());
             let subscription = world.feed(&topic, "a");
             for n in 0..600 {
-                world.publish(&topic, &format!("{n}"));
+                world.publish_text(&topic, &format!("{n}"));
             }
             let now = world.now;
             let replay = world.start_replay(subscription, Time(0), now).unwrap();
@@ -249,14 +220,14 @@ fn a_long_archive_goes_in_slices_with_its_topic_or_when_it_is_kept_no_more() {
 fn a_paused_subscription_holds_what_comes_and_lets_it_follow() {
     for kind in ["", ".fifo"] {
         for mut world in worlds() {
-            let topic = world.topic(&format!("news{kind}"), None);
+            let topic = world.topic_with_archive(&format!("news{kind}"), None);
             let name = format!("a{kind}");
             let queue = world.create(&name, Config::default());
             let id = world.feed(&topic, &name);
-            world.publish(&topic, "0");
+            world.publish_text(&topic, "0");
             let held = world.pause(id, true).unwrap().held.expect("a queue that holds");
             for n in 1..600 {
-                world.publish(&topic, &format!("{n}"));
+                world.publish_text(&topic, &format!("{n}"));
             }
             assert_eq!(world.counts(queue), [1, 0, 0]);
             world.after(10_000);
@@ -265,11 +236,11 @@ fn a_paused_subscription_holds_what_comes_and_lets_it_follow() {
             assert!(world.receive(held, 1).is_empty(), "what is held is given to nobody");
             assert_eq!(world.ask(Command::DeleteQueue { queue: held }), Err(Error::QueueOwned));
             assert!(!world.pause(id, false).unwrap().paused);
-            world.publish(&topic, "600");
+            world.publish_text(&topic, "600");
             world.restart();
             world.reclaim();
             assert_eq!((world.known(id).paused, world.known(id).held), (false, None));
-            world.publish(&topic, "601");
+            world.publish_text(&topic, "601");
             let got = world.take_all(queue);
             if kind.is_empty() {
                 assert_eq!(got.len(), 602);
@@ -286,11 +257,11 @@ fn a_paused_subscription_holds_what_comes_and_lets_it_follow() {
 #[test]
 fn what_is_held_for_a_queue_that_is_gone_waits_for_it() {
     for mut world in worlds() {
-        let topic = world.topic("news", None);
+        let topic = world.topic_with_archive("news", None);
         let queue = world.create("a", Config::default());
         let id = world.feed(&topic, "a");
         world.pause(id, true).unwrap();
-        world.publish(&topic, "x");
+        world.publish_text(&topic, "x");
         world.ask(Command::DeleteQueue { queue }).unwrap();
         assert_eq!(world.pause(id, false).map(|_| ()), Err(Error::QueueNotFound));
         assert!(world.known(id).paused);
@@ -306,7 +277,7 @@ fn what_is_held_for_a_queue_that_is_gone_waits_for_it() {
         assert_eq!(world.known(id).held, None);
         // With the end of the subscription goes what it holds.
         world.pause(id, true).unwrap();
-        world.publish(&topic, "y");
+        world.publish_text(&topic, "y");
         world.ask(Command::Unsubscribe { subscription: id }).unwrap();
         world.reclaim();
         assert_eq!([BODY, SHARED].map(|kind| world.rows_of(kind)), [0; 2]);
@@ -316,11 +287,11 @@ fn what_is_held_for_a_queue_that_is_gone_waits_for_it() {
 #[test]
 fn a_paused_subscription_to_a_url_keeps_its_own_queue_from_being_worked() {
     let mut world = World::new();
-    let topic = world.topic("news", None);
-    let subscription = world.subscribe(&topic, Endpoint::Url("https://example.com".to_owned()));
+    let topic = world.topic_with_archive("news", None);
+    let subscription = world.subscribe_next(&topic, Endpoint::Url("https://example.com".to_owned()));
     let queue = subscription.queue.unwrap();
     assert_eq!(world.pause(subscription.id, true).unwrap().held, None);
-    world.publish(&topic, "x");
+    world.publish_text(&topic, "x");
     assert!(world.lease(queue, 1).is_empty());
     world.restart();
     assert!(world.lease(queue, 1).is_empty());

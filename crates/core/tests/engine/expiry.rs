@@ -1,8 +1,6 @@
 //! Jobs that have to be started in time.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use weir_core::Time;
 use weir_core::api::job::*;
 use weir_core::api::*;

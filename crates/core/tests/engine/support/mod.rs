@@ -129,6 +129,9 @@ impl State for Rows {
     }
 }
 
+/// The kind of the rows that count what finished, minute by minute.
+pub const MINUTES: u8 = 42;
+
 pub const START: Time = Time(1_700_000_000_000);
 
 /// A message as a test sees it.
@@ -448,6 +451,11 @@ impl World {
         assert!(kinds.keys().all(|kind| (16..=18).contains(kind)), "{kinds:?}");
     }
 
+    /// How many rows are left, but for the counts of what finished in the last minutes.
+    pub fn rows_left(&self) -> usize {
+        self.row_kinds().into_iter().filter(|(kind, _)| *kind != MINUTES).map(|(_, rows)| rows).sum()
+    }
+
     /// Kinds of rows that are left, with the number of each.
     pub fn row_kinds(&self) -> BTreeMap<u8, usize> {
         let mut kinds = BTreeMap::new();
@@ -457,6 +465,31 @@ impl World {
             *kinds.entry(rest[0]).or_default() += 1;
         }
         kinds
+    }
+
+    /// Receives and deletes all that is there, and says what it was, without what made it long.
+    pub fn take_all(&mut self, queue: QueueId) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            let got = self.receive(queue, 10);
+            if got.is_empty() {
+                return texts;
+            }
+            for got in got {
+                texts.push(got.text.trim_end_matches('.').to_owned());
+                self.delete(queue, got.handle).unwrap();
+            }
+        }
+    }
+
+    pub fn rows_of(&self, kind: u8) -> usize {
+        self.row_kinds().get(&kind).copied().unwrap_or(0)
+    }
+
+    /// What is left once a space that was left behind is reclaimed.
+    pub fn reclaim(&mut self) {
+        self.after(1);
+        self.engine.flush(&mut self.rows);
     }
 
     /// Ready, delayed and leased.
@@ -498,4 +531,9 @@ pub fn lease(queue: QueueId, max: u32) -> Command {
 /// A retry policy without jitter.
 pub fn retry(attempts_max: u32, delay_ms: u64) -> Retry {
     Retry { attempts_max, backoff: Backoff::Fixed { delay_ms }, jitter_permille: 0, ..Retry::default() }
+}
+
+/// Each world in which rows may have to be loaded in another way.
+pub fn worlds() -> [World; 3] {
+    [World::new(), World::cold(), World::newborn()]
 }

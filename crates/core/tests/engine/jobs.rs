@@ -1,8 +1,6 @@
 //! Jobs: messages with options, leased and settled by workers.
 
-mod support;
-
-use support::*;
+use crate::support::*;
 use weir_core::api::job::*;
 use weir_core::api::*;
 

@@ -1,0 +1,29 @@
+//! Tests of the engine over rows in memory. One program: each would compile the engine anew for these rows.
+
+mod batches;
+mod change_jobs;
+mod configuration;
+mod ends;
+mod expiry;
+mod explain;
+mod fairness;
+mod fifo;
+mod flows;
+mod job_dedup;
+mod job_keeping;
+mod job_views;
+mod jobs;
+mod limiter;
+mod limiter_promise;
+mod limiter_use;
+mod limits;
+mod limits_keys;
+mod limits_promise;
+mod list_jobs;
+mod move_tasks;
+mod moving;
+mod pause;
+mod queues;
+mod support;
+mod topic_replays;
+mod topics;
