@@ -167,6 +167,7 @@ fn about_param(name: &str) -> &'static str {
         "topic" => "Name of the topic, percent-encoded.",
         "subscription" => "Id of the subscription.",
         "replay" => "Id of the replay.",
+        "token" => "The callback token, as the push had it.",
         "deduplication_id" => "The deduplication id, percent-encoded.",
         _ => "",
     }
