@@ -43,6 +43,8 @@ pub(crate) enum Workload {
     Latency(Latency),
     /// Jobs added and completed at once in batches over the native API, with and without a limiter.
     Native(Native),
+    /// Jobs pushed to a fast receiver on loopback: singly, in batches, and among many targets that are away.
+    Push(Push),
     /// A throttled key among many: the speed of the others.
     Keys(Keys),
     /// An urgent job each second in the middle of a campaign under a limiter.
@@ -127,6 +129,22 @@ pub(crate) struct Native {
     /// How often each is driven, in turn; the medians are reported.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Push {
+    /// Jobs that are pushed one by one; in batches four times as many.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) jobs: u64,
+    /// Requests at once.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) concurrency: u32,
+    /// Jobs of a batch.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) batch: u32,
+    /// Targets that are away.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) dead: u64,
 }
 
 #[derive(Clone, Debug, Args)]

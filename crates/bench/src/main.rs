@@ -18,6 +18,7 @@ mod keys;
 mod latency;
 mod look;
 mod native;
+mod push;
 mod report;
 mod samples;
 mod signing;

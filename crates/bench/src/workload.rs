@@ -3,9 +3,9 @@
 use anyhow::bail;
 
 use crate::arguments::{
-    Backlog, Campaign, Common, Engine, Fanout, Http, Idle, Keys, Latency, Look, Native, Resting, Workload,
+    Backlog, Campaign, Common, Engine, Fanout, Http, Idle, Keys, Latency, Look, Native, Push, Resting, Workload,
 };
-use crate::{backlog, campaign, engine, fanout, http, idle, keys, latency, look, native};
+use crate::{backlog, campaign, engine, fanout, http, idle, keys, latency, look, native, push};
 
 impl Workload {
     pub(crate) fn run(&self, common: &Common) -> anyhow::Result<()> {
@@ -19,6 +19,7 @@ impl Workload {
             Workload::Backlog(workload) => backlog::run(common, workload),
             Workload::Idle(workload) => idle::run(common, workload),
             Workload::Native(workload) => native::run(common, workload),
+            Workload::Push(workload) => push::run(common, workload),
             Workload::Keys(workload) => keys::run(common, workload),
             Workload::Campaign(workload) => campaign::run(common, workload),
             Workload::Look(workload) => look::run(common, workload),
@@ -68,6 +69,7 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     }
     latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
     native::run(common, &Native { seconds: scale.seconds, batch: 1_000, connections: 4, rounds: scale.rounds })?;
+    push::run(common, &Push { jobs: 100_000, concurrency: 64, batch: 100, dead: 1_000 })?;
     keys::run(common, &Keys { count: scale.keys, jobs: 2, throttled: scale.keys, rounds: scale.rounds })?;
     campaign::run(common, &Campaign { jobs: scale.campaign, rate: 1_000, seconds: scale.seconds, workers: 16 })?;
     look::run(common, &Look { jobs: scale.backlog, asked: 1_000, page: 256 })?;
