@@ -161,7 +161,8 @@ pub enum Parent {
 /// What becomes of the parent when a child fails for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnChildFailure {
-    /// The parent goes on waiting, until the child is retried and completes, or is removed.
+    /// The parent goes on waiting, until the child is retried and completes, or is removed: at once where nothing is kept
+    /// of failed jobs.
     #[default]
     Wait,
     /// The parent fails too, as do its own parents that say the same.

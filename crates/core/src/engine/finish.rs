@@ -58,6 +58,9 @@ impl Engine {
         self.ended(id, message, &head, spec, Some(end));
         self.happened(id, message, || end.event());
         if is_none(keep) {
+            if let Some(spec) = spec {
+                self.tell_vanished(state, id, message, spec, end);
+            }
             self.vanish(state, id, message, before)?;
             return Ok(None);
         }

@@ -4,6 +4,7 @@ use super::finish::End;
 use super::flow_tasks::How;
 use super::{Engine, Stop};
 use crate::api::QueueId;
+use crate::api::job::OnChildFailure;
 use crate::kv::State;
 use crate::spec::Spec;
 
@@ -22,6 +23,22 @@ impl Engine {
             End::Failed(_, said) => (How::Failed(spec.on_failure), said),
         };
         self.tell_end(state, queue, id, spec, how, false)
+    }
+
+    /// Nothing is kept of a job that has just finished. Who waits for a failed one to be tried again would wait in vain.
+    pub(super) fn tell_vanished<S: State>(
+        &mut self,
+        state: &mut S,
+        queue: QueueId,
+        id: u64,
+        spec: &Spec,
+        end: End<'_>,
+    ) {
+        let waits = matches!(end, End::Failed(..)) && spec.on_failure == OnChildFailure::Wait;
+        if let (true, Some(queue)) = (waits, self.queues.get(&queue)) {
+            let namespace = queue.space.namespace;
+            self.tell_parent(state, namespace, spec, id, (How::Removed, None));
+        }
     }
 
     /// A job was removed, which ends it if it has not finished.

@@ -193,6 +193,19 @@ fn a_parent_that_waits_for_a_failed_child_runs_when_that_is_tried_again_or_remov
 }
 
 #[test]
+fn a_parent_does_not_wait_for_a_failed_child_of_which_nothing_is_kept() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a", Config { keep_failed: Keep::NONE, ..Config::default() });
+        let added = world.add_all(vec![(queue, message("parent")), (queue, child("1"))]).unwrap();
+        let got = world.lease_one(queue);
+        fail(&mut world, queue, got.handle);
+        assert_eq!(world.counters(queue), Counters { ready: 1, ..NONE });
+        assert_eq!(children(&mut world, queue, added[0].id), [(JobState::Removed, None)]);
+    }
+}
+
+#[test]
 fn a_failure_goes_up_the_tree_as_far_as_each_says_so() {
     let mut world = World::newborn();
     let queue = world.create("a", Config::default());
