@@ -3,7 +3,7 @@
 use std::fmt;
 
 use weir_core::api::Error;
-use weir_core::api::job::{JobState, Settled, Settlement};
+use weir_core::api::job::{Child, JobState, NewJob, Parent, Settled, Settlement};
 
 macro_rules! coverage {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -191,6 +191,32 @@ coverage! {
     jobs_acknowledged_and_not_synced,
     /// Starts under limiters that left and that a loss of power undid.
     starts_forgotten,
+    /// Trees of jobs added by one command.
+    trees_added,
+    /// Children added to jobs that were there.
+    children_added_late,
+    /// Children refused, since the job does not wait.
+    children_refused,
+    /// Work that waits for children added meanwhile.
+    waits_for_children,
+    /// Parents leased when their children had ended.
+    parents_leased,
+    /// Parents leased before all of their children had, since one failed.
+    parents_leased_early,
+    /// Parents that failed with a child.
+    parents_failed,
+    /// Children told of as done, with what came of them.
+    results_of_children,
+    /// Children told of as failed.
+    failures_of_children,
+    /// Children that their parents forgot when they failed.
+    children_forgotten,
+    /// Children that went with their parents.
+    children_removed,
+    /// Jobs whose waiting for children was explained.
+    parents_explained,
+    /// Shards opened when parents were still to be told of what had happened.
+    openings_with_ends_untold,
     /// Limiters created or changed.
     limiters_put,
     /// Permits granted, at once or later.
@@ -208,6 +234,28 @@ coverage! {
 }
 
 impl Coverage {
+    /// Jobs were added, perhaps some that wait for others.
+    pub(crate) fn flow_added(&mut self, jobs: &[NewJob]) {
+        let parents = jobs.iter().filter_map(|job| job.message.options.as_ref()?.parent);
+        let late = parents.filter(|parent| matches!(parent, Parent::Existing { .. })).count() as u64;
+        self.children_added_late += late;
+        let within = |job: &NewJob| {
+            job.message.options.as_ref().is_some_and(|options| matches!(options.parent, Some(Parent::Added(_))))
+        };
+        self.trees_added += u64::from(jobs.iter().any(within));
+    }
+
+    /// The children of a job were told.
+    pub(crate) fn children_told(&mut self, children: &[Child]) {
+        for child in children {
+            match (child.state, &child.result) {
+                (JobState::Completed, Some(_)) => self.results_of_children += 1,
+                (JobState::Failed, Some(_)) => self.failures_of_children += 1,
+                _ => {}
+            }
+        }
+    }
+
     /// A lease was settled, or not.
     pub(crate) fn settled(&mut self, settlement: &Settlement, settled: &Result<Settled, Error>) {
         let path = match (settlement, settled.as_ref().map(|settled| settled.state)) {
@@ -216,6 +264,7 @@ impl Coverage {
             (Settlement::Fail { .. }, Ok(JobState::Failed)) => &mut self.jobs_failed,
             (Settlement::Fail { .. }, _) => &mut self.jobs_tried_again,
             (Settlement::Release { .. }, _) => &mut self.jobs_released,
+            (Settlement::WaitForChildren, Ok(JobState::Waiting)) => &mut self.waits_for_children,
             (Settlement::Extend { .. } | Settlement::WaitForChildren, _) => &mut self.jobs_extended,
         };
         *path += 1;

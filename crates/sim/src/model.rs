@@ -218,6 +218,9 @@ impl Model {
                 self.listed(Asked { queue: *queue, state: *state, after, max: *max, bytes_max }, reply)
             }
             (Command::JobLogs { queue, job, from, max }, reply) => self.logs_read((*queue, *job), (*from, *max), reply),
+            (Command::JobChildren { queue, job, after, max }, reply) => {
+                self.children_told((*queue, *job), *after, *max, reply)
+            }
             (Command::Explain { queue, job }, reply) => self.explained(*queue, *job, reply, at),
             // Who gives up, or waits when the shard ends, is told what was known when it asked.
             (Command::DescribeJob { .. }, _) if effect.canceled => Ok(()),

@@ -1,6 +1,7 @@
 //! Deliberate faults, one at a time, to show that the checker finds such. They sit between the shard and the checker, or
 //! in the disk: the shipped code has no place for them.
 
+mod flows;
 mod jobs;
 mod varied;
 
@@ -132,11 +133,19 @@ pub enum Mutation {
     PermitReturnThatIsLost,
     /// Where groups are synced at an interval, what was synced of jobs is lost with the power.
     SyncedJobsThatAreLost,
+    /// A parent does not wait for its children.
+    ParentThatDoesNotWait,
+    /// The failure of a child is nothing to its parent.
+    ChildFailureIgnored,
+    /// Who waits for children runs at once.
+    WaitForChildrenThatIsForgotten,
+    /// A parent is told of its children without what came of them.
+    ResultOfAChildThatIsLost,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 59] = [
+    pub const ALL: [Mutation; 63] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -196,6 +205,10 @@ impl Mutation {
         Mutation::LogToldTooLong,
         Mutation::PermitReturnThatIsLost,
         Mutation::SyncedJobsThatAreLost,
+        Mutation::ParentThatDoesNotWait,
+        Mutation::ChildFailureIgnored,
+        Mutation::WaitForChildrenThatIsForgotten,
+        Mutation::ResultOfAChildThatIsLost,
     ];
 
     /// Changes what the shard is told of durability.
@@ -209,6 +222,7 @@ impl Mutation {
     /// Changes a command on its way to the shard.
     pub(crate) fn alter_command(self, command: &mut Command, coverage: &Coverage) {
         self.alter_job_command(command);
+        self.alter_flow_command(command);
         match (self, command) {
             (Mutation::DeleteThatIsLost, Command::Delete { handles, .. }) => {
                 for handle in handles {
@@ -275,6 +289,7 @@ impl Mutation {
     /// Makes an answer look as if the command had been carried out as it was sent.
     pub(crate) fn alter_reply(self, command: &Command, reply: &mut Result<Reply, Error>) {
         self.alter_job_reply(command, reply);
+        self.alter_flow_reply(command, reply);
         match (self, command, reply) {
             (Mutation::DeleteThatIsLost, _, Ok(Reply::Settled(settled))) => {
                 for result in settled.iter_mut().filter(|result| **result == Err(Error::HandleInvalid)) {

@@ -33,6 +33,8 @@ pub(crate) struct Profile {
     /// Whether jobs also stand in groups that keep their order, come in batches, and are put back with a pause, and whether
     /// less time passes between steps.
     pub(crate) varied: bool,
+    /// Out of ten commands about jobs, how many are about those that wait for others: none in most runs.
+    pub(crate) flows: u64,
     /// Whether retention is short enough to matter.
     pub(crate) short_retention: bool,
     /// Most messages or handles of a command.
@@ -96,6 +98,7 @@ impl Profile {
             jobs: 0,
             job_weights: [30, 26, 30, 8, 3, 2, 3, 6, 4, 20, 10, 8],
             varied: false,
+            flows: 0,
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
@@ -116,6 +119,15 @@ impl Profile {
             }
             profile.steps = rng.between(100, 500);
             profile.varied = !Rng::new(salt, "settings of groups").chance(1, 2);
+        }
+        // A seed that found something, or plays something else, keeps to that.
+        if matches!(salt % 8, 3 | 5) && !profile.varied {
+            let mut rng = Rng::new(salt, "settings of flows");
+            profile.flows = rng.between(2, 6);
+            // What waits for rows may be many things at once: in few runs it does so for long.
+            profile.eagerness = if rng.chance(1, 6) { profile.eagerness } else { rng.between(8, 9) };
+            profile.steps = rng.between(100, 300);
+            profile.job_weights = [8, 40, 40, 4, 3, 1, 1, 2, 2, profile.job_weights[9].min(8), 4, 4];
         }
         let mut of_jobs = Rng::new(salt, "durability of jobs");
         let relaxed = if profile.varied { of_jobs.chance(1, 3) } else { profile.jobs == 0 && kills.chance(1, 2) };

@@ -22,6 +22,9 @@ impl Run {
             life.check_syncs(self.now, self.profile.options.durability)?;
         }
         self.model.pass(self.now);
+        if let Some(wrong) = &self.model.jobs.flows.wrong {
+            return Err(wrong.clone());
+        }
         for id in self.queue_ids() {
             let Some(life) = &self.life else { return Ok(()) };
             let counters = life.driver.engine().counters(id).ok_or_else(|| format!("queue {} is gone", id.0))?;

@@ -3,6 +3,7 @@
 mod client;
 mod copy;
 mod counted;
+mod flows;
 mod gone;
 mod life;
 mod power;
@@ -69,6 +70,16 @@ pub(crate) struct Made {
     starts: Vec<(Use, u64)>,
 }
 
+/// A moment at which the shard was at rest.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// After so many commands.
+    effects: usize,
+    /// The state that it was in.
+    sequence: u64,
+    at: u64,
+}
+
 pub(crate) struct Run {
     seed: u64,
     pub(crate) profile: Profile,
@@ -94,6 +105,8 @@ pub(crate) struct Run {
     /// The model as it was when the shard was opened, and what took effect since.
     base: Model,
     effects: Vec<Effect>,
+    /// When the shard was at rest meanwhile.
+    rests: Vec<Rest>,
     /// The highest sequence that an answer spoke of.
     acknowledged: u64,
     /// The highest sequence that no loss of power takes, as of the last opening or the end of the last life.
@@ -181,6 +194,7 @@ impl Run {
             model: Model::default(),
             base: Model::default(),
             effects: Vec::new(),
+            rests: Vec::new(),
             acknowledged: 0,
             synced: 0,
             is_full: false,

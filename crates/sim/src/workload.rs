@@ -1,5 +1,6 @@
 //! What clients do.
 
+mod flows;
 mod jobs;
 mod limits;
 
@@ -10,6 +11,7 @@ use crate::model::{is_job_queue, payload_of};
 use crate::profile::Profile;
 use crate::rng::Rng;
 
+pub(crate) use flows::FlowClients;
 pub(crate) use jobs::JobClients;
 pub(crate) use limits::LimitClients;
 
@@ -37,6 +39,8 @@ pub(crate) struct Clients {
     pub(crate) next_number: usize,
     /// What those know who work with jobs.
     pub(crate) jobs: JobClients,
+    /// What those know whose jobs wait for others.
+    pub(crate) flows: FlowClients,
     /// What those know who set limits.
     pub(crate) limits: LimitClients,
     /// What they take the time for.

@@ -11,6 +11,8 @@ mod batches;
 mod changed;
 mod counted;
 mod described;
+mod flow;
+mod flows;
 mod groups;
 mod leased;
 mod limits;
@@ -30,6 +32,8 @@ use weir_core::api::{Handle, Lane, QueueId};
 use super::{Checked, Model};
 
 pub use batches::Offer;
+pub use flow::How;
+pub use flows::Flows;
 pub use limits::{Key, Limits, Starts, Use};
 pub use listed::{Asked, Pages, Walk};
 pub use queue::{JobQueue, is_job_queue};
@@ -46,6 +50,8 @@ pub struct Jobs {
     pub limits: Limits,
     /// What was added under each idempotency key, and when.
     pub answers: BTreeMap<[u8; 16], (u64, Vec<Added>)>,
+    /// What the members of flows are to each other.
+    pub flows: Flows,
     /// How many additions were made before under their keys.
     pub repeats: u64,
     /// Listings that go on, by what was asked for and where the last page ended.
@@ -89,6 +95,8 @@ pub struct Job {
     pub result: Option<Vec<u8>>,
     /// The grant that is to be given back at a moment that is not known.
     pub returning: Option<u32>,
+    /// The job that may wait for it.
+    pub parent: Option<(QueueId, u64)>,
     /// It was said not to run before.
     pub not_before: Option<u64>,
     /// Everything that it may be. Never empty.

@@ -91,6 +91,7 @@ impl Model {
             | Command::DescribeJob { queue, .. }
             | Command::ChangeJobs { queue, .. }
             | Command::Explain { queue, .. }
+            | Command::JobChildren { queue, .. }
             | Command::Report { queue, .. }
             | Command::ListJobs { queue, .. }
             | Command::JobLogs { queue, .. }

@@ -1,6 +1,6 @@
 //! The end of all jobs.
 
-use weir_core::api::job::{JobRef, Settlement};
+use weir_core::api::job::{JobChange, JobRef, Settlement};
 use weir_core::api::{Command, Counters, QueueId};
 
 use crate::model::{Checked, Job, Standing, is_job_queue};
@@ -29,6 +29,7 @@ impl Run {
             if self.job_queue_ids().into_iter().all(|id| self.is_worked_off(id)) {
                 break;
             }
+            self.retry_children()?;
             // Windows, pauses and permits of others come to their ends.
             self.pass(10_300)?;
             self.settle()?;
@@ -57,6 +58,20 @@ impl Run {
             self.submit(Command::DeleteLimiter { limiter })?;
         }
         self.settle()
+    }
+
+    /// Children that failed, and for which somebody waits, are tried again.
+    fn retry_children(&mut self) -> Checked {
+        for (queue, id) in self.model.children_to_retry() {
+            let jobs = vec![JobRef::Id(id)];
+            self.submit(Command::ChangeJobs {
+                queue,
+                jobs,
+                change: JobChange::Retry { reset: true, reset_starts: false },
+            })?;
+            self.work_off()?;
+        }
+        Ok(())
     }
 
     /// Whether nothing of a queue is left but what has finished.

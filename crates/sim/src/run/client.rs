@@ -1,5 +1,6 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
+use weir_core::api::job::Hold;
 use weir_core::api::limit::Acquired;
 use weir_core::api::{Command, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
@@ -58,6 +59,7 @@ impl Run {
         {
             self.check_arrival(token, *queue)?;
         }
+        self.count_flows(&reply);
         let numbers = reply.as_ref().map(|reply| self.numbers_of(reply)).unwrap_or_default();
         let along = reply.as_ref().map(|reply| self.along(&effect.command, reply)).unwrap_or_default();
         let starts = self.model.starts_of(&effect);
@@ -88,6 +90,7 @@ impl Run {
             (Command::JobLogs { queue, job, .. }, Reply::Logs { from, lines, .. }) => {
                 self.model.log_lines(*queue, *job, *from, lines.len())
             }
+            (_, Reply::Children { children, .. }) => self.model.child_payloads(children),
             _ => Vec::new(),
         }
     }
@@ -218,7 +221,10 @@ impl Run {
                 let excess = self.clients.jobs.handles.len().saturating_sub(60);
                 self.clients.jobs.handles.drain(..excess);
             }
-            (_, Some(Reply::Added(added))) => {
+            (command, Some(Reply::Added(added))) => {
+                if let Command::AddJobs { jobs, .. } = command {
+                    self.clients.learn_flow(jobs, added);
+                }
                 for added in added {
                     self.clients.learn_job(added.queue, added.id);
                 }
@@ -284,6 +290,9 @@ impl Run {
                 let duplicates = added.iter().filter(|added| added.duplicate).count() as u64;
                 coverage.jobs_duplicate += duplicates;
                 coverage.jobs_added += added.len() as u64 - duplicates;
+                if let Command::AddJobs { jobs, .. } = &effect.command {
+                    coverage.flow_added(jobs);
+                }
             }
             (Command::Lease { .. }, Some(Ok(Reply::Received(deliveries)))) if !deliveries.is_empty() => {
                 coverage.jobs_leased += deliveries.len() as u64;
@@ -297,6 +306,7 @@ impl Run {
                     coverage.settled(settlement, settled);
                 }
             }
+            (_, Some(Ok(Reply::Children { children, .. }))) => coverage.children_told(children),
             (Command::DescribeJob { .. }, Some(Ok(Reply::Job(_)))) => {
                 coverage.jobs_described += 1;
                 coverage.ends_awaited += u64::from(effect.at > effect.submitted);
@@ -304,9 +314,12 @@ impl Run {
             (Command::ChangeJobs { .. }, Some(Ok(Reply::Settled(settled)))) => {
                 coverage.jobs_changed += settled.iter().filter(|result| result.is_ok()).count() as u64;
             }
+            (Command::AddJobs { .. }, Some(Err(Error::JobState { .. }))) => coverage.children_refused += 1,
             (Command::Report { .. }, Some(Ok(_))) => coverage.jobs_reported += 1,
             (_, Some(Ok(Reply::Explained(explanation)))) => {
                 coverage.jobs_explained += u64::from(explanation.not_before.is_some());
+                let children = |hold: &Hold| matches!(hold, Hold::Children { .. });
+                coverage.parents_explained += u64::from(explanation.holds.iter().any(children));
             }
             (_, Some(Ok(Reply::Limiter { .. }))) => coverage.limiters_put += 1,
             (_, Some(Ok(Reply::Acquired(Acquired::Granted { .. })))) => coverage.permits_granted += 1,

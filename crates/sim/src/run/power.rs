@@ -116,7 +116,11 @@ impl Run {
         let mut model = std::mem::take(&mut self.base);
         model.settled_until = 0;
         model.opened_at = self.now;
-        for effect in std::mem::take(&mut self.effects) {
+        let mut rests = std::mem::take(&mut self.rests).into_iter().peekable();
+        for (number, effect) in std::mem::take(&mut self.effects).into_iter().enumerate() {
+            while let Some(rest) = rests.next_if(|rest| rest.effects <= number && rest.sequence <= sequence) {
+                model.flows_rest(rest.at);
+            }
             if effect.sequence <= sequence {
                 model.take(&effect).map_err(|wrong| format!("after recovery: {wrong}"))?;
             } else {
@@ -133,6 +137,7 @@ impl Run {
         self.filling = Filling::default();
         self.clients.receives.clear();
         drop(self.inbox.take());
+        self.count_untold();
         self.check_queues()
     }
 

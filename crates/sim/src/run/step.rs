@@ -163,6 +163,7 @@ impl Run {
             self.model.settled_until = self.now;
             self.model.releases_settled(self.now);
             self.model.pass(self.now);
+            self.rest();
             self.check_waiting()?;
         }
         Ok(())

@@ -43,6 +43,9 @@ impl Clients {
     pub(crate) fn draw_job(&mut self, rng: &mut Rng, profile: &Profile) -> Command {
         let Some(queue) = rng.pick(&self.jobs.queues).cloned() else { return create(rng, profile) };
         let id = queue.id;
+        if profile.flows > 0 && rng.chance(profile.flows, 10) {
+            return self.draw_flow(rng, profile, &queue);
+        }
         match rng.weighted(&profile.job_weights) {
             0 => self.add(rng, profile, &queue),
             1 => lease(rng, profile, id),
@@ -84,7 +87,7 @@ impl Clients {
     fn look(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
         let max = rng.between(1, 4).min(profile.batch_max) as u32;
         if rng.chance(1, 4) {
-            return Command::JobLogs { queue, job: self.job(rng, queue), from: rng.below(4), max };
+            return Command::JobLogs { queue, job: self.job(rng, queue), from: rng.below(4) / 3, max };
         }
         let (queue, state, after) = match &self.jobs.listing {
             Some((queue, state, mark)) if !rng.chance(1, 5) => (*queue, *state, Some(mark.clone())),
@@ -116,7 +119,7 @@ impl Clients {
         Command::AddJobs { jobs, idempotency }
     }
 
-    fn job_message(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> NewMessage {
+    pub(super) fn job_message(&mut self, rng: &mut Rng, profile: &Profile, queue: &KnownQueue) -> NewMessage {
         self.next_number += 1;
         let len = rng.between(8, profile.payload_max) as usize;
         let mut options = rng.chance(2, 3).then(|| Box::new(options(rng, self.now)));
@@ -138,7 +141,10 @@ impl Clients {
 
     fn settle(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
         let (queue, handles) = super::pick_handles(&self.jobs.handles, rng, profile, queue);
-        let entries = handles.into_iter().map(|handle| (handle, settlement(rng, profile))).collect();
+        let settlement = |rng: &mut Rng| {
+            if profile.flows > 0 { flow_settlement(rng, profile) } else { settlement(rng, profile) }
+        };
+        let entries = handles.into_iter().map(|handle| (handle, settlement(rng))).collect();
         Command::Settle { queue, entries, seed: rng.next() }
     }
 
@@ -266,6 +272,16 @@ fn lease(rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
         wait_ms: *rng.pick(&[0, 0, 0, 200, 5_000, 20_000]).unwrap_or(&0),
         linger_ms: if profile.varied { *rng.pick(&[0, 0, 300, 3_000]).unwrap_or(&0) } else { 0 },
         one_lane: profile.varied && rng.chance(1, 3),
+    }
+}
+
+/// Where others wait for the end of jobs, these come to one more often than not.
+fn flow_settlement(rng: &mut Rng, profile: &Profile) -> Settlement {
+    let said = payload_of(rng.below(1_000) as usize, rng.below(60) as usize + 8);
+    match rng.below(8) {
+        0..=3 => Settlement::Complete { result: rng.chance(2, 3).then_some(said) },
+        4..=5 => Settlement::Fail { failure: said, again: Again::Never },
+        _ => settlement(rng, profile),
     }
 }
 

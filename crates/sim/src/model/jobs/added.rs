@@ -6,6 +6,7 @@ use weir_core::api::job::{Added, JobOptions, NewJob};
 use weir_core::api::{Error, IDEMPOTENCY_WINDOW_MS, QueueId, Reply};
 
 use super::super::{Checked, Model, number_of};
+use super::flows::Joining;
 use super::{Job, Place, Span, Standing, State};
 
 impl Model {
@@ -32,12 +33,17 @@ impl Model {
             Err(Error::QueueNotFound) if gone => return Ok(()),
             Err(Error::Stale { .. }) if stale => return Ok(()),
             Err(error) if misfits.contains(error) => return Ok(()),
+            Err(error) if !stale && !gone && misfits.is_empty() && self.parents_refused(jobs, error)? => return Ok(()),
             Ok(Reply::Added(added)) if !stale && !gone && misfits.is_empty() && added.len() == jobs.len() => added,
             reply => return Err(format!("adding jobs was answered with {reply:?}")),
         };
-        for (job, added) in jobs.iter().zip(added) {
+        self.parents_named(jobs)?;
+        let mut joining = Joining::new(jobs);
+        for (place, (job, added)) in jobs.iter().zip(added).enumerate() {
             self.job_added(job, added, at)?;
+            self.joined(&mut joining, place, job, added)?;
         }
+        self.all_joined(&joining, at)?;
         if let Some(hash) = idempotency {
             self.jobs.answers.insert(hash, (at, added.clone()));
         }
@@ -89,6 +95,7 @@ impl Model {
                 failures: BTreeMap::new(),
                 result: None,
                 returning: None,
+                parent: None,
                 not_before: None,
                 may: vec![standing],
             },

@@ -1,6 +1,6 @@
 //! Jobs changed by hand, and what was said of why they wait.
 
-use weir_core::api::job::{Explanation, FailureKind, JobChange, JobRef, JobState};
+use weir_core::api::job::{Explanation, FailureKind, Hold, JobChange, JobRef, JobState};
 use weir_core::api::{Config, Error, QueueId, Reply};
 
 use super::super::{Checked, Model, number_of};
@@ -56,7 +56,7 @@ impl Model {
                 }
                 Err(error) => return Err(format!("job {} could not be changed: {error}", job.number)),
             }
-            self.jobs.all.retain(|_, job| job.possibly(|standing| standing.state != State::Removed));
+            self.forget_removed();
         }
         Ok(())
     }
@@ -78,6 +78,16 @@ impl Model {
                 let Explanation { state, holds, not_before } = &**explanation;
                 let job = self.job(found)?;
                 job.see(&format!("is explained as {state:?}"), |standing| standing.is_told(*state))?;
+                if *state == JobState::Waiting {
+                    let children = |hold: &Hold| match hold {
+                        Hold::Children { unfinished } => Some(*unfinished),
+                        _ => None,
+                    };
+                    let unfinished = holds.iter().find_map(children);
+                    job.see(&format!("is held by {holds:?}"), |standing| {
+                        Some(standing.flow.unfinished()) == unfinished
+                    })?;
+                }
                 let number = job.number;
                 job.not_before = not_before.map(|time| time.0);
                 let finished = matches!(state, JobState::Completed | JobState::Failed);
@@ -165,7 +175,10 @@ impl Job {
             JobChange::RunAt(_) | JobChange::Promote => before.moved(State::Ready, now),
             JobChange::Retry { reset, .. } => {
                 let failures = if *reset { 0 } else { before.failures };
-                Standing { failures, stalls: 0, ..before.moved(State::Ready, now) }
+                let state = if before.flow.unfinished() > 0 { State::Waiting } else { State::Ready };
+                let mut again = Standing { failures, stalls: 0, ..before.moved(state, now) };
+                again.flow.child_failed = false;
+                again
             }
             JobChange::Cancel if before.state == State::Leased => Standing { cancel: true, ..before.clone() },
             JobChange::Cancel => {
@@ -175,7 +188,11 @@ impl Job {
                 let gone = keep.count == 0 || keep.age_ms == 0;
                 if gone { failed.moved(State::Removed, now) } else { failed }
             }
-            JobChange::Remove | JobChange::RemoveAlone => before.moved(State::Removed, now),
+            JobChange::Remove | JobChange::RemoveAlone => {
+                let mut removed = before.moved(State::Removed, now);
+                removed.flow.takes_children = before.flow.is_parent && *change == JobChange::Remove;
+                removed
+            }
         }
     }
 }

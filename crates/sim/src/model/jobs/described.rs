@@ -106,5 +106,6 @@ fn told_as(standing: &Standing, told: &job::Job) -> bool {
         && finished
         && history
         && (standing.is_finished() || told.cancel_requested == standing.cancel)
+        && (told.parent, told.children) == (standing.flow.parent, standing.flow.told_children())
         && (told.grants, told.failures, told.stalls) == (standing.receives, standing.failures, standing.stalls)
 }

@@ -15,17 +15,9 @@ impl Model {
     /// Time has come to `at`: whatever may have happened since, may be.
     pub fn pass(&mut self, at: u64) {
         let settled = self.settled_until;
-        // Who has finished by now drives out others.
-        for retention in [false, true] {
-            let finished = if retention { self.jobs.finished() } else { Finished::new() };
-            let Jobs { all, queues, .. } = &mut self.jobs;
-            for job in all.values_mut() {
-                let Some(queue) = queues.get(&job.queue) else { continue };
-                job.pass(queue, &finished, at);
-                job.notice(settled, at);
-            }
-        }
-        self.jobs.all.retain(|_, job| job.possibly(|standing| standing.state != State::Removed));
+        self.jobs.pass(settled, at);
+        self.pass_flows(settled, at);
+        self.forget_removed();
         let Jobs { all, limits, .. } = &mut self.jobs;
         limits.uses.retain(|(id, grant), uses| {
             let held = |standing: &Standing| standing.state == State::Leased && standing.grants == *grant;
@@ -40,6 +32,19 @@ impl Model {
 }
 
 impl Jobs {
+    /// What time does to each of them alone.
+    pub(super) fn pass(&mut self, settled: u64, at: u64) {
+        // Who has finished by now drives out others.
+        for retention in [false, true] {
+            let finished = if retention { self.finished() } else { Finished::new() };
+            for job in self.all.values_mut() {
+                let Some(queue) = self.queues.get(&job.queue) else { continue };
+                job.pass(queue, &finished, at);
+                job.notice(settled, at);
+            }
+        }
+    }
+
     fn finished(&self) -> Finished {
         let mut finished = Finished::new();
         for job in self.all.values() {

@@ -60,7 +60,10 @@ impl Model {
 
     /// All jobs of a queue go.
     pub(in crate::model) fn jobs_emptied(&mut self, id: QueueId) {
-        self.jobs.all.retain(|_, job| job.queue != id);
+        for job in self.jobs.all.values_mut().filter(|job| job.queue == id) {
+            job.becomes(|standing| standing.moved(State::Removed, standing.due));
+        }
+        self.forget_removed();
         self.jobs.limits.emptied = true;
     }
 

@@ -36,6 +36,9 @@ impl Model {
                 Ok(settled) => {
                     job.see("was settled by its holder", |standing| live(standing) && at < standing.due.from)?;
                     job.settle(&config, settlement, settled, at)?;
+                    let ended = matches!(settled.state, JobState::Completed | JobState::Failed);
+                    let said = settlement.said().filter(|_| ended && job.parent.is_some()).cloned();
+                    self.jobs.flows.said.extend(said.map(|said| (found, said)));
                     match to_pause {
                         Some((for_ms, Some(keys))) => self.left_alone(id, &keys, for_ms, at),
                         Some((_, None)) => {
@@ -86,8 +89,12 @@ impl Job {
         let mut after = Vec::new();
         for before in &self.may {
             match self.settled_as(before, config, settlement, settled, at) {
-                Ok(standing) if after.contains(&standing) => {}
-                Ok(standing) => after.push(standing),
+                Ok(mut standing) => {
+                    standing.flow.said(before.flow.ends.len(), settlement.said());
+                    if !after.contains(&standing) {
+                        after.push(standing);
+                    }
+                }
                 Err(said) => wrong = Some(said),
             }
         }
@@ -142,7 +149,7 @@ impl Job {
                 let end = at.saturating_add(lease_ms.unwrap_or(config.visibility_ms));
                 Standing { due: Span::at(end.min(before.timeout.unwrap_or(u64::MAX))), ..before.clone() }
             }
-            Settlement::WaitForChildren => before.moved(State::Ready, now),
+            Settlement::WaitForChildren => before.waits_for_children(now),
         };
         let due = settled.due.map(|due| due.0);
         let (state, due_expected) = match after.state {
@@ -195,5 +202,21 @@ impl Job {
         }
         let state = if due > at { State::Delayed } else { State::Ready };
         Ok(failed.moved(state, Span::at(due)))
+    }
+}
+
+/// What the settlements of workers leave behind.
+trait Says {
+    /// What remains of an end.
+    fn said(&self) -> Option<&Vec<u8>>;
+}
+
+impl Says for Settlement {
+    fn said(&self) -> Option<&Vec<u8>> {
+        match self {
+            Settlement::Complete { result } => result.as_ref(),
+            Settlement::Fail { failure, .. } => Some(failure),
+            Settlement::Release { .. } | Settlement::Extend { .. } | Settlement::WaitForChildren => None,
+        }
     }
 }

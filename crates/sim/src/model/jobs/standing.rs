@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 
 use weir_core::api::job::FailureKind;
 
+use super::flow::{How, Membership};
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -28,8 +30,8 @@ impl State {
     pub fn rank(self) -> u8 {
         match self {
             State::Leased => 0,
-            State::Delayed => 1,
-            State::Waiting => 2,
+            State::Waiting => 1,
+            State::Delayed => 2,
             State::Ready => 3,
             State::Completed | State::Failed(_) => 4,
             State::Removed => 5,
@@ -96,6 +98,8 @@ pub struct Standing {
     pub cancel: bool,
     /// How its attempts failed.
     pub history: Vec<(u32, FailureKind)>,
+    /// What it is to others.
+    pub flow: Membership,
 }
 
 impl Standing {
@@ -111,13 +115,26 @@ impl Standing {
             timeout: None,
             cancel: false,
             history: Vec::new(),
+            flow: Membership::default(),
         }
     }
 
-    /// The same job in another state.
+    /// The same job in another state. Whoever waits for it is to learn of its end.
     #[must_use]
     pub fn moved(&self, state: State, due: Span) -> Self {
-        Self { state, due, timeout: None, cancel: false, ..self.clone() }
+        let mut moved = Self { state, due, timeout: None, cancel: false, ..self.clone() };
+        match (self.is_finished(), state) {
+            (false, State::Completed) => moved.flow.end(How::Completed(None)),
+            (false, State::Failed(_)) => moved.flow.end(How::Failed(None)),
+            (_, State::Removed) => {
+                moved.flow.end(How::Removed);
+                moved.flow.forget_told();
+                moved.history.clear();
+            }
+            (true, _) if !moved.is_finished() => moved.flow.end(How::Again),
+            _ => {}
+        }
+        moved
     }
 
     /// The same job as if it had not been granted. One that was cancelled meanwhile does not run again.
@@ -128,6 +145,7 @@ impl Standing {
         if self.cancel {
             back.state = State::Failed(FailureKind::Cancelled);
             back.history.push((self.grants, FailureKind::Cancelled));
+            back.flow.end(How::Failed(None));
         }
         back
     }
