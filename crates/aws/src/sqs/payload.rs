@@ -50,7 +50,7 @@ pub struct Payload<'a> {
 }
 
 /// What a message has beside attributes and body that was published to a topic. Stored as flags (1 byte) · when it was
-/// published (8 bytes, big-endian) · ARN of the topic · the version of its signatures (1 byte) · [subject] · [number of
+/// published (8 bytes, big-endian) · ARN of the topic · the version of its signatures (1 byte) · \[subject\] · [number of
 /// other bodies, then protocol and text of each].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Publication<'a> {
