@@ -4,6 +4,7 @@ import functools
 import http.client
 import json
 import re
+import select
 import urllib.parse
 
 TYPES = {
@@ -36,8 +37,7 @@ class Native:
 
     @functools.cached_property
     def document(self):
-        self.connection.request("GET", "/v1/openapi.json")
-        return json.loads(self.connection.getresponse().read())
+        return json.loads(self.raw("GET", "/v1/openapi.json")[2])
 
     @functools.cached_property
     def routes(self):
@@ -58,6 +58,9 @@ class Native:
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
+        # Between two answers nothing comes but the end, which the server puts to a connection that was idle for long.
+        if self.connection.sock is not None and select.select([self.connection.sock], [], [], 0)[0]:
+            self.connection.close()
         self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
         return response.status, response.headers, response.read()
