@@ -92,7 +92,10 @@ impl Engine {
         for handle in handles {
             let Ok(head) = self.find(state, id, handle, &gone)? else { continue };
             if head.state == Standing::Leased && head.grants == handle.grant {
-                self.prepare_single(state, id, handle.message, &head, &gone)?;
+                // Several were prepared before any of them came back, which changes what else stands in their lane.
+                if handles.len() == 1 {
+                    self.prepare_single(state, id, handle.message, &head, &gone)?;
+                }
                 self.withdraw_permits(state, handle.message, head.priority, &head.permits)?;
                 let leased = Head { permits: HeldPermits::new(), ..head };
                 let receives = leased.receives.saturating_sub(1);

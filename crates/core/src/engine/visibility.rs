@@ -22,6 +22,11 @@ impl Engine {
         }
         let mut settled = SmallVec::new();
         let mut gone = Gone::new();
+        if let [(handle, 0)] = changes
+            && let Ok(head) = self.find(state, id, handle, &gone)?
+        {
+            self.prepare_single(state, id, handle.message, &head, &gone)?;
+        }
         for (handle, visibility_ms) in changes {
             settled.push(self.change_one(state, id, handle, *visibility_ms, &mut gone)?);
         }
@@ -45,7 +50,6 @@ impl Engine {
             return Ok(Err(Error::NotLeased));
         }
         if visibility_ms == 0 {
-            self.prepare_single(state, id, handle.message, &head, gone)?;
             if head.cancel || self.queue(id).is_ok_and(|queue| self.dead_letter_queue(queue, &head).is_some()) {
                 gone.push(handle.message);
             }

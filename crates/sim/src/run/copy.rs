@@ -3,7 +3,7 @@
 
 use weir_core::Time;
 use weir_core::api::Command;
-use weir_store::Backup;
+use weir_store::{Backup, StoreError};
 
 use super::Run;
 use crate::coverage::Coverage;
@@ -86,7 +86,8 @@ impl Run {
         self.disk.set_faults(Faults::default());
         let copied = match copied {
             Ok(copied) => copied,
-            Err(error) if self.failures() > failures => {
+            // One that was to be written while the tables were opened again after a failure is asked for anew.
+            Err(error) if self.failures() > failures || failures > 0 && matches!(error, StoreError::Outdated) => {
                 self.say(|| format!("the copy failed as it should: {error}"));
                 self.coverage.copies_failed += 1;
                 return Ok(());

@@ -102,7 +102,7 @@ impl Run {
         let poisoned = life.driver.poisoned().is_some();
         life.driver.submit(Time(self.now), token, command, responder);
         if life.driver.figures().parked > parked && life.driver.store().unsealed_bytes() != written {
-            return Err(format!("command {} wrote something and then had to wait for rows", token.0));
+            return Err(format!("a command wrote something and then had to wait for rows: {told}"));
         }
         if let Command::Released { .. } | Command::PermitReleased { .. } = &original {
             self.model.released(life.driver.figures().parked > parked, self.now);
