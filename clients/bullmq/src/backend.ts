@@ -265,12 +265,13 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
   }
 
   /**
-   * A lease that ends gives its job back by itself. What is left to look after, as often as BullMQ looks for stalled
-   * jobs, is whether the queue still is the one that was told what its worker asks for.
+   * A lease that ends gives its job back by itself. What is left, as often as BullMQ looks for stalled jobs, is to tell
+   * of those that came back and that this worker has got, and to see whether the queue still is the one that was told
+   * what its worker asks for.
    */
   async moveStalledJobsToWait(): Promise<string[]> {
     await this.#config.serveAnew();
-    return [];
+    return this.#working.stalled();
   }
 
   extendLock(jobId: string, token: string, duration: number): Promise<number> {

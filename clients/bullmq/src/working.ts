@@ -25,12 +25,16 @@ interface Host {
 /** Nothing to work on. When there is something again is the server's to say: it answers a waiting request then. */
 const NOTHING: Next = [null, '', 0, 0];
 const LOCK_DURATION_MS = 30_000;
+/** Stalled jobs that wait to be told of at most: a worker may have been told not to look for any. */
+const STALLED_MAX = 1_000;
 
 export class Working {
   readonly #work: Work;
   /** A job that was leased for a worker that waits, and that it has not fetched yet. */
   #held: Taken | undefined;
   #wait: AbortController | undefined;
+  /** Jobs that were lost by the worker that had them before this one. */
+  #stalled: string[] = [];
   #blockingEnded = false;
 
   constructor(
@@ -73,7 +77,12 @@ export class Working {
     const id = idOf(job);
     this.server.locks.set(this.#lockKey(id), { token, lease: job.lease });
     // Of a job that had been started before something may be left: its progress, and why it failed.
-    const before = (job.starts ?? job.leases) > 1 ? await this.jobs.get(id) : undefined;
+    const starts = job.starts ?? job.leases;
+    const before = starts > 1 ? await this.jobs.get(id) : undefined;
+    const last = before?.history.at(-1);
+    if (last?.kind === 'stalled' && last.lease === starts - 1 && this.#stalled.length < STALLED_MAX) {
+      this.#stalled.push(id);
+    }
     // BullMQ extends a lock after a part of its time. If that has passed while requests were repeated, the lease may
     // have ended, and the job be another worker's.
     const late = performance.now() - since > this.#leaseMs / 4;
@@ -148,6 +157,11 @@ export class Working {
     if (held) {
       await this.#release(held).catch((error: unknown) => this.host.emit('error', error));
     }
+  }
+
+  /** Jobs that stalled, and that came to this worker since it was last asked. */
+  stalled(): string[] {
+    return this.#stalled.splice(0);
   }
 
   async moveToCompleted<T = unknown, R = unknown, N extends string = string>(

@@ -279,7 +279,7 @@ test('a rate limit can be lifted', async t => {
 });
 
 test('a job whose worker is lost is given to another one, and fails after too many', async t => {
-  const { queue, classes, name, connection, events, worker } = world(t, weir);
+  const { queue, classes, name, connection, events } = world(t, weir);
   const paint = queue();
   const heard = await events();
   const stalled = told(heard, 'stalled');
@@ -299,7 +299,33 @@ test('a job whose worker is lost is given to another one, and fails after too ma
   assert.deepEqual([again.id, again.stalledCounter], [job.id, 1]);
   const failed = await eventually(async () => (await paint.getFailed())[0]);
   assert.equal(failed.failedReason, 'job stalled more than allowable limit');
-  assert.ok(worker);
+});
+
+test('a worker tells of a job that it has got after another one was lost, once', async t => {
+  const { queue, classes, name, connection, worker } = world(t, weir);
+  const paint = queue();
+  const lost = new classes.Worker(name, null, { connection, lockDuration: 100, autorun: false, drainDelay: 5 });
+  t.after(() => lost.close(true));
+  lost.on('error', () => {});
+  const job = await paint.add('cars', {});
+  await eventually(() => lost.getNextJob('token'));
+  const working = worker(
+    async ({ attemptsMade }) => {
+      if (attemptsMade === 0) {
+        throw new Error('once more');
+      }
+    },
+    { maxStalledCount: 7, stalledInterval: 20 },
+  );
+  const all = [];
+  working.on('stalled', (...stalled) => all.push(stalled));
+  await paint.add('cars', {});
+  await eventually(() => all.length > 0);
+  await eventually(async () => (await job.getState()) === 'failed');
+  const done = told(working, 'completed');
+  await job.retry('failed');
+  await done;
+  assert.deepEqual(all, [[job.id, 'active']]);
 });
 
 test('the lock of a long job is extended as long as its worker lives', async t => {
