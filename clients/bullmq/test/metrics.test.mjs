@@ -33,6 +33,16 @@ test('what was completed and what failed is counted', async t => {
   assert.match(text, new RegExp(`bullmq_job_failed_total\\{queue="${paint.name}"\\} 1`));
 });
 
+test('counts of jobs are told as Prometheus reads them', async t => {
+  const { queue, name } = world(t, weir);
+  const paint = queue();
+  await paint.add('waits', {});
+  await paint.add('later', {}, { delay: 60_000 });
+  const metrics = await paint.exportPrometheusMetrics({ env: 'test' });
+  assert.match(metrics, new RegExp(`bullmq_job_count\\{queue="${name}", state="waiting", env="test"\\} 1`));
+  assert.match(metrics, new RegExp(`bullmq_job_count\\{queue="${name}", state="delayed", env="test"\\} 1`));
+});
+
 test('there is a data point for each minute that is over, the newest first', async t => {
   t.mock.timers.enable({ apis: ['Date'], now: 20_000 * 1_440 * MINUTE_MS + 42 });
   const now = Math.floor(Date.now() / MINUTE_MS);
