@@ -17,6 +17,8 @@ CARGO ?= cargo
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Each runs with one command, and a test runs it.
+EXAMPLES := $(patsubst %/package.json,%,$(wildcard examples/*/package.json))
 export WEIR_BIN := $(abspath $(TARGET))/release/weir
 export WEIR_BENCH_BIN := $(abspath $(TARGET))/release/weir-bench
 export WEIR_CRASH_ROUNDS
@@ -61,7 +63,7 @@ e2e: release $(VENV)/installed
 
 # Programs that people use with SQS, in Python, JavaScript and Rust, unchanged but for the address.
 clients: release $(VENV)/installed tests/clients/node_modules/installed clients/bullmq/dist/built \
-		examples/course-purchase/node_modules/installed chromium
+		$(addsuffix /node_modules/installed,$(EXAMPLES)) chromium
 	$(PYTEST) tests/clients
 
 # The package for BullMQ: BullMQ itself runs on it, in the tests beside it.
@@ -106,8 +108,8 @@ clients/bullmq/node_modules/installed: clients/bullmq/package-lock.json tests/se
 	@tests/setup node clients/bullmq
 	@touch $@
 
-examples/course-purchase/node_modules/installed: examples/course-purchase/package-lock.json clients/bullmq/dist/built
-	@tests/setup node examples/course-purchase
+examples/%/node_modules/installed: examples/%/package-lock.json clients/bullmq/dist/built
+	@tests/setup node examples/$*
 	@touch $@
 
 clients/bullmq/dist/built: clients/bullmq/node_modules/installed $(wildcard clients/bullmq/src/*.ts clients/bullmq/*.json)

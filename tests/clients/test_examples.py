@@ -1,5 +1,6 @@
 """The examples, run as their READMEs say."""
 
+import collections
 import json
 import os
 import subprocess
@@ -7,19 +8,73 @@ import subprocess
 from weir_process import BINARY, ROOT
 
 
+def run(name, *options, **environment):
+    """Runs an example; the lines that it prints."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("WEIR_")}
+    done = subprocess.run(
+        ["npm", "start", "--silent", "--", *options],
+        cwd=ROOT / "examples" / name,
+        env={**inherited, "WEIR_BIN": BINARY, **environment},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def reported(name, tmp_path, *options, **environment):
+    """Runs an example; what it reports of itself."""
+    report = tmp_path / "report.json"
+    run(name, "--report", str(report), *options, **environment)
+    return json.loads(report.read_text())
+
+
+def busiest(times, window_ms):
+    """The most that there were within any window."""
+    times = sorted(times)
+    return max(sum(start <= time < start + window_ms for time in times) for start in times)
+
+
 def test_a_course_purchase_answers_at_once_and_its_mails_keep_to_the_limit():
     """500 purchases, 50 mails in any 10 seconds, `kill -9` of Weir in the middle: a minute and a half."""
-    example = ROOT / "examples" / "course-purchase"
-    environment = {**os.environ, "WEIR_BIN": BINARY, "PURCHASES": "500"}
-    for name in ("MAX", "WINDOW_MS", "WEIR_URL"):
-        environment.pop(name, None)
-    command = ["npm", "start", "--silent", "--", "--kill"]
-    done = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads(run("course-purchase", "--kill", PURCHASES="500")[-1])
     assert told["purchases"] == told["sent"] == 500
     assert told["grants"] <= 50 and not told["banned"], told
     # At least once: what the mailer held when Weir was killed may have been sent once more.
     assert 500 <= told["mails"] <= 510, told
     # Nobody waited for the mails: most of them had not left when the last purchase was answered.
     assert told["leftWhenAnswered"] <= 250, told
+
+
+def test_an_action_comes_to_each_consumer_that_wants_it_and_one_that_is_down_holds_up_no_other(tmp_path):
+    told = reported("fan-out", tmp_path, ACTIONS="900")
+    published = told["published"]
+    wanted = {
+        "history": published,
+        "contacts": [one for one in published if one["event"] in ("signed-up", "profile-changed")],
+        "notifications": [one for one in published if one["event"] == "course-bought" and one["price"] > 0],
+        "analytics": [one for one in published if not one["mail"].endswith("@school.example")],
+    }
+    wanted = {name: {one["id"] for one in some} for name, some in wanted.items()}
+    mistyped = {one["id"] for one in published if "@" not in one["mail"]}
+    assert len(wanted["history"]) == 900 and len(mistyped) == 3
+    assert set(told["dead"]) == mistyped, "what fails three times is a dead letter"
+    wanted["notifications"] -= mistyped
+    # At least once: what contacts held when it was killed may have come twice, and to nobody else comes anything twice.
+    assert {name: set(told[name]) for name in wanted} == wanted
+    for name in ("history", "notifications", "analytics"):
+        assert len(told[name]) == len(wanted[name]), name
+
+    # While contacts was down the others handled all that was published until then.
+    down = told["whileDown"]
+    before = {one["id"] for one in published[: down["published"]]}
+    assert down["published"] == 600
+    for name in ("history", "notifications", "analytics"):
+        assert set(down[name]) == wanted[name] & before, name
+    assert down["waiting"] >= 60, "what was published meanwhile, at least, waits for contacts"
+
+    assert busiest(told["starts"], told["CRM"]["per_ms"]) <= told["CRM"]["max"]
+    assert sum(told["batches"]) == len(told["analytics"])
+    assert max(told["batches"]) <= 500
+    assert len(told["batches"]) * 10 < len(told["analytics"]), "a batch is a request for many"
