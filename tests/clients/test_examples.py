@@ -1,9 +1,10 @@
 """The examples, run as their READMEs say."""
 
-import collections
 import json
 import os
 import subprocess
+
+import PIL.Image
 
 from weir_process import BINARY, ROOT
 
@@ -78,3 +79,32 @@ def test_an_action_comes_to_each_consumer_that_wants_it_and_one_that_is_down_hol
     assert sum(told["batches"]) == len(told["analytics"])
     assert max(told["batches"]) <= 500
     assert len(told["batches"]) * 10 < len(told["analytics"]), "a batch is a request for many"
+
+
+def test_every_upload_has_its_thumbnails_and_then_one_mail_under_the_cap(tmp_path):
+    board = tmp_path / "board"
+    told = reported("moodboard", tmp_path, "--board", str(board), UPLOADS="12")
+    assert len(told["ids"]) == 12
+    # Nobody who uploaded waited for thumbnails or mails.
+    assert told["answered"] == {"uploads": 13, "mails": 0}
+
+    mails = {mail["upload"]: mail for mail in told["mails"]}
+    assert len(told["mails"]) == len(mails) == 12 and set(mails) == set(told["ids"])
+    for upload, mail in mails.items():
+        with PIL.Image.open(board / f"{upload}.jpg") as picture:
+            shape = picture.width / picture.height
+            color = picture.convert("RGB").getpixel((9, 9))
+        assert sorted(made["width"] for made in mail["thumbnails"]) == [80, 320]
+        for made in mail["thumbnails"]:
+            with PIL.Image.open(made["file"]) as thumbnail:
+                assert thumbnail.format == "WEBP"
+                assert thumbnail.size == (made["width"], made["height"])
+                assert made["height"] == round(made["width"] / shape)
+                near = zip(color, thumbnail.convert("RGB").getpixel((9, 9)))
+                assert all(abs(was - now) <= 8 for was, now in near), "it is that picture"
+    assert len(list(board.iterdir())) == 13 + 2 * 12
+
+    # What is no picture was tried once, and nobody has mail about it.
+    assert told["noPicture"]["state"] == "failed"
+    assert len(told["starts"]) == 12
+    assert busiest(told["starts"], told["PROVIDER"]["per_ms"]) <= told["PROVIDER"]["max"]
