@@ -22,7 +22,9 @@ export const folder = await mkdtemp(join(tmpdir(), 'weir-example-'));
 export async function startWeir(...options) {
   const place = ['--data-dir', join(folder, 'data'), '--listen', '127.0.0.1:0'];
   const child = spawn(weirBinary, ['serve', ...place, ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
-  await once(child, 'spawn');
+  await once(child, 'spawn').catch(cause => {
+    throw new Error(`cannot run ${weirBinary}: put weir on the PATH, or name it in WEIR_BIN`, { cause });
+  });
   running.push(child);
   let log = '';
   const url = await new Promise((resolve, reject) => {
