@@ -76,12 +76,17 @@ export async function startSilent(here, command, environment) {
 /** Ends everything that was started, the newest first, and takes the folder away. */
 export async function leave() {
   for (const child of running.reverse()) {
+    child.removeAllListeners('exit');
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
   }
   await rm(folder, { recursive: true, force: true });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => leave().then(() => process.exit(1)));
 }
 
 /** A request with JSON, and the JSON of its answer. */
