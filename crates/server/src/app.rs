@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use smallvec::SmallVec;
 use tokio::sync::watch;
 use weir_core::api::limit::{LimiterId, PermitId};
-use weir_core::api::{Command, Handle, Queue};
-use weir_shard::Answer;
+use weir_core::api::{Command, Delivery, Queue};
+use weir_shard::{Answer, Answered, Refused};
 
 use crate::access::Access;
 use crate::config::Config;
@@ -64,7 +63,28 @@ impl<E: Engine> App<E> {
     /// Carries out a command that hands messages of a queue over, or a permit of a limiter, or waits for something, no
     /// longer than the server runs. Dropped before its answer came, it withdraws itself.
     pub(crate) async fn receive(&self, origin: impl Into<Origin>, command: Command, waits: bool) -> Answer {
-        let mut receiving = Receiving::start(&self.engine, &self.undelivered, origin.into(), command)?;
+        let receiving = Receiving::start(&self.engine, &self.undelivered, origin.into(), command)?;
+        self.await_grant(receiving, waits).await
+    }
+
+    /// Carries out a command and right after it a receive; both go to the disk together. The answer of the receive is
+    /// `Err` where the command was refused: what was granted has returned then.
+    pub(crate) async fn call_and_receive(
+        &self,
+        before: Command,
+        origin: impl Into<Origin>,
+        command: Command,
+        waits: bool,
+    ) -> Result<(Answered, Answered), Refused> {
+        let origin = origin.into();
+        let (before, receiving) = Receiving::start_after(before, &self.engine, &self.undelivered, origin, command)?;
+        // Dropped unanswered, the receive withdraws.
+        let before = before.await.unwrap_or(Err(Refused::Closed))?;
+        Ok((before, self.await_grant(receiving, waits).await?))
+    }
+
+    /// The answer of a receive, which withdraws when the server stops.
+    async fn await_grant(&self, mut receiving: Receiving<'_, E>, waits: bool) -> Answer {
         if !waits {
             return receiving.await;
         }
@@ -81,15 +101,18 @@ impl<E: Engine> App<E> {
     }
 
     /// Bytes that hand messages of `queue` over: they return unless they are written. Limiters are told once they are.
-    pub(crate) fn delivering(&self, body: Vec<u8>, queue: &Queue, handles: SmallVec<[Handle; 1]>) -> Content {
-        let limited = !queue.config.limiters.is_empty();
-        let granted = (!handles.is_empty()).then(|| Granted::Messages(queue.id, handles));
-        Content::granting(body, &self.undelivered, granted, limited)
+    pub(crate) fn delivering(&self, body: Vec<u8>, queue: &Queue, deliveries: &[Delivery]) -> Content {
+        if deliveries.is_empty() {
+            return body.into();
+        }
+        let limited = deliveries.iter().any(|delivery| delivery.limited);
+        let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
+        Content::granting(body, &self.undelivered, Granted::Messages(queue.id, handles), limited)
     }
 
     /// Bytes that hand a permit over: it is taken back unless they are written, and its limiter is told once they are.
     pub(crate) fn permitting(&self, body: Vec<u8>, limiter: LimiterId, permit: PermitId) -> Content {
-        Content::granting(body, &self.undelivered, Some(Granted::Permit(limiter, permit)), true)
+        Content::granting(body, &self.undelivered, Granted::Permit(limiter, permit), true)
     }
 
     /// Scheme and host of this server, as configured or as who asked `host` sees it.

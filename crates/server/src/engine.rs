@@ -24,6 +24,14 @@ pub trait Engine: Send + Sync + 'static {
     /// `Overloaded` when too many commands wait, `Closed` or `Poisoned` when none is taken; then `responder` is not called.
     fn submit(&self, command: Command, responder: Responder) -> Result<Token, Refused>;
 
+    /// Hands over two commands, to be carried out one after the other and made durable together; each is answered by
+    /// itself.
+    ///
+    /// # Errors
+    /// As [`Self::submit`]; then neither is carried out.
+    fn submit_both(&self, first: (Command, Responder), second: (Command, Responder))
+    -> Result<(Token, Token), Refused>;
+
     /// Hands over a command that has no answer.
     fn tell(&self, command: Command) -> Result<(), Refused>;
 
@@ -232,6 +240,23 @@ impl<'a, E: Engine> Receiving<'a, E> {
         Ok(Self { engine, token, answer, origin, undelivered, answered: false })
     }
 
+    /// Starts a receive that is carried out right after `before`, whose answer comes by the channel.
+    pub(crate) fn start_after(
+        before: Command,
+        engine: &'a E,
+        undelivered: &'a Undelivered,
+        origin: Origin,
+        command: Command,
+    ) -> Result<(oneshot::Receiver<Answer>, Self), Refused> {
+        let (first, before_answer) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        let (_, token) = engine.submit_both(
+            (before, Responder { answer: first, receive: None }),
+            (command, Responder { answer: sender, receive: Some((undelivered.clone(), origin)) }),
+        )?;
+        Ok((before_answer, Self { engine, token, answer, origin, undelivered, answered: false }))
+    }
+
     /// Asks for the answer at once, which will be empty unless a message came first.
     pub(crate) fn withdraw(&self) {
         self.engine.cancel(self.token);
@@ -267,6 +292,14 @@ impl<E: Engine> Drop for Receiving<'_, E> {
 impl Engine for Shard<Responder> {
     fn submit(&self, command: Command, responder: Responder) -> Result<Token, Refused> {
         Shard::submit(self, command, responder)
+    }
+
+    fn submit_both(
+        &self,
+        first: (Command, Responder),
+        second: (Command, Responder),
+    ) -> Result<(Token, Token), Refused> {
+        Shard::submit_both(self, first, second)
     }
 
     fn tell(&self, command: Command) -> Result<(), Refused> {

@@ -305,6 +305,8 @@ impl<D: Disk, R: Respond> Driver<D, R> {
             | Done::KeptUp(Err(error))
             | Done::Loaded(Err(error)) => self.poison(error.to_string()),
         }
+        // Whoever was answered by now, and asks next, finds what was lost settled.
+        self.settle_lost(now);
     }
 
     /// The committed queues, limiters and topics: known there before the command that made or changed them is answered.

@@ -2,6 +2,7 @@
 //! durability one for syncs.
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,13 +29,22 @@ const COMMANDS_MAX: usize = 8_192;
 /// How many commands are applied before the disk's results are looked at again.
 const COMMANDS_A_TURN: usize = 256;
 
+/// So many commands are few: their group may be appended by the engine's own thread.
+const FEW: usize = 2;
+
 /// Threads that load rows and payloads.
 const READERS: usize = 2;
 
 /// How long a producer that found the queue of commands full should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// A command, or two that go to the disk together.
 struct Request<R> {
+    first: Asked<R>,
+    second: Option<Box<Asked<R>>>,
+}
+
+struct Asked<R> {
     token: Token,
     command: Command,
     responder: Option<R>,
@@ -93,6 +103,7 @@ impl<R: Respond> Shard<R> {
             threads,
             shared: Arc::clone(&shared),
             appended_at: Instant::now(),
+            unappended: 0,
         };
         let thread = spawn("weir-engine", move || engine.run());
         *shared.engine.lock() = Some(thread);
@@ -101,12 +112,24 @@ impl<R: Respond> Shard<R> {
 
     /// Hands a command over; never blocks. The responder is answered once; on an error it is not, and nothing is done.
     pub fn submit(&self, command: Command, responder: R) -> Result<Token, Refused> {
-        self.send(command, Some(responder))
+        let first = self.asked(command, Some(responder));
+        let token = first.token;
+        self.send(Request { first, second: None })?;
+        Ok(token)
+    }
+
+    /// Hands over two commands, to be carried out one after the other with nothing between them and made durable
+    /// together. Each is answered by itself. On an error neither is.
+    pub fn submit_both(&self, first: (Command, R), second: (Command, R)) -> Result<(Token, Token), Refused> {
+        let (first, second) = (self.asked(first.0, Some(first.1)), self.asked(second.0, Some(second.1)));
+        let tokens = (first.token, second.token);
+        self.send(Request { first, second: Some(Box::new(second)) })?;
+        Ok(tokens)
     }
 
     /// Hands over a command that has no answer.
     pub fn tell(&self, command: Command) -> Result<(), Refused> {
-        self.send(command, None).map(|_| ())
+        self.send(Request { first: self.asked(command, None), second: None })
     }
 
     /// Withdraws a waiting receive.
@@ -149,10 +172,14 @@ impl<R: Respond> Shard<R> {
         }
     }
 
-    fn send(&self, command: Command, responder: Option<R>) -> Result<Token, Refused> {
+    fn asked(&self, command: Command, responder: Option<R>) -> Asked<R> {
         let token = Token(self.shared.last_token.fetch_add(1, Ordering::Relaxed) + 1);
-        match self.requests.try_send(Request { token, command, responder }) {
-            Ok(()) => Ok(token),
+        Asked { token, command, responder }
+    }
+
+    fn send(&self, request: Request<R>) -> Result<(), Refused> {
+        match self.requests.try_send(request) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(Refused::Overloaded { retry_after: RETRY_AFTER }),
             Err(TrySendError::Disconnected(_)) => Err(Refused::Closed),
         }
@@ -161,6 +188,8 @@ impl<R: Respond> Shard<R> {
 
 /// The threads that do the engine's work for the disk.
 struct Threads<D: Disk> {
+    /// Held while a group is appended: by the thread for it, or by the engine's own.
+    writer: Arc<Mutex<LogWriter<D>>>,
     log: Sender<Work<D>>,
     syncs: Sender<Work<D>>,
     checkpoints: Sender<Work<D>>,
@@ -176,20 +205,21 @@ impl<D: Disk> Threads<D> {
         let (syncs, sync_work) = unbounded();
         let (checkpoints, checkpoint_work) = unbounded();
         let (reads, read_work) = unbounded();
+        let writer = Arc::new(Mutex::new(writer));
         let mut handles = Vec::new();
-        let mut start = |name: &str, work: &Receiver<Work<D>>, writer| {
-            let (work, done) = (work.clone(), done_sender.clone());
-            handles.push(spawn(name, move || serve(&work, &done, writer)));
+        let mut start = |name: &str, work: &Receiver<Work<D>>| {
+            let (work, done, writer) = (work.clone(), done_sender.clone(), Arc::clone(&writer));
+            handles.push(spawn(name, move || serve(&work, &done, &writer)));
         };
-        start("weir-log", &log_work, Some(writer));
+        start("weir-log", &log_work);
         if durability.is_relaxed() {
-            start("weir-sync", &sync_work, None);
+            start("weir-sync", &sync_work);
         }
-        start("weir-checkpoint", &checkpoint_work, None);
+        start("weir-checkpoint", &checkpoint_work);
         for _ in 0..READERS {
-            start("weir-read", &read_work, None);
+            start("weir-read", &read_work);
         }
-        Self { log, syncs, checkpoints, reads, done, handles }
+        Self { writer, log, syncs, checkpoints, reads, done, handles }
     }
 
     fn run(&self, work: Work<D>) {
@@ -212,14 +242,20 @@ impl<D: Disk> Threads<D> {
     }
 }
 
-fn serve<D: Disk>(work: &Receiver<Work<D>>, done: &Sender<Done>, mut writer: Option<LogWriter<D>>) {
+fn serve<D: Disk>(work: &Receiver<Work<D>>, done: &Sender<Done>, writer: &Mutex<LogWriter<D>>) {
     for work in work {
-        let outcome = catch_unwind(AssertUnwindSafe(|| work.run(writer.as_mut())));
-        let outcome = outcome.unwrap_or_else(|cause| Done::Panicked(format!("storage: {}", panic_message(&*cause))));
-        if done.send(outcome).is_err() {
+        if done.send(perform(work, writer)).is_err() {
             break;
         }
     }
+}
+
+fn perform<D: Disk>(work: Work<D>, writer: &Mutex<LogWriter<D>>) -> Done {
+    let outcome = catch_unwind(AssertUnwindSafe(|| match work {
+        Work::Append(_) => work.run(Some(&mut writer.lock())),
+        _ => work.run(None),
+    }));
+    outcome.unwrap_or_else(|cause| Done::Panicked(format!("storage: {}", panic_message(&*cause))))
 }
 
 struct EngineThread<D: Disk, R: Respond> {
@@ -233,6 +269,8 @@ struct EngineThread<D: Disk, R: Respond> {
     threads: Threads<D>,
     shared: Arc<Shared>,
     appended_at: Instant,
+    /// Commands since the last group that was appended.
+    unappended: usize,
 }
 
 impl<D: Disk, R: Respond> EngineThread<D, R> {
@@ -263,9 +301,10 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
                 self.finish(now, done);
             }
             if !self.driver.is_ahead() {
-                for request in self.incoming.try_iter().take(COMMANDS_A_TURN) {
+                for _ in 0..COMMANDS_A_TURN {
+                    let Ok(request) = self.incoming.try_recv() else { break };
                     turned = true;
-                    self.driver.submit(now, request.token, request.command, request.responder);
+                    self.carry_out(now, request);
                 }
             }
             if self.driver.next_deadline() <= now {
@@ -273,10 +312,7 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
                 self.driver.tick(now);
             }
             while let Some(work) = self.driver.poll_work(now) {
-                if let Work::Append(_) = work {
-                    self.appended_at = Instant::now();
-                }
-                self.threads.run(work);
+                turned |= self.hand_out(work);
             }
             self.hand_backup();
             if closing && self.driver.is_idle() {
@@ -287,6 +323,34 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
                 closing |= self.wait(now, closing);
             }
         }
+    }
+
+    fn carry_out(&mut self, now: Time, Request { first, second }: Request<R>) {
+        for Asked { token, command, responder } in [Some(first), second.map(|second| *second)].into_iter().flatten() {
+            self.unappended += 1;
+            self.driver.submit(now, token, command, responder);
+        }
+    }
+
+    /// Has work for the disk done by its thread, or here and now: says which.
+    ///
+    /// What a few commands wrote is appended here when nobody is behind them: two changes of threads cost more than
+    /// what the engine could do meanwhile. What comes in the meantime could not be durable sooner.
+    fn hand_out(&mut self, work: Work<D>) -> bool {
+        if !matches!(work, Work::Append(_)) {
+            self.threads.run(work);
+            return false;
+        }
+        self.appended_at = Instant::now();
+        let few = mem::take(&mut self.unappended) <= FEW;
+        if !few || !self.incoming.is_empty() {
+            self.threads.run(work);
+            return false;
+        }
+        let done = perform(work, &self.threads.writer);
+        let now = self.clock.now();
+        self.finish(now, done);
+        true
     }
 
     /// Waits until there is something to do. Says whether the shard is to be closed.
@@ -312,7 +376,7 @@ impl<D: Disk, R: Respond> EngineThread<D, R> {
             recv(incoming) -> request => match request {
                 Ok(request) => {
                     let now = self.clock.now();
-                    self.driver.submit(now, request.token, request.command, request.responder);
+                    self.carry_out(now, request);
                     false
                 }
                 // Every handle is gone.

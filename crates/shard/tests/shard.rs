@@ -1,6 +1,6 @@
 //! A shard on its threads, over memory and over files.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use weir_core::api::*;
 use weir_shard::{Answer, Answered, OpenShardError, Refused, Shard};
@@ -87,6 +87,28 @@ fn tiny() -> Options {
         body_cache_bytes: 4 << 10,
         window_bytes_max: 16 << 10,
         ..Options::default()
+    }
+}
+
+#[test]
+fn two_commands_that_are_handed_over_together_are_one_commit_in_their_order() {
+    let client = Client::open(MemoryDisk::new(), tiny());
+    let queue = client.create("a");
+    for n in 0..50 {
+        let before = client.shard.metrics().commit_seconds.count();
+        let (sender, receiver) = channel();
+        let respond = |to: Sender<Answer>| -> Responder { Box::new(move |answer| to.send(answer).unwrap_or_default()) };
+        let text = format!("message {n}");
+        let both = client
+            .shard
+            .submit_both((send(queue, &text), respond(sender.clone())), (receive(queue, 1, 20_000), respond(sender)));
+        let (first, second) = both.expect("room for two commands");
+        assert!(first < second);
+        let sent = receiver.recv().expect("an answer").expect("sent").reply;
+        assert!(matches!(sent, Reply::Sent(_)), "{sent:?}");
+        let brought = receiver.recv().expect("an answer").expect("received");
+        assert_eq!(brought.payloads, [text.as_bytes()]);
+        assert_eq!(client.shard.metrics().commit_seconds.count(), before + 1);
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Delivery {
     pub timeout_at: Option<Time>,
     /// What it was published as, where it came by a subscription.
     pub origin: Option<Origin>,
+    /// Whether it holds permits of limiters: they are told by [`super::Command::Released`] when it has left.
+    pub limited: bool,
 }
 
 /// Where a message stands.

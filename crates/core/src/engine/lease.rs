@@ -404,6 +404,7 @@ pub(super) fn delivery(queue: &QueueState, message: u64, head: &Head) -> Deliver
         stalls: head.stalls,
         timeout_at: head.timeout_at,
         origin: head.origin,
+        limited: !head.permits.is_empty(),
     }
 }
 

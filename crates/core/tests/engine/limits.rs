@@ -107,6 +107,7 @@ fn a_queue_leases_no_more_than_its_limiter_lets_start_and_goes_on_when_there_is_
         }
         let got = take(&mut world, queue, 10);
         assert_eq!(texts(&got), ["0", "1"]);
+        assert!(got[0].delivery.limited, "its limiter wants to know when it has left");
         assert_eq!(world.counts(queue), [4, 0, 2], "the others are ready, and were not received");
         let waiting = world.wait(queue, 10, 20_000);
         world.after(1_000);
@@ -132,7 +133,9 @@ fn without_a_limiter_of_that_name_nothing_is_limited_and_with_its_end_no_more() 
     for n in 0..9 {
         world.send(queue, message(&n.to_string())).unwrap();
     }
-    assert_eq!(receive(&mut world, queue, 3).len(), 3);
+    let got = receive(&mut world, queue, 3);
+    assert_eq!(got.len(), 3);
+    assert!(!got[0].delivery.limited, "nobody wants to know when it has left");
     let limiter = put(&mut world, "mail", starts(1, 60_000));
     assert_eq!(receive(&mut world, queue, 3).len(), 1);
     let waiting = world.wait(queue, 3, 20_000);

@@ -29,9 +29,9 @@ struct Delivery {
 }
 
 impl Content {
-    /// Bytes that hand something over, if anything was granted.
-    pub(crate) fn granting(body: Vec<u8>, undelivered: &Undelivered, granted: Option<Granted>, limited: bool) -> Self {
-        let delivery = Delivery { undelivered: undelivered.clone(), granted, limited };
+    /// Bytes that hand something over.
+    pub(crate) fn granting(body: Vec<u8>, undelivered: &Undelivered, granted: Granted, limited: bool) -> Self {
+        let delivery = Delivery { undelivered: undelivered.clone(), granted: Some(granted), limited };
         Self { bytes: body.into(), delivery: Some(Box::new(delivery)) }
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn delivering(undelivered: &Undelivered, limited: bool) -> Content {
-        Content::granting(b"body".to_vec(), undelivered, Some(messages()), limited)
+        Content::granting(b"body".to_vec(), undelivered, messages(), limited)
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
             [(4, Command::PermitReleased { limiter, permit }), (3, Command::PermitReturned { limiter, permit })]
         {
             let (undelivered, mut returns) = mpsc::unbounded_channel();
-            let granted = Some(Granted::Permit(limiter, permit));
+            let granted = Granted::Permit(limiter, permit);
             let mut content = Content::granting(b"body".to_vec(), &undelivered, granted, true);
             content.advance(written);
             drop(content);

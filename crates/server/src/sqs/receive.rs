@@ -95,8 +95,7 @@ impl<E: Engine> Door<'_, E> {
         if messages.is_empty() {
             return Ok(body.into());
         }
-        let handles = deliveries.iter().map(|delivery| delivery.handle).collect();
-        Ok(self.app.delivering(body, queue, handles))
+        Ok(self.app.delivering(body, queue, deliveries))
     }
 }
 

@@ -1,15 +1,12 @@
 //! `POST /v1/queues/{queue}/lease`: settles many and leases more in one round trip.
 
-use std::pin::pin;
-
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 use weir_aws::sqs::payload::Payload;
 use weir_aws::sqs::{RECEIVE_BYTES_MAX, receipt};
-use weir_core::api::{BATCH_MAX, Command, Delivery, Handle, Queue, Reply as EngineReply};
+use weir_core::api::{BATCH_MAX, Command, Delivery, Queue, Reply as EngineReply};
 
 use super::super::Problem;
 use super::super::bounds::{LONGEST_MS, WAIT_MS_MAX};
@@ -152,40 +149,17 @@ impl Endpoint for Lease {
             linger_ms,
             one_lane: request.one_group,
         };
-        // Both are on their way before either is answered, and so go to the disk together.
-        let settled = async {
-            match settlements {
-                Some(command) => engine::call(&call.app.engine, command).await.map(Some),
-                None => Ok(None),
+        let waits = wait_ms > 0 || linger_ms > 0;
+        let answered = match (settlements, max) {
+            (None, 0) => Ok((None, None)),
+            (Some(settle), 0) => engine::call(&call.app.engine, settle).await.map(|settled| (Some(settled), None)),
+            (None, _) => call.app.receive(queue.id, leasing, waits).await.map(|leased| (None, Some(leased))),
+            (Some(settle), _) => {
+                let both = call.app.call_and_receive(settle, queue.id, leasing, waits).await;
+                both.map(|(settled, leased)| (Some(settled), Some(leased)))
             }
         };
-        let leased = async {
-            if max == 0 {
-                return Ok(None);
-            }
-            call.app.receive(queue.id, leasing, wait_ms > 0 || linger_ms > 0).await.map(Some)
-        };
-        let (mut settled, mut leased) = (pin!(settled), pin!(leased));
-        let (settled, early) = tokio::select! {
-            biased;
-            settled = &mut settled => (settled, None),
-            leased = &mut leased => (settled.await, Some(leased)),
-        };
-        let settled = match settled {
-            Ok(settled) => settled.map(|answered| answered.reply),
-            // The request is refused as a whole: what was leased returns, and what still waits withdraws.
-            Err(refused) => {
-                if let Some(Ok(Some(answered))) = early {
-                    engine::give_back(&call.app.undelivered, queue.id, &answered);
-                }
-                return Err(Problem::of(refused));
-            }
-        };
-        let leased = match early {
-            Some(leased) => leased,
-            None => leased.await,
-        };
-        let leased = leased.map_err(Problem::of)?;
+        let (settled, leased) = answered.map_err(Problem::of)?;
         let (deliveries, payloads) = match leased.map(|answered| (answered.reply, answered.payloads)) {
             Some((EngineReply::Received(deliveries), payloads)) => (deliveries, payloads),
             None => (Vec::new(), Vec::new()),
@@ -198,14 +172,10 @@ impl Endpoint for Lease {
         out.push(b']');
         if !request.settle.is_empty() {
             out.extend_from_slice(b",\"settled\":");
-            settling.push_outcomes(&mut out, settled)?;
+            settling.push_outcomes(&mut out, settled.map(|answered| answered.reply))?;
         }
         out.push(b'}');
-        let handles: SmallVec<[Handle; 1]> = deliveries.iter().map(|delivery| delivery.handle).collect();
-        if handles.is_empty() {
-            return Ok(Answer::Written(out.into()));
-        }
-        Ok(Answer::Written(call.app.delivering(out, &queue, handles)))
+        Ok(Answer::Written(call.app.delivering(out, &queue, &deliveries)))
     }
 }
 

@@ -1,13 +1,11 @@
 //! What no client of good will sends.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
+use crate::support::{Running, bytes_of, config, read_answer, request, start};
 use serde_json::json;
-use support::{Running, bytes_of, config, read_answer, request, start};
 use weir_server::Config;
 
 fn refused(running: &Running, bytes: &[u8], status: u16, shape: &str) {

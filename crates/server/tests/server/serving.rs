@@ -1,19 +1,17 @@
 //! Serving and ending.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::support::{Running, bytes_of, config, read_answer, start};
 use serde_json::json;
-use support::{bytes_of, config, read_answer, start};
 use weir_server::Config;
 
 fn receive(url: &str) -> Vec<u8> {
     bytes_of("ReceiveMessage", json!({ "QueueUrl": url, "WaitTimeSeconds": 600 }).to_string().as_bytes())
 }
 
-fn waiting(running: &support::Running, url: &str) -> TcpStream {
+fn waiting(running: &Running, url: &str) -> TcpStream {
     let mut stream = running.connect();
     stream.write_all(&receive(url)).expect("an open connection takes a request");
     running.wait_for_metric("weir_engine_waiting_receives 1.0");

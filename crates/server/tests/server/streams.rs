@@ -1,13 +1,9 @@
 //! Streams of HTTP/2 that end before their answer is written.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod support;
-
+use crate::support::{Running, config, start};
 use h2::client::SendRequest;
 use hyper::Request;
 use serde_json::{Value, json};
-use support::{Running, config, start};
 use tokio::net::TcpStream;
 
 /// A connection that takes at most `window` bytes of each answer.

@@ -1,15 +1,13 @@
 //! What the door makes of an engine that refuses.
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support::{config, start_over};
 use serde_json::json;
 use smallvec::smallvec;
-use support::{config, start_over};
 use weir_core::Time;
 use weir_core::api::limit::Limiter;
 use weir_core::api::{Command, Config, Error, Kind, Namespace, Queue, QueueId, Reply, Sent, Token};
@@ -38,6 +36,14 @@ impl Engine for Fake {
             answer => responder.respond(answer.map(|reply| Answered { reply, payloads: Vec::new() })),
         }
         Ok(Token(1))
+    }
+
+    fn submit_both(
+        &self,
+        first: (Command, Responder),
+        second: (Command, Responder),
+    ) -> Result<(Token, Token), Refused> {
+        panic!("only sends are expected: {:?} and {:?}", first.0, second.0)
     }
 
     fn tell(&self, _: Command) -> Result<(), Refused> {

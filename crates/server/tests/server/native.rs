@@ -1,11 +1,7 @@
 //! The native API over HTTP: routing, refusals, queues.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
-
-mod support;
-
+use crate::support::{Answer, Running, config, start};
 use serde_json::{Value, json};
-use support::{Answer, Running, config, start};
 
 /// Sends a request of the native API.
 fn ask(running: &Running, method: &str, path: &str, headers: &str, body: &str) -> Answer {

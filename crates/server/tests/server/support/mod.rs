@@ -1,7 +1,6 @@
 //! A server of a test's own, and bare sockets to it.
 
 #![allow(dead_code, reason = "each test uses some of it")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,11 +1,7 @@
 //! Topics of the native API over HTTP: what is published once comes to all who subscribed, by their filters.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
-
-mod support;
-
+use crate::support::{Answer, Running, config, start};
 use serde_json::{Value, json};
-use support::{Answer, Running, config, start};
 
 fn call(running: &Running, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -1,20 +1,16 @@
 //! Serving over TLS.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod support;
-
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::support::{Running, config, start};
 use h2::client::handshake;
 use hyper::Request;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use serde_json::{Value, json};
-use support::{Running, config, start};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
