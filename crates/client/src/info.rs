@@ -89,6 +89,9 @@ pub struct JobInfo<T, R = Value> {
     pub history: Vec<FailedAttempt>,
     /// When it was added, in milliseconds since 1970.
     pub added_at_ms: u64,
+    /// When its delay, its backoff or its lease ends, in milliseconds since 1970.
+    #[serde(default)]
+    pub due_at_ms: Option<u64>,
     /// When it finished.
     #[serde(default)]
     pub finished_at_ms: Option<u64>,

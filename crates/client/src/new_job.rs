@@ -68,6 +68,7 @@ struct Options {
 }
 
 /// Which later jobs a job keeps away from its queue.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Debug, Serialize)]
 pub struct Deduplication {
     id: String,
@@ -78,13 +79,22 @@ pub struct Deduplication {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replace: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reschedule: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_last_if_active: bool,
 }
 
 impl Deduplication {
     /// Until the job has finished or was removed, others of this id are not added.
     pub fn until_finished(id: impl Into<String>) -> Self {
-        Self { id: id.into(), ttl_ms: None, extend: false, replace: false, keep_last_if_active: false }
+        Self {
+            id: id.into(),
+            ttl_ms: None,
+            extend: false,
+            replace: false,
+            reschedule: false,
+            keep_last_if_active: false,
+        }
     }
 
     /// For this time, whether the job is done or not, others of this id are not added.
@@ -96,6 +106,12 @@ impl Deduplication {
     /// needs a delay of the same length.
     pub fn debounce(id: impl Into<String>, quiet: Duration) -> Self {
         Self { extend: true, replace: true, ..Self::for_time(id, quiet) }
+    }
+
+    /// Until the job has finished or was removed, others of this id are not added; each gives the job, while that is
+    /// still delayed, its own delay, counted from now, and changes nothing else of it.
+    pub fn reschedule(id: impl Into<String>) -> Self {
+        Self { reschedule: true, ..Self::until_finished(id) }
     }
 
     /// Never two at once, and none lost: the last one of this id that came while the job was being worked on is added

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use support::spans::Spans;
 use support::{PATIENCE, Running, start};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Barrier, Notify, oneshot};
 use weir_client::{
     Deduplication, Error, Failure, FailureKind, Job, JobState, LimiterTerms, LimiterUse, NewJob, OnFailure, Queue,
     QueueSettings, Retry, Summary,
@@ -163,6 +164,48 @@ async fn a_job_can_wait_for_children_that_it_adds() {
     })
     .await;
     assert_eq!(sums.wait(&sum.id, PATIENCE).await.unwrap().result, Some(6));
+}
+
+#[tokio::test]
+async fn as_many_jobs_run_at_once_as_may_and_no_more() {
+    let running = start().await;
+    let queue = queue::<u32>(&running, "pairs").await;
+    queue.add_all(0..8).await.unwrap();
+    let (pair, at_once) = (Arc::new(Barrier::new(2)), Arc::new(AtomicUsize::new(0)));
+    let (ended, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let told = enough.clone();
+    let run = queue.worker().concurrency(2).run(async move { enough.notified().await }, move |_| {
+        let (pair, at_once, ended, told) = (pair.clone(), at_once.clone(), ended.clone(), told.clone());
+        async move {
+            assert!(at_once.fetch_add(1, Ordering::SeqCst) < 2);
+            // None gets past here alone.
+            pair.wait().await;
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            if ended.fetch_add(1, Ordering::SeqCst) + 1 == 8 {
+                told.notify_one();
+            }
+            Ok::<_, Failure>(())
+        }
+    });
+    let summary = tokio::time::timeout(PATIENCE, run).await.expect("two run at once").unwrap();
+    assert_eq!((summary.completed, summary.failed), (8, 0));
+}
+
+#[tokio::test]
+async fn an_attempt_is_a_span_with_what_the_job_is() {
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let running = start().await;
+    let queue = queue::<u32>(&running, "traced").await;
+    let added = queue.add(NewJob::new(7).name("resize")).await.unwrap();
+    work(&queue, 2, |job| async move {
+        tracing::info!("at work");
+        if job.attempt == 1 { Err(Failure::new("once more")) } else { Ok(()) }
+    })
+    .await;
+    let attempts = [1, 2].map(|attempt| format!("job queue=traced id={} name=resize attempt={attempt}", added.id));
+    assert_eq!(spans.of("job"), attempts);
+    assert_eq!(spans.events_in("at work"), attempts, "what the work says belongs to its attempt");
 }
 
 #[tokio::test]
@@ -343,6 +386,20 @@ async fn a_producer_gathers_and_answers_each_alone() {
     assert_eq!(refused, 3);
     Arc::into_inner(producer).unwrap().close().await;
     assert_eq!(queue.info().await.unwrap().counters.ready, 297);
+}
+
+#[tokio::test]
+async fn a_duplicate_moves_the_time_of_a_job_that_is_delayed() {
+    let running = start().await;
+    let queue = queue::<u32>(&running, "later").await;
+    let hour = Duration::from_hours(1);
+    let job = |number, delay| NewJob::new(number).delay(delay).deduplication(Deduplication::reschedule("user-1"));
+    let first = queue.add(job(1, hour)).await.unwrap();
+    let before = queue.get::<Value>(&first.id).await.unwrap();
+    assert!(queue.add(job(2, 3 * hour)).await.unwrap().duplicate);
+    let after = queue.get::<Value>(&first.id).await.unwrap();
+    assert_eq!((after.state, after.data), (JobState::Delayed, 1));
+    assert!(after.due_at_ms.unwrap() >= before.due_at_ms.unwrap() + 2 * 3_600_000, "{after:?}");
 }
 
 #[tokio::test]

@@ -57,6 +57,17 @@ fn a_job_is_added_with_what_is_said_of_it() {
 }
 
 #[test]
+fn a_duplicate_may_be_told_to_move_the_time_of_the_job_that_is_there() {
+    let server = Scripted::start([(200, json!({ "jobs": [{ "id": "17" }] }))]);
+    let output = server.weir(&["job", "add", "mail", "--delay", "5m", "--dedup-id", "d", "--dedup-reschedule"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let [request] = server.requests().try_into().unwrap();
+    assert_eq!(request.body["deduplication"], json!({ "id": "d", "reschedule": true }));
+    let output = server.weir(&["job", "add", "mail", "--dedup-id", "d", "--dedup-reschedule", "--dedup-replace"]);
+    assert_eq!(output.status.code(), Some(2), "it cannot do both");
+}
+
+#[test]
 fn a_duplicate_is_told_beside_the_id() {
     let added = json!({ "jobs": [{ "id": "17", "duplicate": true }] });
     let server = Scripted::start([(200, added.clone()), (200, added)]);

@@ -66,6 +66,9 @@ pub(super) struct Options {
     /// A duplicate takes the place of a job that is still delayed.
     #[arg(long, requires = "dedup_id")]
     dedup_replace: bool,
+    /// A duplicate gives a job that is still delayed its own delay, and changes nothing else of it.
+    #[arg(long, requires = "dedup_id", conflicts_with = "dedup_replace")]
+    dedup_reschedule: bool,
     /// The last duplicate that came while the job was being worked on is added once that is finished.
     #[arg(long, requires = "dedup_id")]
     dedup_keep_last: bool,
@@ -112,6 +115,7 @@ impl Options {
         let flags = [
             ("extend", self.dedup_extend),
             ("replace", self.dedup_replace),
+            ("reschedule", self.dedup_reschedule),
             ("keep_last_if_active", self.dedup_keep_last),
         ];
         deduplication.extend(flags.into_iter().filter(|(_, on)| *on).map(|(name, on)| (name.to_owned(), on.into())));
