@@ -36,7 +36,6 @@ import { PREFIX, Place, parseKey } from './place.js';
 import { QueueConfig, withQueue } from './queue.js';
 import type { WorkerWishes } from './queue.js';
 import { Schedulers } from './schedulers.js';
-import { queuePath } from './server.js';
 import type { Server, WeirConnectionOptions } from './server.js';
 import { Working } from './working.js';
 import type { Next } from './working.js';
@@ -579,9 +578,7 @@ export class WeirQueueBackend extends EventEmitter implements IQueueBackend {
   /** Tells those who watch the queue. The server keeps a fixed number of events by itself. */
   async publishEvent(fields: Record<string, string | number>, _maxEvents: number): Promise<string> {
     const { event, ...data } = fields;
-    const told = { name: String(event), data };
-    const publish = () => this.server.ask<{ id?: string }>('POST', queuePath(this.#queue, 'events'), told);
-    return (await this.#config.found(publish)).id ?? '';
+    return (await this.#config.tell(String(event), data)) ?? '';
   }
 
   async readEvents(id: string, blockTimeout: number): Promise<StreamReadRaw> {

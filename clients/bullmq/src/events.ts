@@ -199,8 +199,14 @@ export class EventStream {
         return [{ event: 'stalled', jobId }, { event: 'waiting', jobId, prev: 'active' }];
       case 'removed':
         return [{ event: 'removed', jobId, prev }];
-      case 'deduplicated':
-        return [{ event: 'deduplicated', jobId, deduplicatedJobId: jobId }];
+      case 'deduplicated': {
+        const { custom_id, deduplication_id: deduplicationId } = told;
+        if (deduplicationId === undefined) {
+          return [{ event: 'duplicated', jobId }];
+        }
+        // One that has no id of its own choice never had any.
+        return [{ event: 'deduplicated', jobId, deduplicationId, deduplicatedJobId: custom_id ?? jobId }];
+      }
       default:
         return [];
     }
@@ -251,7 +257,12 @@ export class EventStream {
       this.server.remember(this.queue, told.id, id);
       return id;
     }
-    return this.server.remembered(this.queue, told.id) ?? idOf((await this.#job(told.id)) ?? told);
+    const job = this.server.remembered(this.queue, told.id) ?? (await this.#job(told.id));
+    if (job !== undefined) {
+      return typeof job === 'string' ? job : idOf(job);
+    }
+    // What is told of another job says nothing of the id of this one.
+    return told.type === 'deduplicated' ? told.id : idOf(told);
   }
 
   async #job(id: string): Promise<Job | undefined> {

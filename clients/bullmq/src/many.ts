@@ -121,6 +121,7 @@ export class Many {
         removed.add(id);
       }
     });
+    await this.config.tell('cleaned', { count: String(removed.size) });
     return ids.filter(id => removed.has(id));
   }
 

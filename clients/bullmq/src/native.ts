@@ -168,7 +168,9 @@ export interface Happening {
   result?: unknown;
   failure?: FailureKind;
   error?: unknown;
+  /** Of a job that was added, or of one that was not because this one has its id. */
   custom_id?: string;
+  deduplication_id?: string;
   name?: string;
 }
 

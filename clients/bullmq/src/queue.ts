@@ -164,6 +164,12 @@ export class QueueConfig {
     await this.found(() => this.server.ask('POST', queuePath(this.#queue, what), {}, { repeatable: true }));
   }
 
+  /** Tells those who watch the queue. Says under which id, if anybody does. */
+  async tell(name: string, data: Record<string, string | number>): Promise<string | undefined> {
+    const publish = () => this.server.ask<{ id?: string }>('POST', queuePath(this.#queue, 'events'), { name, data });
+    return (await this.found(publish)).id;
+  }
+
   /** Whether as many jobs run as may. */
   async isMaxed(): Promise<boolean> {
     const limiter = await this.limiter();

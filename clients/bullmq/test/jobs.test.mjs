@@ -103,11 +103,14 @@ test('a job with lifo goes before those that wait', async t => {
 });
 
 test('a job of an id that is there already is not added', async t => {
-  const { queue } = world(t, weir);
+  const { queue, events } = world(t, weir);
   const paint = queue();
   const one = await paint.add('wall', { color: 'pink' }, { jobId: 'wall-1' });
+  const heard = await events();
+  const duplicated = told(heard, 'duplicated');
   const other = await paint.add('wall', { color: 'blue' }, { jobId: 'wall-1' });
   assert.deepEqual([one.id, other.id], ['wall-1', 'wall-1']);
+  assert.equal((await duplicated)[0][0].jobId, 'wall-1');
   assert.equal(await paint.getWaitingCount(), 1);
   assert.deepEqual((await paint.getJob('wall-1')).data, { color: 'pink' });
 });
@@ -225,7 +228,11 @@ test('deduplication keeps a second job away until the first has finished', async
   const one = await paint.add('house', { nth: 1 }, { deduplication: { id: 'customer' } });
   const two = await paint.add('house', { nth: 2 }, { deduplication: { id: 'customer' } });
   assert.equal(two.id, one.id);
-  assert.equal((await deduplicated)[0][0].jobId, one.id);
+  const { jobId, deduplicationId, deduplicatedJobId } = (await deduplicated)[0][0];
+  assert.deepEqual([jobId, deduplicationId, deduplicatedJobId], [one.id, 'customer', one.id]);
+  const named = told(heard, 'deduplicated');
+  await paint.add('house', {}, { jobId: 'third', deduplication: { id: 'customer' } });
+  assert.deepEqual((await named)[0][0].deduplicatedJobId, 'third');
   assert.equal(await paint.getWaitingCount(), 1);
   const working = worker(async () => {});
   await told(working, 'completed');
@@ -278,8 +285,10 @@ test('a duplicate can move the time of a job that is delayed, and nothing else o
 });
 
 test('jobs are drained, cleaned and obliterated', async t => {
-  const { queue, worker } = world(t, weir);
+  const { queue, worker, events } = world(t, weir);
   const paint = queue();
+  const heard = await events();
+  const cleaned = told(heard, 'cleaned', 2);
   await paint.add('waits', {});
   await paint.add('has priority', {}, { priority: 3 });
   await paint.add('delayed', {}, { delay: 60_000 });
@@ -294,6 +303,7 @@ test('jobs are drained, cleaned and obliterated', async t => {
   assert.deepEqual(await paint.clean(60_000, 10, 'completed'), []);
   assert.deepEqual(await paint.clean(0, 2, 'completed'), jobs.slice(0, 2).map(({ id }) => id));
   assert.equal(await paint.getCompletedCount(), 1);
+  assert.deepEqual((await cleaned).map(([{ count }]) => count), ['0', '2']);
   await paint.add('waits', {});
   await paint.obliterate();
   assert.equal((await paint.getJobs()).length, 0);

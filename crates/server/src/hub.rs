@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use weir_aws::sqs::Deduplication;
 use weir_aws::sqs::payload::Payload;
 use weir_core::Time;
-use weir_core::api::job::{JobEvent, JobEventKind};
+use weir_core::api::job::{JobEvent, JobEventKind, SameId};
 use weir_core::api::{Event, Queue, QueueId};
 
 use crate::native::{CUSTOM_ID, NAME, now_ms, own};
@@ -50,7 +51,7 @@ pub(crate) struct Told {
 /// What happened.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    /// Something to a job; what its sender called one that was added.
+    /// Something to a job; what its sender called one that was added, or was not because of this one.
     Job(JobEvent, Called),
     /// The queue was paused, or paused for another time, or resumed.
     Pause(Pause),
@@ -80,6 +81,8 @@ pub(crate) struct Published {
 pub(crate) struct Called {
     pub(crate) name: Option<Box<str>>,
     pub(crate) custom_id: Option<Box<str>>,
+    /// Of one that was not added because of this.
+    pub(crate) deduplication_id: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -236,18 +239,27 @@ impl State {
 
 /// Takes the payload out of the event: of that the names are told, and no more is kept.
 fn called(kind: &mut JobEventKind) -> Called {
-    let JobEventKind::Added(_, payload) = kind else { return Called::default() };
+    let (by, payload) = match kind {
+        JobEventKind::Added(_, payload) => (None, payload),
+        JobEventKind::Deduplicated(by, payload) => (Some(*by), payload),
+        _ => return Called::default(),
+    };
     let Some(payload) = payload.take() else { return Called::default() };
     // One that cannot be read is found by who leases it.
     let Ok(payload) = Payload::decode(&payload) else { return Called::default() };
     let text = |name| own(&payload.attributes, name).map(Box::from);
-    Called { name: text(NAME), custom_id: text(CUSTOM_ID) }
+    let deduplication_id = match (by, payload.deduplication) {
+        (Some(SameId::Deduplication), Some(Deduplication::Id(id))) => Some(Box::from(id)),
+        _ => None,
+    };
+    Called { name: text(NAME), custom_id: text(CUSTOM_ID), deduplication_id }
 }
 
 fn bytes(told: &Told) -> usize {
     match &told.what {
-        What::Job(event, Called { name, custom_id }) => {
-            let called = [name, custom_id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+        What::Job(event, Called { name, custom_id, deduplication_id }) => {
+            let called =
+                [name, custom_id, deduplication_id].into_iter().flatten().map(|text| text.len()).sum::<usize>();
             called + carried(&event.kind)
         }
         What::Pause(_) => 0,
@@ -267,6 +279,7 @@ fn carried(kind: &JobEventKind) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use weir_aws::sqs::payload::{Attribute, Value};
     use weir_core::api::{Config, Kind, Namespace, Tags};
 
     use super::*;
@@ -332,6 +345,27 @@ mod tests {
             panic!("{told:?}");
         };
         assert_eq!((paused.until, &*said.name, resumed.until), (Some(Time::NEVER), "sale", None));
+    }
+
+    #[test]
+    fn what_kept_another_job_away_is_told_with_the_ids_of_that() {
+        let payload = Payload {
+            uuid: [0; 16],
+            group_id: None,
+            deduplication: Some(Deduplication::Id("user-1")),
+            trace_header: None,
+            attributes: vec![Attribute { name: CUSTOM_ID, data_type: "String", value: Value::Text("mail-2") }],
+            body: "null",
+            is_json: true,
+            publication: None,
+        };
+        for (by, deduplication_id) in [(SameId::Deduplication, Some("user-1")), (SameId::Custom, None)] {
+            let mut kind = JobEventKind::Deduplicated(by, Some(payload.encode().into()));
+            let called = called(&mut kind);
+            assert_eq!(called.custom_id.as_deref(), Some("mail-2"));
+            assert_eq!(called.deduplication_id.as_deref(), deduplication_id);
+            assert_eq!(kind, JobEventKind::Deduplicated(by, None), "the payload is not kept");
+        }
     }
 
     #[test]

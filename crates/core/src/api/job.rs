@@ -536,8 +536,8 @@ pub struct JobEvent {
 pub enum JobEventKind {
     /// It was added, and stands so; with its payload where that came with it.
     Added(JobState, Option<Arc<[u8]>>),
-    /// It was not added: another one has its deduplication id.
-    Deduplicated,
+    /// Another job was not added, since this one has its id; with the payload of that other one where it came with it.
+    Deduplicated(SameId, Option<Arc<[u8]>>),
     /// Its delay ended, or it was released or promoted: it is ready.
     Ready,
     /// It waits, until then.
@@ -558,6 +558,15 @@ pub enum JobEventKind {
     Stalled,
     /// It was removed.
     Removed,
+}
+
+/// Which id of a job that is not added another one has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameId {
+    /// The one that its sender chose.
+    Custom,
+    /// Its deduplication id, given or made of its body.
+    Deduplication,
 }
 
 /// A handle and what becomes of its lease.

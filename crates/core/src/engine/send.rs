@@ -9,7 +9,7 @@ use super::dedup::{self, Verdict};
 use super::flows::Membership;
 use super::message::prepare_lane;
 use super::{Answer, Engine, Stop, prepare_each};
-use crate::api::job::JobEventKind;
+use crate::api::job::{JobEventKind, SameId};
 use crate::api::limit::Limits;
 use crate::api::{BATCH_MAX, Error, Kind, Lane, NewMessage, QueueId, Reply, Sent};
 use crate::head::{Head, State as Standing};
@@ -75,13 +75,13 @@ impl Engine {
             return Ok(Err(error));
         }
         if let Some(Known { id: known }) = self.known_already(state, queue, message)? {
-            self.happened(id, known, || JobEventKind::Deduplicated);
+            self.kept_away(id, known, SameId::Custom, message);
             return Ok(Ok(Sent { uuid: message.uuid, id: known, duplicate: true }));
         }
         let due = due(queue, message, now);
         let original = match dedup::compare(state, self.now, &queue.compared(), message.dedup, message.lane)? {
             Verdict::Duplicate(first) => {
-                self.happened(id, first.id, || JobEventKind::Deduplicated);
+                self.kept_away(id, first.id, SameId::Deduplication, message);
                 return Ok(Ok(first));
             }
             Verdict::Original(original) => original,
@@ -110,7 +110,7 @@ impl Engine {
             && let Some(duplicate) = self.find_duplicate(state, queue, dedup, message)?
         {
             let first = duplicate.of();
-            self.happened(id, first, || JobEventKind::Deduplicated);
+            self.kept_away(id, first, SameId::Deduplication, message);
             self.pass_duplicate(state, id, duplicate, dedup, (message, head, spec.unwrap_or_default()))?;
             return Ok(Ok(Sent { uuid: message.uuid, id: first, duplicate: true }));
         }
@@ -131,6 +131,11 @@ impl Engine {
             JobEventKind::Added(head.state.of_job(), Some(Arc::from(message.payload.as_slice())))
         });
         Ok(Ok(Sent { uuid: message.uuid, id: message_id, duplicate: false }))
+    }
+
+    /// A message was not added, since `first` has its id.
+    fn kept_away(&mut self, id: QueueId, first: u64, by: SameId, message: &NewMessage) {
+        self.happened(id, first, || JobEventKind::Deduplicated(by, Some(Arc::from(message.payload.as_slice()))));
     }
 
     /// Reads what a message reads that comes into a queue.

@@ -260,7 +260,7 @@ fn what_happens_to_the_jobs_of_a_queue_is_told_while_somebody_watches() {
     let reason: std::sync::Arc<[u8]> = (*b"broken").into();
     let expected = [
         (id, JobEventKind::Added(JobState::Ready, Some(named().payload.into()))),
-        (id, JobEventKind::Deduplicated),
+        (id, JobEventKind::Deduplicated(SameId::Custom, Some(named().payload.into()))),
         (unseen, JobEventKind::Started),
         (id, JobEventKind::Started),
         (unseen, JobEventKind::Completed(Some(RESULT.into()))),

@@ -64,7 +64,7 @@ pub(crate) struct EventQuery {
 enum EventType {
     /// A job was added.
     Added,
-    /// It was not added: another one has its deduplication id.
+    /// Another one was not added, since this one has its `deduplication_id`, or else its `custom_id`.
     Deduplicated,
     /// Its delay ended, or it was released or promoted: it is ready.
     Ready,
@@ -107,7 +107,7 @@ impl EventType {
     fn of_job(kind: &JobEventKind) -> Self {
         match kind {
             JobEventKind::Added(..) => Self::Added,
-            JobEventKind::Deduplicated => Self::Deduplicated,
+            JobEventKind::Deduplicated(..) => Self::Deduplicated,
             JobEventKind::Ready => Self::Ready,
             JobEventKind::Delayed(_) => Self::Delayed,
             JobEventKind::Started => Self::Started,
@@ -141,9 +141,12 @@ pub(crate) struct Happening {
     /// The job's name, of `added`; the event's, of `published`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The id that its sender chose, of `added`.
+    /// The id that its sender chose, of `added`; of `deduplicated` that of the job that was not added.
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_id: Option<String>,
+    /// The deduplication id that kept another one away, of `deduplicated`. Absent where its `custom_id` did, or its body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deduplication_id: Option<String>,
     /// When it is ready, of `delayed`; when it goes on by itself, if it does, of `paused`.
     #[serde(skip_serializing_if = "Option::is_none")]
     until_ms: Option<u64>,
@@ -189,6 +192,7 @@ impl Happening {
             state: None,
             name: None,
             custom_id: None,
+            deduplication_id: None,
             until_ms: None,
             progress: None,
             result: None,
@@ -206,6 +210,11 @@ impl Happening {
                 state: Some(StateView::of(*state)),
                 name: called.name.as_deref().map(str::to_owned),
                 custom_id: called.custom_id.as_deref().map(str::to_owned),
+                ..plain
+            },
+            JobEventKind::Deduplicated(..) => Self {
+                custom_id: called.custom_id.as_deref().map(str::to_owned),
+                deduplication_id: called.deduplication_id.as_deref().map(str::to_owned),
                 ..plain
             },
             JobEventKind::Delayed(until) => Self { until_ms: Some(until.0), ..plain },

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 enum Kind {
     /// It was added.
     Added,
-    /// It was not added: another one has its deduplication id.
+    /// Another one was not added, since this one has its id.
     Deduplicated,
     /// It is ready.
     Ready,

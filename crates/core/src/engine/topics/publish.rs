@@ -10,7 +10,7 @@ use super::super::dedup::{self, Compared, Verdict};
 use super::super::send::within;
 use super::super::{Answer, Engine, Stop, prepare_each, shared};
 use super::archive::{self, Row};
-use crate::api::job::JobEventKind;
+use crate::api::job::{JobEventKind, SameId};
 use crate::api::limit::Limits;
 use crate::api::topic::{
     ArchiveMark, DELIVERIES_MAX, DeliveryFailure, Origin, Publication, Published, Subscription, SubscriptionId, Target,
@@ -313,7 +313,7 @@ impl Engine {
         let original = match dedup::compare(state, now, &queue.compared(), parcel.dedup, parcel.lane)? {
             Verdict::Original(original) => original,
             Verdict::Duplicate(first) => {
-                self.happened(id, first.id, || JobEventKind::Deduplicated);
+                self.happened(id, first.id, || JobEventKind::Deduplicated(SameId::Deduplication, None));
                 return Ok(false);
             }
         };
