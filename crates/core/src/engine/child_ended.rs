@@ -1,6 +1,6 @@
 //! A parent learns what became of a child: it counts one less to wait for, runs, fails, or goes on waiting.
 
-use super::children::ChildRecord;
+use super::children::{ChildRecord, parent_place};
 use super::fail::Failure;
 use super::finish::Ending;
 use super::flow_tasks::{How, Task};
@@ -43,15 +43,18 @@ impl Engine {
         &mut self,
         state: &mut S,
         namespace: Namespace,
-        (queue, id): (QueueId, u64),
+        (mut queue, id): (QueueId, u64),
         child: u64,
         (how, has_result): (How, bool),
     ) -> Result<(), Stop> {
         let row = state.get(&keys::child(namespace, id, child), 0)?.map(ChildRecord::read).transpose()?;
-        let parent = match self.queues.get(&queue) {
-            Some(queue) => self.prepare_message(state, queue.space, id, 0)?,
-            None => None,
-        };
+        let mut parent = self.prepare_in(state, queue, id)?;
+        if parent.is_none()
+            && let Some(to) = parent_place(state, namespace, id)?
+        {
+            // It was moved, or is a dead letter by now.
+            (queue, parent) = (to, self.prepare_in(state, to, id)?);
+        }
         let (Some(mut row), Some(head)) = (row, parent) else {
             // Nobody waits for it any more.
             if has_result {
@@ -95,6 +98,13 @@ impl Engine {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn prepare_in<S: State>(&self, state: &S, queue: QueueId, id: u64) -> Result<Option<Head>, Stop> {
+        match self.queues.get(&queue) {
+            Some(queue) => self.prepare_message(state, queue.space, id, 0),
+            None => Ok(None),
         }
     }
 

@@ -12,6 +12,8 @@ use crate::kv::{State, View};
 
 const VERSION: u8 = 1;
 const WHAT: &str = "the row of a child";
+const PLACE_VERSION: u8 = 1;
+const PLACE_WHAT: &str = "the queue of a parent that was moved";
 
 /// How a child stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +115,23 @@ pub(super) fn records<S: View>(
     })?;
     outcome?;
     Ok(records)
+}
+
+/// A job that has children is in another queue from now on than where these were added to it. It stands where a child
+/// without an id would.
+pub(super) fn put_parent_place<S: State>(state: &mut S, namespace: Namespace, parent: u64, queue: QueueId) {
+    let mut writer = Writer::new(PLACE_VERSION);
+    writer.number(queue.0);
+    state.put(&keys::child(namespace, parent, 0), writer.finish());
+}
+
+/// The queue that a job with children was taken to, if it was.
+pub(super) fn parent_place<S: View>(state: &S, namespace: Namespace, parent: u64) -> Result<Option<QueueId>, Stop> {
+    let Some(bytes) = state.get(&keys::child(namespace, parent, 0), 0)? else { return Ok(None) };
+    let mut reader = Reader::new(PLACE_WHAT, bytes, PLACE_VERSION)?;
+    let queue = QueueId(reader.number()?);
+    reader.end()?;
+    Ok(Some(queue))
 }
 
 /// Forgets the children of a job that is not there any more.

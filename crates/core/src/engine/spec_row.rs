@@ -1,5 +1,6 @@
 //! The row of a job's options, and the names that it is known by: they come and go with the job.
 
+use super::children::put_parent_place;
 use super::{Engine, Stop};
 use crate::api::QueueId;
 use crate::api::job::JobEventKind;
@@ -99,6 +100,11 @@ impl Engine {
             ..head.without_lease()
         };
         self.enter(state, to, id, &head)?;
+        if head.has_children
+            && let Some(queue) = self.queues.get(&to)
+        {
+            put_parent_place(state, queue.space.namespace, id, to);
+        }
         self.happened(to, id, || JobEventKind::Added(head.state.of_job(), None));
         if let Some(mut spec) = spec {
             // What it keeps away, it keeps away from its own queue.

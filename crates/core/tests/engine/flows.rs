@@ -513,3 +513,44 @@ fn a_cancelled_parent_no_longer_waits() {
     world.complete(queue, got.handle).unwrap();
     assert_eq!(world.counters(queue), Counters { failed: 1, completed: 1, ..NONE });
 }
+
+#[test]
+fn a_parent_that_was_moved_or_is_a_dead_letter_learns_what_became_of_its_children() {
+    for is_dead in [false, true] {
+        let mut world = World::cold();
+        let dead = world.create("dead", Config::default());
+        let redrive = Some(Redrive { target: "dead".into(), receives_max: 9 });
+        let queue = world.create("a", Config { redrive, retry: retry(1, 0), ..Config::default() });
+        let other = world.create("b", Config::default());
+        let id = world.add(queue, message("parent")).unwrap().id;
+        let got = world.lease_one(queue);
+        let existing = Some(Parent::Existing { queue, job: JobRef::Id(id) });
+        let late = |text| job(text, JobOptions { parent: existing, ..JobOptions::default() });
+        world.add_all(vec![(other, late("1")), (other, late("2"))]).unwrap();
+        let first = world.lease(other, 1).remove(0);
+        if is_dead {
+            fail(&mut world, queue, got.handle);
+        } else {
+            let release = Settlement::Release { delay_ms: 0, pause: None };
+            world.settle(queue, got.handle, release).unwrap();
+            world.ask(Command::Move { queue, to: dead, ids: vec![id] }).unwrap();
+        }
+        done(&mut world, other, first.handle, "first");
+        let got = world.lease_one(dead);
+        let settled = world.settle(dead, got.handle, Settlement::WaitForChildren).unwrap();
+        assert_eq!(settled.state, JobState::Waiting, "the second one goes on");
+        world.restart();
+        let second = world.lease_one(other);
+        done(&mut world, other, second.handle, "second");
+        let of = children(&mut world, dead, id);
+        let expected = ["first", "second"].map(|result| (JobState::Completed, Some(result.to_owned())));
+        assert_eq!(of, expected);
+        let got = world.lease_one(dead);
+        assert_eq!(got.text, "parent");
+        world.complete(dead, got.handle).unwrap();
+        for (queue, job) in [(other, first.handle.message), (other, second.handle.message), (dead, id)] {
+            change(&mut world, queue, job, JobChange::Remove).unwrap();
+        }
+        assert_no_rows_of_jobs(&world);
+    }
+}
