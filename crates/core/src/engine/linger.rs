@@ -7,6 +7,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::lease::Room;
 use super::{Engine, Stop};
 use crate::api::{Kind, QueueId, Token};
@@ -76,6 +78,24 @@ impl Engine {
         }
         self.list_again(id);
         true
+    }
+
+    /// Batches whose time was over while rows were being loaded, and for which these brought nothing, wait until their
+    /// waits are over.
+    pub(super) fn wait_on(&mut self, id: QueueId) {
+        let now = self.now;
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        let is_empty = queue.counters.ready == 0;
+        let mut waiting = SmallVec::<[(Token, Time); 4]>::new();
+        for waiter in queue.waiters.iter_mut().filter(|waiter| waiter.fills_until.is_some_and(|until| until <= now)) {
+            if is_empty {
+                waiter.fills_until = None;
+            }
+            waiting.push((waiter.token, waiter.deadline));
+        }
+        for (token, deadline) in waiting {
+            self.wake_waiter(token, deadline);
+        }
     }
 
     /// Nothing was left for a receiver: should it be a batch, it begins anew, and waits for a first message until its wait

@@ -114,6 +114,7 @@ impl Engine {
         for token in tokens {
             self.cancel(token, out);
         }
+        self.wait_on(id);
     }
 
     /// A waiting receive was answered.

@@ -4,6 +4,7 @@
 
 use crate::support::*;
 use weir_core::Time;
+use weir_core::api::job::{JobChange, JobRef};
 use weir_core::api::limit::LimiterUse;
 use weir_core::api::*;
 use weir_core::limiter::{Terms, Unknown};
@@ -180,4 +181,28 @@ fn a_batch_that_is_full_and_may_not_start_waits_for_as_long_as_it_was_to() {
     assert_eq!(world.got(token).map(|_| ()), None, "its wait is not over");
     world.after(10_000);
     assert_eq!(texts(world.got(token)).unwrap(), ["1", "2"]);
+}
+
+#[test]
+fn a_batch_whose_time_ends_while_rows_are_loaded_waits_no_longer_than_it_was_to() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let token = world.give(batch(queue, 3, 2_000));
+    let id = world.add(queue, message("1")).unwrap().id;
+    // Somebody else asks, and rows have to be loaded for him. They come late.
+    world.rows.forget();
+    let mut out = Output::default();
+    let (bytes_max, visibility_ms) = (u64::MAX, None);
+    let ask = Command::Receive { queue, max: 1, bytes_max, visibility_ms, attempt: None, wait_ms: 1_000 };
+    world.engine.apply(world.now, &mut world.rows, Token(9_999), &ask, &mut out).unwrap();
+    assert!(!out.needs.is_empty(), "rows are to be loaded");
+    world.now.0 += 5_000;
+    let mut ticked = Output::default();
+    world.engine.tick(world.now, &mut world.rows, &mut ticked).unwrap();
+    // Nothing is there any more when they have come.
+    world.ask(Command::ChangeJobs { queue, jobs: vec![JobRef::Id(id)], change: JobChange::Remove }).unwrap();
+    out.needs.iter().chain(&ticked.needs).for_each(|need| world.rows.load(need));
+    world.engine.loaded(world.now, &mut world.rows, &mut Output::default()).unwrap();
+    world.after(60_000);
+    assert_eq!(world.got(token).expect("its wait is over").len(), 0);
 }
