@@ -157,7 +157,7 @@ impl Engine {
                 self.release(state, queue, id, &head)
             }
             Some((queue, head)) if head.has_own_end() && head.expires_at == Some(at) => {
-                self.remove(state, queue, id, &head)
+                self.forget(state, queue, id, &head)
             }
             Some((queue, head)) if head.is_expired(self.now) => self.expire(state, queue, id, &head),
             // The end of a permit, or the row of a space left behind.

@@ -79,7 +79,7 @@ impl Engine {
             let named = self.known_already(state, queue, &job.message)?.map(|known| known.id);
             let dedup = job.message.options.as_ref().and_then(|options| options.dedup);
             let same = match &dedup {
-                Some(dedup) => self.find_duplicate(state, queue, dedup, &job.message)?.map(|duplicate| duplicate.of()),
+                Some(dedup) => self.find_duplicate(state, queue, dedup)?.map(|duplicate| duplicate.of()),
                 None => None,
             };
             for id in [named, same].into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! Deduplication of jobs: a row under the hash of a deduplication id names the job that keeps others of that id away.
 //!
 //! Without a time the row lives until its job has finished. With one it lives until then, even where the job is done and
-//! gone; a row in the order of such times has it removed. A duplicate may start the time anew, take the place of a job
+//! nothing is kept of it any more; a row in the order of such times has it removed. A duplicate may start the time anew, take the place of a job
 //! that is still delayed or give it another time, or, while the job is being worked on, wait to come after it: then its payload is stored under
 //! an id of its own, and its head with the row.
 
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use super::flow_tasks::Task;
 use super::message::prepare_lane;
-use super::{Engine, Stop, prepare_each, shared};
+use super::{Engine, SLICE_ROWS, Stop, prepare_each, shared};
 use crate::api::job::{JobDedup, JobEventKind};
 use crate::api::{NewMessage, QueueId};
 use crate::codec::{Reader, Unreadable, Writer};
 use crate::head::{Head, State as Standing};
 use crate::keys::{self, Space};
-use crate::kv::{State, View};
+use crate::kv::{Key, State, View};
 use crate::queue::QueueState;
 use crate::spec::Spec;
 use crate::time::Time;
@@ -67,7 +67,19 @@ impl Duplicate {
     }
 }
 
+impl JobDedup {
+    /// Whether what it does depends on how the first one stands.
+    fn reads_its_job(&self) -> bool {
+        self.replace || self.reschedule || self.keep_last_if_active
+    }
+}
+
 impl DedupRow {
+    /// Whether others are kept away. Where one is kept back, its place is taken until it has come.
+    fn counts(&self, now: Time) -> bool {
+        self.kept.is_some() || self.until.is_none_or(|until| until > now)
+    }
+
     fn write(&self) -> Writer {
         let mut writer = Writer::new(VERSION);
         writer.number(self.job);
@@ -96,33 +108,25 @@ impl DedupRow {
 }
 
 impl Engine {
-    /// Whether a job with this deduplication id is kept away, and by what. Reads all that [`Engine::pass_duplicate`]
-    /// reads.
+    /// Whether a job with this deduplication id is kept away, and by what. Of lanes it reads nothing: what is added by one
+    /// command is prepared before any of it is written.
     pub(super) fn find_duplicate<S: View>(
         &self,
         state: &S,
         queue: &QueueState,
         dedup: &JobDedup,
-        message: &NewMessage,
     ) -> Result<Option<Duplicate>, Stop> {
-        let Some(row) = read(state, queue.space, dedup.hash)? else { return Ok(None) };
-        if row.until.is_some_and(|until| until <= self.now) {
-            return Ok(None);
-        }
-        if !dedup.replace && !dedup.reschedule && !dedup.keep_last_if_active {
+        let row = read(state, queue.space, dedup.hash)?;
+        let Some(row) = row.filter(|row| row.counts(self.now)) else { return Ok(None) };
+        if !dedup.reads_its_job() {
             return Ok(Some(Duplicate::Passed(row)));
         }
-        let head = self.prepare_message(state, queue.space, row.job, 0)?;
+        // What is over counts no more, whether that was noticed or not.
+        let head = state.get(&queue.space.message(row.job), 0)?.map(Head::read).transpose()?;
+        let head = head.filter(|head| head.due > self.now && !head.is_expired(self.now));
         Ok(Some(match head {
-            Some(head) if dedup.replace && head.state == Standing::Delayed => {
-                let (lane, _) = queue.limits_of(message.lane, message.limits.as_deref());
-                for lane in [head.lane, lane].into_iter().flatten() {
-                    prepare_lane(state, queue, lane, 2)?;
-                }
-                Duplicate::Replaces(row, Box::new(head))
-            }
+            Some(head) if dedup.replace && head.state == Standing::Delayed => Duplicate::Replaces(row, Box::new(head)),
             Some(head) if dedup.reschedule && head.state == Standing::Delayed => {
-                head.lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2))?;
                 Duplicate::Reschedules(row, Box::new(head))
             }
             Some(head) if dedup.keep_last_if_active && head.state == Standing::Leased => Duplicate::Follows(row),
@@ -138,7 +142,7 @@ impl Engine {
         hash: [u8; 16],
     ) -> Result<Option<u64>, Stop> {
         let row = read(state, queue.space, hash)?;
-        Ok(row.filter(|row| row.until.is_none_or(|until| until > self.now)).map(|row| row.job))
+        Ok(row.filter(|row| row.counts(self.now)).map(|row| row.job))
     }
 
     /// Reads all that adding a job with a deduplication id reads, also where another one of the same command is first.
@@ -151,8 +155,17 @@ impl Engine {
         let Some(dedup) = message.options.as_ref().and_then(|options| options.dedup) else { return Ok(()) };
         let (lane, _) = queue.limits_of(message.lane, message.limits.as_deref());
         let lane = lane.map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2));
-        let duplicate = self.find_duplicate(state, queue, &dedup, message).map(|_| ());
-        prepare_each([lane, duplicate].into_iter(), |prepared| prepared)
+        prepare_each([lane, self.prepare_first(state, queue, &dedup)].into_iter(), |prepared| prepared)
+    }
+
+    /// Reads all that may be changed of the job that keeps others away.
+    fn prepare_first<S: View>(&self, state: &S, queue: &QueueState, dedup: &JobDedup) -> Result<(), Stop> {
+        let Some(row) = read(state, queue.space, dedup.hash)? else { return Ok(()) };
+        if !dedup.reads_its_job() {
+            return Ok(());
+        }
+        let head = self.prepare_message(state, queue.space, row.job, 0)?;
+        head.and_then(|head| head.lane).map_or(Ok(()), |lane| prepare_lane(state, queue, lane, 2))
     }
 
     /// Does what a duplicate asks for. `head` and `spec` are those that it would have as a job of its own.
@@ -186,6 +199,8 @@ impl Engine {
                     has_children: before.has_children,
                     started_at: before.started_at,
                     extras: before.extras,
+                    // One that was begun is not too late any more.
+                    expires_at: head.expires_at.filter(|_| before.receives == 0),
                     ..head
                 };
                 shared::drop_body(state, namespace, row.job, &before)?;
@@ -250,7 +265,7 @@ impl Engine {
         job: u64,
     ) -> Result<(), Stop> {
         let Some(queue) = self.queues.get(&id) else { return Ok(()) };
-        let taken = read(state, queue.space, dedup.hash)?.is_some();
+        let taken = read(state, queue.space, dedup.hash)?.is_some_and(|row| row.counts(self.now));
         if taken || dedup.ttl_ms.is_some() { Ok(()) } else { self.remember_job(state, id, dedup, job) }
     }
 
@@ -274,7 +289,8 @@ impl Engine {
         if let Some(kept) = &row.kept {
             let before = row.until;
             row.job = kept.id;
-            row.until = dedup.ttl_ms.map(|ttl_ms| self.now.after(Duration::from_millis(ttl_ms)));
+            let ttl_ms = kept.spec.dedup.and_then(|dedup| dedup.ttl_ms);
+            row.until = ttl_ms.map(|ttl_ms| self.now.after(Duration::from_millis(ttl_ms)));
             self.move_dedup_end(state, id, dedup.hash, before, row.until);
             self.put_dedup(state, id, dedup.hash, &row);
             self.tell(state, space.namespace, &Task::AddKept { queue: id, hash: dedup.hash });
@@ -295,7 +311,8 @@ impl Engine {
             prepare_lane(state, queue, lane, 2)?;
         }
         let delay = head.due.since(head.sent_at);
-        let head = Head { sent_at: self.now, due: self.now.after(delay), ..head };
+        // It keeps its id, and so its place by age.
+        let head = Head { due: self.now.after(delay), ..head };
         state.put(&space.spec(job), spec.write().finish());
         self.put_dedup(state, id, hash, &row);
         self.enter(state, id, job, &head)?;
@@ -357,12 +374,22 @@ impl Engine {
     }
 }
 
-/// What is kept back by a job of a space that was left behind goes with it.
-pub(super) fn forget_kept<S: State>(state: &mut S, space: Space, dedup: &JobDedup) -> Result<(), Stop> {
-    if let Some(kept) = read(state, space, dedup.hash)?.and_then(|row| row.kept) {
-        state.delete(&keys::body(space.namespace, kept.id));
+/// What is kept back in a space that was left behind goes with it, a slice of it. Says whether all has gone.
+pub(super) fn forget_kept<S: State>(state: &mut S, space: Space) -> Result<bool, Stop> {
+    let (from, to) = (space.kind(keys::JOB_DEDUP), space.kind(keys::JOB_DEDUP + 1));
+    let mut rows = Vec::new();
+    state.scan(&from, &to, &mut |key, value| {
+        rows.push((Key::from_slice(key), DedupRow::read(value)));
+        if rows.len() >= SLICE_ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    let full = rows.len() >= SLICE_ROWS;
+    for (key, row) in rows {
+        if let Some(kept) = row?.kept {
+            state.delete(&keys::body(space.namespace, kept.id));
+        }
+        state.delete(&key);
     }
-    Ok(())
+    Ok(!full)
 }
 
 fn read<S: View>(state: &S, space: Space, hash: [u8; 16]) -> Result<Option<DedupRow>, Stop> {

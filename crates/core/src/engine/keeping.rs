@@ -96,7 +96,7 @@ impl Engine {
     fn remove_finished<S: State>(&mut self, state: &mut S, id: QueueId, row: Row) -> Result<(), Stop> {
         let Some(space) = self.queues.get(&id).map(|queue| queue.space) else { return Ok(()) };
         if let Some(head) = self.prepare_message(state, space, row.id, SLICE_ROWS)? {
-            self.remove(state, id, row.id, &head)?;
+            self.forget(state, id, row.id, &head)?;
         }
         Ok(())
     }

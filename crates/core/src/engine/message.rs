@@ -18,6 +18,15 @@ use crate::queue::QueueState;
 use crate::spec::Spec;
 use crate::time::Time;
 
+/// Why a message is there no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// Somebody removed it, or its queue keeps messages no longer.
+    Removed,
+    /// It has finished, and was kept for as long as such are.
+    KeptLongEnough,
+}
+
 impl Engine {
     /// Reads the head of a message and whatever any transition of it may read, for the message itself and for its
     /// dead-letter queue: after this, transitions of the message cannot stop.
@@ -118,11 +127,27 @@ impl Engine {
 
     /// Removes a message for good, finished or not.
     pub(super) fn remove<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
+        self.take_away(state, queue, id, head, Gone::Removed)
+    }
+
+    /// Nothing is kept any more of a job that has finished: whom it kept away for a time, it keeps away until that is over.
+    pub(super) fn forget<S: State>(&mut self, state: &mut S, queue: QueueId, id: u64, head: &Head) -> Result<(), Stop> {
+        self.take_away(state, queue, id, head, Gone::KeptLongEnough)
+    }
+
+    fn take_away<S: State>(
+        &mut self,
+        state: &mut S,
+        queue: QueueId,
+        id: u64,
+        head: &Head,
+        gone: Gone,
+    ) -> Result<(), Stop> {
         let spec = self.vanish(state, queue, id, head)?;
         self.ended(queue, id, head, spec.as_ref(), None);
         self.happened(queue, id, || JobEventKind::Removed);
         match spec {
-            Some(spec) => self.tell_removed(state, queue, id, &spec),
+            Some(spec) => self.tell_removed(state, queue, id, &spec, gone == Gone::Removed),
             None => Ok(()),
         }
     }

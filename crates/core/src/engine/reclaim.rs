@@ -12,7 +12,7 @@ use super::{Engine, SLICE_ROWS, Stop, due, prepare_each, shared};
 use crate::api::Output;
 use crate::head::Head;
 use crate::keys::{self, Space};
-use crate::kv::{State, View};
+use crate::kv::State;
 
 impl Engine {
     /// Reclaims a slice of the space that was left behind first.
@@ -32,7 +32,8 @@ impl Engine {
             Ok(head) => {
                 let permits = self.prepare_permits(state, head);
                 let body = shared::prepare(state, space.namespace, head);
-                prepare_each([permits, body, prepare_left(state, space, *id, head)].into_iter(), |prepared| prepared)
+                let spec = spec_row::read(state, space, *id, head).map(|_| ());
+                prepare_each([permits, body, spec].into_iter(), |prepared| prepared)
             }
             Err(_) => Ok(()),
         });
@@ -60,6 +61,16 @@ impl Engine {
             self.garbage_stalled = true;
             out.needs.push(need);
         } else if !full {
+            match forget_kept(state, space) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(Stop::Need(needs)) => {
+                    self.garbage_stalled = true;
+                    out.needs.extend(needs);
+                    return Ok(());
+                }
+                Err(stop) => return Err(stop),
+            }
             // Nothing is left but orders and lanes.
             let (first, end) = space.range();
             state.delete_range(&first, &end);
@@ -69,25 +80,13 @@ impl Engine {
         Ok(())
     }
 
-    /// A job that was left behind has ended, for its parent; its own children are nobody's, and what it kept back does
-    /// not come.
+    /// A job that was left behind has ended, for its parent; its own children are nobody's.
     fn tell_left<S: State>(&mut self, state: &mut S, space: Space, id: u64, head: &Head) -> Result<(), Stop> {
         if head.has_children {
             forget_children(state, space.namespace, id);
         }
         let Some(spec) = spec_row::read(state, space, id, head)? else { return Ok(()) };
         self.tell_parent(state, space.namespace, &spec, id, (How::Removed, None));
-        match &spec.dedup {
-            Some(dedup) => forget_kept(state, space, dedup),
-            None => Ok(()),
-        }
+        Ok(())
     }
-}
-
-/// Reads what a job that was left behind reads.
-fn prepare_left<S: View>(state: &S, space: Space, id: u64, head: &Head) -> Result<(), Stop> {
-    if let Some(dedup) = spec_row::read(state, space, id, head)?.and_then(|spec| spec.dedup) {
-        state.get(&space.job_dedup(dedup.hash), 0)?;
-    }
-    Ok(())
 }

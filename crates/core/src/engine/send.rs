@@ -107,7 +107,7 @@ impl Engine {
         };
         let dedup = options.and_then(|options| options.dedup);
         if let (Some(dedup), Some(queue)) = (&dedup, self.queues.get(&id))
-            && let Some(duplicate) = self.find_duplicate(state, queue, dedup, message)?
+            && let Some(duplicate) = self.find_duplicate(state, queue, dedup)?
         {
             let first = duplicate.of();
             self.kept_away(id, first, SameId::Deduplication, message);

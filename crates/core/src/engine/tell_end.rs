@@ -41,15 +41,16 @@ impl Engine {
         }
     }
 
-    /// A job was removed, which ends it if it has not finished.
+    /// A job is gone, which ends it if it has not finished. `frees` says whether it keeps nobody away from now on.
     pub(super) fn tell_removed<S: State>(
         &mut self,
         state: &mut S,
         queue: QueueId,
         id: u64,
         spec: &Spec,
+        frees: bool,
     ) -> Result<(), Stop> {
-        self.tell_end(state, queue, id, spec, (How::Removed, None), true)
+        self.tell_end(state, queue, id, spec, (How::Removed, None), frees)
     }
 
     fn tell_end<S: State>(

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that stops here has failed")]
 
 use crate::support::*;
-use weir_core::Time;
 use weir_core::api::job::*;
 use weir_core::api::*;
+use weir_core::{Stop, Time};
 
 const SIMPLE: JobDedup = JobDedup {
     hash: [3; 16],
@@ -286,4 +286,170 @@ fn a_duplicate_that_is_kept_back_comes_when_the_id_is_made_free() {
     assert_eq!(world.lease_one(queue).text, "2");
     world.complete(queue, got.handle).unwrap();
     assert!(world.add(queue, with("3", dedup)).unwrap().duplicate);
+}
+
+#[test]
+fn a_duplicate_that_is_kept_back_is_not_lost_when_the_time_is_over() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+    let dedup = JobDedup { ttl_ms: Some(1_000), keep_last_if_active: true, ..SIMPLE };
+    world.add(queue, with("1", dedup)).unwrap();
+    let got = world.lease_one(queue);
+    assert!(world.add(queue, with("2", dedup)).unwrap().duplicate);
+    world.after(2_000);
+    assert!(world.add(queue, with("3", dedup)).unwrap().duplicate, "one is kept back, and comes first");
+    world.complete(queue, got.handle).unwrap();
+    let got = world.lease_one(queue);
+    assert_eq!(got.text, "3");
+    world.complete(queue, got.handle).unwrap();
+    world.after(1_000);
+    assert_no_rows_of_jobs(&world);
+}
+
+#[test]
+fn a_duplicate_that_was_kept_back_keeps_others_away_for_its_own_time() {
+    for ttl_ms in [None, Some(5_000)] {
+        let mut world = World::cold();
+        let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+        let first = JobDedup { ttl_ms: ttl_ms.map_or(Some(5_000), |_| None), keep_last_if_active: true, ..SIMPLE };
+        world.add(queue, with("1", first)).unwrap();
+        let got = world.lease_one(queue);
+        world.add(queue, with("2", JobDedup { ttl_ms, ..first })).unwrap();
+        world.complete(queue, got.handle).unwrap();
+        world.after(6_000);
+        let added = world.add(queue, with("3", first)).unwrap();
+        assert_eq!(added.duplicate, ttl_ms.is_none(), "{ttl_ms:?}");
+    }
+}
+
+#[test]
+fn a_job_that_was_kept_for_long_enough_keeps_others_away_for_as_long_as_it_was_to() {
+    for own in [false, true] {
+        let mut world = World::cold();
+        let keep = Keep { age_ms: 1_000, count: u64::MAX };
+        let queue = world.create("a", Config { keep_completed: keep, ..Config::default() });
+        let dedup = JobDedup { ttl_ms: Some(5_000), ..SIMPLE };
+        let options = JobOptions { dedup: Some(dedup), keep_completed: own.then_some(keep), ..JobOptions::default() };
+        world.add(queue, job("1", options)).unwrap();
+        let got = world.lease_one(queue);
+        world.complete(queue, got.handle).unwrap();
+        world.after(2_000);
+        assert_eq!(world.counters(queue), Counters::default(), "it is gone");
+        assert!(world.add(queue, with("2", dedup)).unwrap().duplicate);
+        world.after(3_000);
+        assert_no_rows_of_jobs(&world);
+    }
+}
+
+#[test]
+fn a_job_whose_time_has_come_is_not_replaced_whether_that_was_noticed_or_not() {
+    for noticed in [false, true] {
+        let mut world = World::cold();
+        let queue = world.create("a", Config::default());
+        let dedup = JobDedup { replace: true, ..SIMPLE };
+        world.add(queue, NewMessage { delay_ms: Some(3_000), ..with("1", dedup) }).unwrap();
+        world.now.0 += 3_000;
+        if noticed {
+            world.after(0);
+        }
+        assert!(world.add(queue, with("2", dedup)).unwrap().duplicate);
+        world.after(0);
+        assert_eq!(world.lease_one(queue).text, "1", "noticed: {noticed}");
+    }
+}
+
+#[test]
+fn a_job_that_was_begun_is_never_too_late_whatever_takes_its_place() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config { retry: retry(3, 5_000), ..Config::default() });
+    let dedup = JobDedup { replace: true, ..SIMPLE };
+    world.add(queue, with("1", dedup)).unwrap();
+    let got = world.lease_one(queue);
+    world.fail(queue, got.handle).unwrap();
+    let expires_at = Some(Time(world.now.0 + 1_000));
+    let options = JobOptions { dedup: Some(dedup), expires_at, ..JobOptions::default() };
+    assert!(world.add(queue, NewMessage { delay_ms: Some(2_000), ..job("2", options) }).unwrap().duplicate);
+    world.after(2_000);
+    assert_eq!(world.lease_one(queue).text, "2");
+}
+
+#[test]
+fn a_job_that_is_tried_again_keeps_others_away_where_the_time_of_another_one_is_over() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let first = world.add(queue, with("1", SIMPLE)).unwrap().id;
+    let got = world.lease_one(queue);
+    world.complete(queue, got.handle).unwrap();
+    world.add(queue, with("2", JobDedup { ttl_ms: Some(1_000), ..SIMPLE })).unwrap();
+    // Nobody has looked yet.
+    world.now.0 += 1_000;
+    let change = JobChange::Retry { reset: true, reset_starts: false };
+    world.ask(Command::ChangeJobs { queue, jobs: vec![JobRef::Id(first)], change }).unwrap();
+    let added = world.add(queue, with("3", SIMPLE)).unwrap();
+    assert!(added.duplicate && added.id == first, "{added:?}");
+}
+
+#[test]
+fn what_is_kept_back_goes_with_a_purge_also_when_it_was_about_to_come() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config { keep_completed: NOTHING, ..Config::default() });
+    let dedup = JobDedup { keep_last_if_active: true, ..SIMPLE };
+    let grouped = |text, group| NewMessage { lane: Some(Lane([group; 16])), ..with(text, dedup) };
+    world.add(queue, grouped("1", 1)).unwrap();
+    let got = world.lease_one(queue);
+    world.add(queue, grouped("2", 2)).unwrap();
+    world.rows.forget();
+    let entries = [(got.handle, Settlement::Complete { result: None })].into_iter().collect();
+    let (settle, mut out) = (Command::Settle { queue, entries, seed: 1 }, Output::default());
+    while let Err(stop) = world.engine.apply(world.now, &mut world.rows, Token(9_999), &settle, &mut out) {
+        let Stop::Need(needs) = stop else { panic!("{stop}") };
+        needs.iter().for_each(|need| world.rows.load(need));
+    }
+    assert!(!out.needs.is_empty(), "the rows of its group are to be loaded before it comes");
+    world.ask(Command::PurgeQueue { queue }).unwrap();
+    world.after(0);
+    assert_eq!(world.counters(queue), Counters::default());
+    assert_no_rows_of_jobs(&world);
+}
+
+#[test]
+fn what_a_command_adds_to_a_group_does_not_keep_it_from_replacing_one_of_that() {
+    for name in ["a", "a.fifo"] {
+        let mut world = World::cold();
+        let queue = world.create(name, Config::default());
+        let dedup = JobDedup { replace: true, ..SIMPLE };
+        let later = |text| NewMessage { delay_ms: Some(3_000), lane: Some(Lane([1; 16])), ..with(text, dedup) };
+        world.add(queue, later("1")).unwrap();
+        world.add(queue, grouped("before", 1)).unwrap();
+        let added = world.add_all(vec![(queue, grouped("with it", 1)), (queue, later("2"))]).unwrap();
+        assert!(added[1].duplicate);
+        world.after(3_000);
+        if name == "a" {
+            let texts: Vec<_> = world.lease(queue, 10).into_iter().map(|got| got.text).collect();
+            assert_eq!(texts, ["2", "before", "with it"]);
+        } else {
+            assert_eq!(world.lease(queue, 1)[0].text, "2");
+        }
+    }
+}
+
+#[test]
+fn a_job_that_was_kept_back_was_sent_when_it_was() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let dedup = JobDedup { keep_last_if_active: true, ..SIMPLE };
+    world.add(queue, with("1", dedup)).unwrap();
+    let got = world.lease_one(queue);
+    world.after(1_000);
+    world.add(queue, NewMessage { delay_ms: Some(500), ..with("2", dedup) }).unwrap();
+    world.after(1_000);
+    world.add(queue, message("3")).unwrap();
+    world.after(1_000);
+    world.complete(queue, got.handle).unwrap();
+    let Reply::Stats { oldest, .. } = world.ask(Command::QueueStats { queue }).unwrap() else { panic!("no stats") };
+    assert_eq!(oldest, Some(Time(START.0 + 1_000)));
+    world.after(499);
+    assert_eq!(world.counts(queue), [1, 1, 0]);
+    world.after(1);
+    assert_eq!(world.counts(queue), [2, 0, 0]);
 }
