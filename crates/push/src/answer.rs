@@ -64,10 +64,33 @@ pub fn read(
     answer: &Answer<'_, impl Headers + ?Sized>,
     now_ms: u64,
 ) -> Meaning {
-    let all = |outcome: Outcome| vec![outcome; messages.len()];
-    let asked_ms = retry_after_ms(answer.headers, now_ms);
     match answer.status {
         200..=299 => Meaning { wait_ms: rate_limit_ms(answer.headers, now_ms), ..done(target, messages, answer) },
+        _ => refused(answer, messages.len(), now_ms),
+    }
+}
+
+/// Reads what was answered to a notification of a topic, as Amazon SNS does: any answer of status 2xx takes it, whatever it
+/// says, and any 4xx but 429 refuses it for good.
+pub fn of_notification(answer: &Answer<'_, impl Headers + ?Sized>, now_ms: u64) -> Meaning {
+    match answer.status {
+        200..=299 => {
+            let wait_ms = rate_limit_ms(answer.headers, now_ms);
+            Meaning { outcomes: vec![Outcome::Done(None)], health: Health::Well, wait_ms, error: None }
+        }
+        status @ (408 | 425) => {
+            let meaning = refused(answer, 1, now_ms);
+            Meaning { outcomes: vec![failed(answer, false)], error: Some(format!("answered {status}")), ..meaning }
+        }
+        _ => refused(answer, 1, now_ms),
+    }
+}
+
+/// What an answer means whose status is not 2xx, for so many messages.
+fn refused(answer: &Answer<'_, impl Headers + ?Sized>, count: usize, now_ms: u64) -> Meaning {
+    let all = |outcome: Outcome| vec![outcome; count];
+    let asked_ms = retry_after_ms(answer.headers, now_ms);
+    match answer.status {
         status @ (429 | 503) => {
             let wait_ms = asked_ms.or_else(|| rate_limit_ms(answer.headers, now_ms));
             // A 503 that says nothing of when to come back is a failure like any other.
@@ -302,6 +325,31 @@ mod tests {
             let meaning = meaning(SINGLE, status, &[], "", 1);
             assert_eq!((letters(&meaning).as_str(), meaning.health), (letter, health), "{status}");
         }
+    }
+
+    #[test]
+    fn a_notification_is_taken_by_any_2xx_and_refused_for_good_by_4xx() {
+        for (status, letter) in [
+            (200, "d"),
+            (202, "d"),
+            (299, "d"),
+            (302, "f"),
+            (400, "g"),
+            (404, "g"),
+            (408, "g"),
+            (425, "g"),
+            (429, "t"),
+            (500, "f"),
+            (503, "f"),
+        ] {
+            // Not even one that names the token of the lease calls back.
+            let answer = Answer { status, headers: &[][..], body: Some(br#"{"token": "TOKEN1"}"#) };
+            assert_eq!(letters(&of_notification(&answer, NOW_MS)), letter, "{status}");
+        }
+        let headers = &[("retry-after", "7")][..];
+        let answer = Answer { status: 503, headers, body: None };
+        let meaning = of_notification(&answer, NOW_MS);
+        assert_eq!((letters(&meaning).as_str(), meaning.wait_ms), ("t", Some(7_000)));
     }
 
     #[test]

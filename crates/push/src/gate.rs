@@ -2,6 +2,7 @@
 
 use crate::adaptive::{Adaptive, Answered, Started as Adapted};
 use crate::breaker::{Breaker, Change, Circuit, Round, State};
+use crate::pace::Pace;
 use crate::settings::Concurrency;
 use crate::slow_start::SlowStart;
 
@@ -30,6 +31,7 @@ pub struct Gate {
     limit: Limit,
     circuit: Option<Circuit>,
     slow_start: SlowStart,
+    pace: Option<Pace>,
     in_flight: u32,
     held_until_ms: u64,
     /// Answers in a row that asked for less.
@@ -66,10 +68,18 @@ impl Gate {
             limit,
             circuit: breaker.map(Circuit::new),
             slow_start: SlowStart::new(slow_start_ms, now_ms),
+            pace: None,
             in_flight: 0,
             held_until_ms: 0,
             throttled: 0,
         }
+    }
+
+    /// The same, and no more than so many requests start in a second.
+    #[must_use]
+    pub fn paced(mut self, per_second: u32) -> Self {
+        self.pace = Some(Pace::new(per_second));
+        self
     }
 
     /// How many more requests may start now.
@@ -79,7 +89,8 @@ impl Gate {
         }
         let circuit = self.circuit.as_mut().and_then(|circuit| circuit.free(now_ms));
         let free = self.slow_start.share(self.limit(), now_ms).saturating_sub(self.in_flight);
-        circuit.map_or(free, |circuit| circuit.min(free))
+        let pace = self.pace.map_or(u32::MAX, |pace| pace.free(now_ms));
+        circuit.map_or(free, |circuit| circuit.min(free)).min(pace)
     }
 
     /// When more may start although nothing that is under way has ended.
@@ -89,7 +100,8 @@ impl Gate {
         }
         let held = Some(self.held_until_ms).filter(|&until| now_ms < until);
         let open = self.circuit.as_ref().and_then(Circuit::opens_until_ms);
-        match held.max(open) {
+        let pace = self.pace.and_then(|pace| pace.opens_at_ms(now_ms));
+        match held.max(open).max(pace) {
             None => self.slow_start.grows_at_ms(self.limit(), now_ms),
             until => until,
         }
@@ -98,6 +110,9 @@ impl Gate {
     /// Lets a request through.
     pub fn pass(&mut self, now_ms: u64) -> Passed {
         self.in_flight += 1;
+        if let Some(pace) = &mut self.pace {
+            pace.pass(now_ms);
+        }
         let adapted = match &self.limit {
             Limit::Adaptive(adaptive) => Some(adaptive.started(now_ms, self.in_flight)),
             Limit::Fixed(_) => None,
@@ -183,6 +198,18 @@ mod tests {
 
     fn fixed(max: u32) -> Concurrency {
         Concurrency { max, min: 1, adaptive: false }
+    }
+
+    #[test]
+    fn a_pace_bounds_what_starts_and_says_when_it_goes_on() {
+        let mut gate = Gate::new(fixed(10), None, 0, 0).paced(4);
+        assert_eq!((gate.free(0), gate.opens_at_ms(0)), (1, None));
+        let passed = gate.pass(0);
+        assert_eq!((gate.free(0), gate.opens_at_ms(0)), (0, Some(250)));
+        gate.hold(0, 300);
+        assert_eq!(gate.opens_at_ms(0), Some(300));
+        gate.end(10, passed, 10.0, Health::Well);
+        assert_eq!((gate.free(299), gate.free(300)), (0, 1));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod egress;
 pub mod gate;
 pub mod message;
 pub mod network;
+mod pace;
 pub mod request;
 pub mod settings;
 pub mod signature;
