@@ -123,6 +123,7 @@ pub fn of_topic(json: &str) -> Result<TopicPolicy, String> {
     let policy: TopicPolicy = object(json)?;
     policy.http.default_healthy_retry_policy.check("http.defaultHealthyRetryPolicy")?;
     check_throttle(policy.http.default_throttle_policy)?;
+    check_request(policy.http.default_request_policy.as_ref())?;
     Ok(policy)
 }
 
@@ -136,6 +137,7 @@ pub fn of_subscription(json: &str) -> Result<SubscriptionPolicy, String> {
         retries.check("healthyRetryPolicy")?;
     }
     check_throttle(policy.throttle_policy)?;
+    check_request(policy.request_policy.as_ref())?;
     Ok(policy)
 }
 
@@ -217,6 +219,18 @@ fn check_throttle(throttle: Option<Throttle>) -> Result<(), String> {
     }
 }
 
+/// Longest media type in bytes.
+const MEDIA_BYTES_MAX: usize = 256;
+
+fn check_request(request: Option<&RequestPolicy>) -> Result<(), String> {
+    let Some(RequestPolicy { header_content_type: media }) = request else { return Ok(()) };
+    let is_media = media.contains('/') && media.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_media && media.len() <= MEDIA_BYTES_MAX {
+        return Ok(());
+    }
+    Err(format!("headerContentType must be a media type of at most {MEDIA_BYTES_MAX} bytes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +294,8 @@ mod tests {
             r#"{"healthyRetryPolicy":{"numNoDelayRetries":4}}"#,
             r#"{"healthyRetryPolicy":{"backoffFunction":"none"}}"#,
             r#"{"throttlePolicy":{"maxReceivesPerSecond":0}}"#,
+            r#"{"requestPolicy":{"headerContentType":"text/plain\nx: y"}}"#,
+            r#"{"requestPolicy":{"headerContentType":"text"}}"#,
             r#"{"unknown":1}"#,
         ] {
             assert!(of_subscription(json).is_err(), "{json}");
