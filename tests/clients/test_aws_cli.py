@@ -10,10 +10,10 @@ import pytest
 
 @pytest.fixture
 def aws(weir):
-    """Runs `aws sqs …`; gives back what it printed, read as JSON, or fails with what it complained of."""
+    """Runs `aws sqs …`, or another service; gives back what it printed, read as JSON, or fails with what it complained of."""
 
-    def run(*words, fails=False):
-        command = [sys.executable, "-m", "awscli", "sqs", *words]
+    def run(*words, fails=False, service="sqs"):
+        command = [sys.executable, "-m", "awscli", service, *words]
         command += ["--endpoint-url", weir.url, "--region", "us-east-1", "--output", "json"]
         credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_MAX_ATTEMPTS": "1"}
         done = subprocess.run(command, env={**os.environ, **credentials}, capture_output=True, text=True, timeout=120)
@@ -73,3 +73,27 @@ def test_permissions_and_dead_letter_sources(aws):
     assert statement["Sid"] == "send" and statement["Action"] == "SQS:SendMessage"
     aws("remove-permission", "--queue-url", source, "--label", "send")
     assert aws("get-queue-attributes", "--queue-url", source, "--attribute-names", "Policy") is None
+
+
+def test_a_topic_feeds_a_queue(aws):
+    def sns(*words, **options):
+        return aws(*words, service="sns", **options)
+
+    url = aws("create-queue", "--queue-name", "cli-fed")["QueueUrl"]
+    arn = aws("get-queue-attributes", "--queue-url", url, "--attribute-names", "QueueArn")["Attributes"]["QueueArn"]
+    topic = sns("create-topic", "--name", "cli-topic", "--tags", "Key=team,Value=mail")["TopicArn"]
+    attributes = json.dumps({"FilterPolicy": '{"plan": ["pro"]}', "RawMessageDelivery": "true"})
+    to = ["--topic-arn", topic]
+    fed = ["--protocol", "sqs", "--notification-endpoint", arn, "--attributes", attributes]
+    subscription = sns("subscribe", *to, *fed)["SubscriptionArn"]
+    plan = '{"plan": {"DataType": "String", "StringValue": "%s"}}'
+    for name in ["free", "pro"]:
+        assert sns("publish", *to, "--message", name, "--message-attributes", plan % name)["MessageId"]
+    [message] = aws("receive-message", "--queue-url", url, "--max-number-of-messages", "10")["Messages"]
+    assert message["Body"] == "pro"
+    [listed] = sns("list-subscriptions-by-topic", *to)["Subscriptions"]
+    assert (listed["SubscriptionArn"], listed["Endpoint"]) == (subscription, arn)
+    assert topic in [each["TopicArn"] for each in sns("list-topics")["Topics"]]
+    sns("unsubscribe", "--subscription-arn", subscription)
+    sns("delete-topic", *to)
+    assert "NotFound" in sns("get-topic-attributes", *to, fails=True)

@@ -8,6 +8,7 @@ import pytest
 from sns_words import arn_of, envelopes, make_topic, refused, subscribe, text
 from sqs_words import bodies, receive
 
+BYTES = {"DataType": "Binary", "BinaryValue": b"x"}
 POLICY = {"Version": "2012-10-17", "Statement": []}
 
 
@@ -125,6 +126,9 @@ def test_a_message_may_have_a_body_for_each_protocol(sns, sqs, make_queue):
         ({"kind": [{"exists": False}]}, {"other": text("x")}, {"kind": text("x")}),
         ({"ip": [{"cidr": "10.0.0.0/24"}]}, {"ip": text("10.0.0.9")}, {"ip": text("10.0.1.9")}),
         ({"$or": [{"a": ["x"]}, {"b": ["y"]}]}, {"b": text("y")}, {"b": text("x")}),
+        ({"kind": [{"exists": False}]}, {"kind": BYTES}, {"kind": text("x")}),
+        ({"kind": [{"exists": True}]}, {"kind": text("x")}, {"kind": BYTES}),
+        ({"kind": [{"anything-but": "x"}]}, {"kind": text("y")}, {"kind": BYTES}),
         ({"tags": ["a"]}, {"tags": text('["b","a"]', "String.Array")}, {"tags": text('["b"]', "String.Array")}),
     ],
 )

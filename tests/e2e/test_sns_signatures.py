@@ -1,45 +1,18 @@
 """What topics send is signed: verified with the certificate that the server hands out, by another implementation."""
 
-import base64
-import re
 import urllib.parse
 import urllib.request
 
 import pytest
 import rsa
-from pyasn1.codec.der import decoder
 
 from signatures import Key
-from sns_words import envelopes, make_topic, refused, subscribe
+from sns_words import envelopes, make_topic, refused, subscribe, verify
 from weir_process import Weir
 
 ADMIN = Key("ADMIN", "admin")
 READER = Key("READER", "read")
 WRITER = Key("WRITER", "write")
-
-
-def public_key(pem):
-    """The key of a certificate."""
-    der = base64.b64decode("".join(line for line in pem.splitlines() if "-----" not in line))
-    certificate, _ = decoder.decode(der)
-    to_be_signed = certificate[0]
-    # version, serial, algorithm, issuer, validity, subject, key
-    key = to_be_signed[6]
-    return rsa.PublicKey.load_pkcs1(key[1].asOctets(), "DER")
-
-
-def signed_text(envelope):
-    names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
-    return "".join(f"{name}\n{envelope[name]}\n" for name in names if name in envelope).encode()
-
-
-def verify(envelope):
-    """Verifies an envelope; the name of the digest."""
-    url = envelope["SigningCertURL"]
-    assert re.search(r"/sns/SimpleNotificationService-[0-9a-f]{32}\.pem$", url)
-    with urllib.request.urlopen(url) as response:
-        key = public_key(response.read().decode())
-    return rsa.verify(signed_text(envelope), base64.b64decode(envelope["Signature"]), key)
 
 
 @pytest.mark.parametrize("version, digest", [("1", "SHA-1"), ("2", "SHA-256")])

@@ -16,7 +16,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
 use crate::push::Pushers;
-use crate::sns::Signer;
+use crate::sns::{Ended, Signer};
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 use crate::topics::Matchers;
@@ -39,6 +39,8 @@ pub(crate) struct App<E> {
     pub(crate) pushers: Arc<Pushers>,
     /// What topics send out is signed by this.
     pub(crate) signer: Signer,
+    /// Subscriptions that have ended lately.
+    pub(crate) ended: Ended,
     /// Receivers that wait.
     pub(crate) waiting: AtomicU64,
     /// Bytes of unfinished bodies.

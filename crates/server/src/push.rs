@@ -7,7 +7,10 @@
 
 mod client;
 mod connect;
+mod farewell;
+mod links;
 mod note;
+mod notifier;
 mod outgoing;
 mod parcel;
 mod pusher;
@@ -16,7 +19,10 @@ mod send;
 mod setup;
 mod shared;
 
+pub(crate) use client::Shared;
+pub(crate) use links::{is_over_sns, note as links_note};
 pub(crate) use note::Note;
+pub(crate) use notifier::Notifier;
 pub(crate) use pushers::{Changes, Pushers};
 pub(crate) use setup::Setup;
 pub(crate) use shared::{Status, Trouble};

@@ -27,7 +27,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::native;
 use crate::push::{self, Pushers};
-use crate::sns::Signer;
+use crate::sns::{Ended, Signer};
 use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 use crate::topics::{Matchers, carry_on_all};
@@ -87,6 +87,7 @@ impl<E: Engine> Server<E> {
             native: native::Table::new(),
             matchers: Matchers::default(),
             signer,
+            ended: Ended::default(),
             waiting: AtomicU64::new(0),
             bodies_bytes: AtomicUsize::new(0),
             purged: Recently::default(),

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod deliver;
+mod ended;
 mod list;
 mod permissions;
 mod publish;
@@ -29,8 +30,11 @@ use crate::engine::{Engine, call};
 use crate::http::{Content, Reply};
 use crate::sqs::Refusal;
 
-pub(crate) use deliver::envelopes;
+pub(crate) use confirm::Asking;
+pub(crate) use deliver::{envelopes, notification};
+pub(crate) use ended::Ended;
 pub(crate) use signer::Signer;
+pub(crate) use subscribe::unsubscribe;
 
 /// How often a change is tried anew when another one comes between. Of those that meet one wins each time.
 const TRIES: usize = 256;

@@ -247,8 +247,7 @@ impl<E: Engine> Pusher<E> {
                 self.beats.push_back((Instant::now() + BEAT, flight));
             }
             let passed = self.known.with_gate(Gate::pass);
-            let undelivered = self.app.undelivered.clone();
-            self.flying.spawn(send(Arc::clone(&self.setup), parcel, flight, passed, undelivered));
+            self.flying.spawn(send(Arc::clone(&self.app), Arc::clone(&self.setup), parcel, flight, passed));
         }
     }
 
@@ -314,8 +313,9 @@ impl<E: Engine> Pusher<E> {
         match wanted {
             Wanted::End => self.ends = true,
             Wanted::Run(setup) => {
-                if setup.target.settings != self.setup.target.settings {
-                    self.known.change(&setup.target.settings);
+                let is_same = setup.target.settings == self.setup.target.settings;
+                if !is_same || setup.per_second() != self.setup.per_second() {
+                    self.known.change(&setup);
                     self.flights_from = self.next_flight;
                 }
                 self.known.pause(setup.paused);
@@ -367,6 +367,8 @@ async fn settle<E: Engine>(engine: &E, queue: QueueId, entries: Vec<(Handle, Set
                 return;
             }
             Err(Refused::Overloaded { retry_after }) => sleep(retry_after).await,
+            // It was deleted, and what was sent of it with it.
+            Err(Refused::Engine(Error::QueueNotFound)) => return,
             Err(refused) => {
                 tracing::warn!(queue = queue.0, error = %refused, "pushes cannot be settled");
                 return;

@@ -1,4 +1,4 @@
-//! All push targets: their tasks begin, change and end as their queues do.
+//! All push targets: their tasks begin, change and end as their queues do, and the subscriptions that these belong to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,11 +6,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use weir_aws::sns::topic::delivery_policy_of;
+use weir_core::api::topic::{Endpoint, SubscriptionId, Topic, TopicId};
 use weir_core::api::{Event, Queue, QueueId};
 use weir_push::network::Network;
 
 use super::client::Shared;
+use super::farewell::{Farewell, Farewells};
+use super::links;
 use super::note::Note;
+use super::notifier::Notifier;
 use super::pusher::{Pusher, Wanted};
 use super::setup::Setup;
 use super::shared::{Known, Status};
@@ -20,35 +25,78 @@ use crate::engine::Engine;
 /// All push targets.
 pub(crate) struct Pushers {
     pub(crate) shared: Shared,
+    pub(super) farewells: Farewells,
     running: Mutex<HashMap<QueueId, Running>>,
-    changes: mpsc::UnboundedSender<Arc<Queue>>,
+    /// The delivery policies that subscriptions of topics go by.
+    policies: Mutex<HashMap<TopicId, Option<String>>>,
+    changes: mpsc::UnboundedSender<Changed>,
 }
 
 /// A task.
 struct Running {
-    /// The note that it runs by, and whether its queue has limiters.
-    text: String,
+    source: Source,
     limited: bool,
+    /// The topic by whose delivery policy it goes.
+    topic: Option<TopicId>,
     wanted: watch::Sender<Wanted>,
     known: Arc<Known>,
 }
 
-/// Queues that were changed, or deleted.
-pub(crate) type Changes = mpsc::UnboundedReceiver<Arc<Queue>>;
+/// What a task runs by.
+#[derive(PartialEq, Eq)]
+enum Source {
+    /// The note of its queue.
+    Note(String),
+    /// What is set of the subscription that its queue belongs to.
+    Subscription(Box<Notifier>),
+}
+
+/// What was changed, or is gone.
+#[derive(Debug)]
+pub(crate) enum Changed {
+    Queue(QueueId),
+    Topic(TopicId),
+}
+
+/// What was changed, or is gone.
+pub(crate) type Changes = mpsc::UnboundedReceiver<Changed>;
 
 impl Pushers {
     pub(crate) fn new(allowed: Vec<Network>) -> (Self, Changes) {
         let (changes, told) = mpsc::unbounded_channel();
-        (Self { shared: Shared::new(allowed), running: Mutex::default(), changes }, told)
+        let (running, policies) = (Mutex::default(), Mutex::default());
+        (Self { shared: Shared::new(allowed), farewells: Farewells::new(), running, policies, changes }, told)
     }
 
     /// Takes in what the engine tells. Called on its thread: does little.
     pub(crate) fn take(&self, event: &Event) {
-        let (Event::QueueChanged(queue) | Event::QueueDeleted(queue)) = event else { return };
-        if Note::text(&queue.config).is_some() || self.running.lock().contains_key(&queue.id) {
-            // Without a receiver the server has ended.
-            let _ = self.changes.send(Arc::clone(queue));
-        }
+        let changed = match event {
+            Event::QueueChanged(queue) | Event::QueueDeleted(queue) if self.concerns(queue) => Changed::Queue(queue.id),
+            Event::SubscriptionChanged(subscription) => match subscription.queue {
+                Some(queue) => Changed::Queue(queue),
+                None => return,
+            },
+            // A topic changes with each of its subscriptions, and its policy hardly ever.
+            Event::TopicChanged(topic) if self.has_other_policy(topic) => Changed::Topic(topic.id),
+            Event::TopicDeleted(topic) => {
+                self.policies.lock().remove(&topic.id);
+                return;
+            }
+            _ => return,
+        };
+        // Without a receiver the server has ended.
+        let _ = self.changes.send(changed);
+    }
+
+    fn concerns(&self, queue: &Queue) -> bool {
+        Note::text(&queue.config).is_some()
+            || queue.subscription.is_some()
+            || self.running.lock().contains_key(&queue.id)
+    }
+
+    fn has_other_policy(&self, topic: &Topic) -> bool {
+        let known = self.policies.lock();
+        known.get(&topic.id).is_some_and(|known| known.as_deref() != delivery_policy_of(&topic.config))
     }
 
     /// How the target of a queue stands; nothing while none runs.
@@ -56,23 +104,38 @@ impl Pushers {
         self.running.lock().get(&queue).map(|running| running.known.status())
     }
 
+    /// What tells the endpoint that is called from a queue of its end, if that is one to be told.
+    pub(crate) fn farewell(&self, queue: QueueId) -> Option<Farewell> {
+        let running = self.running.lock();
+        let wanted = running.get(&queue)?.wanted.borrow().clone();
+        match wanted {
+            Wanted::Run(setup) => Farewell::of(setup),
+            Wanted::End => None,
+        }
+    }
+
     /// Runs the tasks until the server stops and what was under way has ended, or for as long as it waits for that.
     pub(crate) async fn run<E: Engine>(app: Arc<App<E>>, mut changes: Changes) {
         let mut tasks = JoinSet::new();
         let mut stopping = app.stopping.clone();
         for queue in app.engine.all() {
-            if Note::text(&queue.config).is_some() {
+            if app.pushers.concerns(&queue) {
                 app.pushers.apply(&app, &queue, &mut tasks);
             }
         }
         loop {
             tokio::select! {
-                Some(queue) = changes.recv() => {
-                    // What happened meanwhile counts, and not what was told of it.
-                    let now = app.engine.find(queue.namespace, &queue.name).filter(|now| now.id == queue.id);
-                    match now {
-                        Some(now) => app.pushers.apply(&app, &now, &mut tasks),
-                        None => app.pushers.end(queue.id),
+                Some(told) = changes.recv() => {
+                    let queues = match told {
+                        Changed::Queue(queue) => vec![queue],
+                        Changed::Topic(topic) => app.pushers.of_topic(topic),
+                    };
+                    for queue in queues {
+                        // What is so now counts, and not what was told of it.
+                        match app.engine.directory().queue(queue) {
+                            Some(queue) => app.pushers.apply(&app, &queue, &mut tasks),
+                            None => app.pushers.end(queue),
+                        }
                     }
                 }
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
@@ -90,20 +153,29 @@ impl Pushers {
         tasks.shutdown().await;
     }
 
-    /// Has a queue's target run as its note says.
+    /// The queues whose targets go by the policy of a topic.
+    fn of_topic(&self, topic: TopicId) -> Vec<QueueId> {
+        let running = self.running.lock();
+        running.iter().filter(|(_, running)| running.topic == Some(topic)).map(|(&queue, _)| queue).collect()
+    }
+
+    /// Has a queue's target run as is set.
     fn apply<E: Engine>(&self, app: &Arc<App<E>>, queue: &Arc<Queue>, tasks: &mut JoinSet<()>) {
-        let Some(text) = Note::text(&queue.config) else { return self.end(queue.id) };
+        let (source, topic) = match (Note::text(&queue.config), queue.subscription) {
+            (Some(text), _) => (Source::Note(text.to_owned()), None),
+            (None, Some(subscription)) => match self.subscribed(app, queue, subscription) {
+                Some((notifier, topic)) => (Source::Subscription(Box::new(notifier)), Some(topic)),
+                None => return self.end(queue.id),
+            },
+            (None, None) => return self.end(queue.id),
+        };
         let limited = !queue.config.limiters.is_empty();
-        let is_same = |running: &Running| running.text == text && running.limited == limited;
+        let is_same = |running: &Running| running.source == source && running.limited == limited;
         if self.running.lock().get(&queue.id).is_some_and(is_same) {
             return;
         }
         // Made without the lock, which the engine's thread takes, too. Nobody else changes what runs.
-        let made = Note::of(&queue.config).map_err(|error| error.to_string()).and_then(|note| {
-            let note = note.ok_or_else(|| "there is none".to_owned())?;
-            Setup::new(Arc::clone(queue), note, &app.config.region, &self.shared).map_err(|error| error.to_string())
-        });
-        let setup = match made {
+        let setup = match setup(app, queue, &source) {
             Ok(setup) => Arc::new(setup),
             Err(error) => {
                 tracing::error!(queue = queue.name, error, "a stored push target cannot be used");
@@ -112,15 +184,40 @@ impl Pushers {
         };
         let mut running = self.running.lock();
         if let Some(running) = running.get_mut(&queue.id) {
-            text.clone_into(&mut running.text);
+            running.source = source;
             running.limited = limited;
+            running.topic = topic;
             running.wanted.send_replace(Wanted::Run(setup));
             return;
         }
-        let known = Arc::new(Known::new(&setup.target.settings, setup.paused));
+        let known = Arc::new(Known::new(&setup));
         let (wanted, wants) = watch::channel(Wanted::Run(Arc::clone(&setup)));
-        running.insert(queue.id, Running { text: text.to_owned(), limited, wanted, known: Arc::clone(&known) });
+        running.insert(queue.id, Running { source, limited, topic, wanted, known: Arc::clone(&known) });
         tasks.spawn(Pusher::new(Arc::clone(app), known, wants, setup).run());
+    }
+
+    /// What is to be said to the endpoint of the subscription that a queue belongs to, and by the policy of which topic;
+    /// nothing where that is no URL.
+    fn subscribed<E: Engine>(
+        &self,
+        app: &App<E>,
+        queue: &Queue,
+        subscription: SubscriptionId,
+    ) -> Option<(Notifier, TopicId)> {
+        let directory = app.engine.directory();
+        let subscription = directory.subscription(subscription)?;
+        if subscription.queue != Some(queue.id) || !matches!(subscription.endpoint, Endpoint::Url(_)) {
+            return None;
+        }
+        let topic = {
+            // Looked up under the lock: of a change that comes later it is told.
+            let mut policies = self.policies.lock();
+            let topic = directory.topic_by_id(subscription.topic)?;
+            policies.insert(topic.id, delivery_policy_of(&topic.config).map(str::to_owned));
+            topic
+        };
+        let base = links::base(app, &queue.config);
+        Some((Notifier::new(base, &app.config.region, &subscription, &topic), topic.id))
     }
 
     /// Has the target of a queue end.
@@ -129,4 +226,16 @@ impl Pushers {
             running.wanted.send_replace(Wanted::End);
         }
     }
+}
+
+fn setup<E: Engine>(app: &App<E>, queue: &Arc<Queue>, source: &Source) -> Result<Setup, String> {
+    let (queue, region, shared) = (Arc::clone(queue), &app.config.region, &app.pushers.shared);
+    let made = match source {
+        Source::Note(_) => {
+            let note = Note::of(&queue.config).map_err(|error| error.to_string())?;
+            Setup::new(queue, note.ok_or("there is none")?, region, shared)
+        }
+        Source::Subscription(notifier) => Setup::notifying(queue, (**notifier).clone(), region, shared),
+    };
+    made.map_err(|error| error.to_string())
 }

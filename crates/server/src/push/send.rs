@@ -3,19 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper::HeaderMap;
 use smallvec::SmallVec;
 use weir_core::api::Handle;
 use weir_core::api::job::{Again, PauseKeys, Settlement};
 use weir_push::Health;
 use weir_push::answer::{self, Answer, Meaning, Outcome};
 use weir_push::gate::Passed;
+use weir_push::request::Request;
 
-use super::client::NoAnswer;
+use super::client::{Answer as Answered, NoAnswer};
+use super::notifier::{Notifier, Unsent};
 use super::outgoing::Outgoing;
 use super::parcel::{self, Leased, Parcel};
 use super::setup::Setup;
 use super::shared::{Counts, wall_ms};
-use crate::engine::Undelivered;
+use crate::app::App;
+use crate::engine::Engine;
 
 /// What came of a parcel.
 pub(super) struct Landed {
@@ -35,12 +39,12 @@ pub(super) struct Landed {
 }
 
 /// Sends a parcel.
-pub(super) async fn send(
+pub(super) async fn send<E: Engine>(
+    app: Arc<App<E>>,
     setup: Arc<Setup>,
     parcel: Parcel,
     flight: u64,
     passed: Passed,
-    undelivered: Undelivered,
 ) -> Landed {
     let mut landed = Landed {
         flight,
@@ -55,12 +59,12 @@ pub(super) async fn send(
     };
     match parcel {
         Parcel::Together(messages) => {
-            landed.request(&setup, &messages, &undelivered).await;
+            landed.request(&app, &setup, &messages).await;
         }
         Parcel::InTurn(messages) => {
             let mut rest = messages.iter();
             for leased in rest.by_ref() {
-                if !landed.request(&setup, std::slice::from_ref(leased), &undelivered).await {
+                if !landed.request(&app, &setup, std::slice::from_ref(leased)).await {
                     break;
                 }
             }
@@ -73,7 +77,10 @@ pub(super) async fn send(
 
 impl Landed {
     /// Sends these messages in one request; whether all were done.
-    async fn request(&mut self, setup: &Setup, messages: &[Leased], undelivered: &Undelivered) -> bool {
+    async fn request<E: Engine>(&mut self, app: &App<E>, setup: &Setup, messages: &[Leased]) -> bool {
+        if let (Some(notifier), [leased]) = (&setup.notifier, messages) {
+            return self.notify(app, setup, notifier, leased).await;
+        }
         let mut readable = Vec::with_capacity(messages.len());
         let mut handles: SmallVec<[Handle; 1]> = SmallVec::with_capacity(messages.len());
         for leased in messages {
@@ -96,27 +103,71 @@ impl Landed {
                 return false;
             }
         };
+        let meaning = match self.call(app, setup, request, &handles).await {
+            Ok(answered) => answer::read(&setup.target, &readable, &of(&answered), now_ms),
+            Err(error) => unanswered(error, readable.len()),
+        };
+        let all_done = self.settle(setup, &handles, meaning, |failure, again| {
+            let again = if again { Again::ByPolicy } else { Again::Never };
+            Settlement::Fail { failure, again }
+        });
+        all_done && readable.len() == messages.len()
+    }
+
+    /// Sends what came by a subscription over SNS.
+    async fn notify<E: Engine>(&mut self, app: &App<E>, setup: &Setup, notifier: &Notifier, leased: &Leased) -> bool {
+        let handle = leased.delivery.handle;
+        let request = match notifier.request(app, leased).await {
+            Ok(request) => request,
+            Err(Unsent::Never(text)) => {
+                self.fail(&[handle], &text);
+                return false;
+            }
+            Err(Unsent::Now(text)) => {
+                self.counts.failed += 1;
+                self.settlements.push((handle, notifier.failed(&leased.delivery, answer::failure(&text), true)));
+                self.trouble = Some(text);
+                return false;
+            }
+            Err(Unsent::NotWanted) => {
+                self.settlements.push((handle, Settlement::Complete { result: None }));
+                return true;
+            }
+        };
+        let meaning = match self.call(app, setup, request, &[handle]).await {
+            Ok(answered) => answer::of_notification(&of(&answered), wall_ms()),
+            Err(error) => unanswered(error, 1),
+        };
+        self.settle(setup, &[handle], meaning, |failure, again| notifier.failed(&leased.delivery, failure, again))
+    }
+
+    /// Makes a request for these messages.
+    async fn call<E: Engine>(
+        &mut self,
+        app: &App<E>,
+        setup: &Setup,
+        request: Request,
+        handles: &[Handle],
+    ) -> Result<Answered, NoAnswer> {
         let body = if setup.is_limited() {
-            Outgoing::limited(request.body, undelivered.clone(), setup.queue.id, handles.clone())
+            Outgoing::limited(request.body, app.undelivered.clone(), setup.queue.id, handles.into())
         } else {
             Outgoing::new(request.body)
         };
         let started = Instant::now();
         let answered = setup.client.call(request.headers, body).await;
         self.latency = started.elapsed();
-        let meaning = match answered {
-            Ok(answered) => {
-                let answer =
-                    Answer { status: answered.status, headers: &answered.headers, body: answered.body.as_deref() };
-                answer::read(&setup.target, &readable, &answer, now_ms)
-            }
-            Err(NoAnswer { text, timed_out }) => Meaning {
-                outcomes: vec![Outcome::Failed(answer::failure(&text), true); readable.len()],
-                health: if timed_out { Health::Overloaded } else { Health::Sick },
-                wait_ms: None,
-                error: Some(text),
-            },
-        };
+        answered
+    }
+
+    /// Notes what an answer means; whether all messages were done. `failed` says what becomes of one that was not.
+    fn settle(
+        &mut self,
+        setup: &Setup,
+        handles: &[Handle],
+        meaning: Meaning,
+        failed: impl Fn(Vec<u8>, bool) -> Settlement,
+    ) -> bool {
         self.health = meaning.health;
         self.trouble = meaning.error.or(self.trouble.take());
         let is_throttled = meaning.outcomes.contains(&Outcome::Throttled);
@@ -126,7 +177,7 @@ impl Landed {
         if !is_throttled {
             self.hold_ms = meaning.wait_ms;
         }
-        let mut all_done = readable.len() == messages.len();
+        let mut all_done = true;
         for (handle, outcome) in handles.iter().zip(meaning.outcomes) {
             let settlement = match outcome {
                 Outcome::Done(result) => {
@@ -143,8 +194,7 @@ impl Landed {
                 Outcome::Failed(failure, again) => {
                     all_done = false;
                     self.counts.failed += 1;
-                    let again = if again { Again::ByPolicy } else { Again::Never };
-                    Settlement::Fail { failure, again }
+                    failed(failure, again)
                 }
                 Outcome::Throttled => {
                     all_done = false;
@@ -163,6 +213,21 @@ impl Landed {
         self.trouble = Some(text.to_owned());
         let failed = || Settlement::Fail { failure: answer::failure(text), again: Again::Never };
         self.settlements.extend(handles.iter().map(|&handle| (handle, failed())));
+    }
+}
+
+/// An answer as it is read.
+fn of(answered: &Answered) -> Answer<'_, HeaderMap> {
+    Answer { status: answered.status, headers: &answered.headers, body: answered.body.as_deref() }
+}
+
+/// What it means for so many messages that there is no answer.
+fn unanswered(NoAnswer { text, timed_out }: NoAnswer, count: usize) -> Meaning {
+    Meaning {
+        outcomes: vec![Outcome::Failed(answer::failure(&text), true); count],
+        health: if timed_out { Health::Overloaded } else { Health::Sick },
+        wait_ms: None,
+        error: Some(text),
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use weir_aws::Arn;
 use weir_core::api::{Kind, Queue};
 use weir_push::message::Origin;
-use weir_push::{Invalid, Target};
+use weir_push::{Invalid, Settings, Target};
 
 use super::client::{Client, Shared};
 use super::note::Note;
+use super::notifier::Notifier;
 
 /// A queue and its target.
 pub(crate) struct Setup {
@@ -16,6 +17,8 @@ pub(crate) struct Setup {
     pub(super) target: Target,
     pub(super) client: Client,
     pub(super) paused: bool,
+    /// What makes its requests where it is the target of a subscription over SNS.
+    pub(super) notifier: Option<Notifier>,
     arn: String,
     region: String,
     account: String,
@@ -34,7 +37,29 @@ impl Setup {
             target,
             client,
             paused: note.paused,
+            notifier: None,
         })
+    }
+
+    /// The same for the endpoint of a subscription over SNS.
+    pub(super) fn notifying(
+        queue: Arc<Queue>,
+        notifier: Notifier,
+        region: &str,
+        shared: &Shared,
+    ) -> Result<Self, Invalid> {
+        let note = Note::new(Notifier::settings(notifier.url())?, false);
+        Ok(Self { notifier: Some(notifier), ..Self::new(queue, note, region, shared)? })
+    }
+
+    /// Checks a target without a queue.
+    pub(crate) fn check(settings: &Settings, shared: &Shared) -> Result<(), Invalid> {
+        Client::new(&Target::new(settings.clone())?, shared).map(|_| ())
+    }
+
+    /// How many requests may start in a second.
+    pub(super) fn per_second(&self) -> Option<u32> {
+        self.notifier.as_ref().and_then(Notifier::per_second)
     }
 
     /// What its messages share.

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use weir_push::Gate;
 use weir_push::breaker::State;
-use weir_push::{Gate, Settings};
+
+use super::setup::Setup;
 
 /// Errors that are remembered.
 const TROUBLES_MAX: usize = 10;
@@ -66,14 +68,20 @@ pub(super) fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-fn gate(settings: &Settings, now_ms: u64) -> Gate {
-    Gate::new(settings.concurrency, settings.breaker, settings.slow_start_ms, now_ms)
+fn gate(setup: &Setup, now_ms: u64) -> Gate {
+    let settings = &setup.target.settings;
+    let gate = Gate::new(settings.concurrency, settings.breaker, settings.slow_start_ms, now_ms);
+    match setup.per_second() {
+        None => gate,
+        Some(per_second) => gate.paced(per_second),
+    }
 }
 
 impl Known {
-    pub(super) fn new(settings: &Settings, paused: bool) -> Self {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let paused = setup.paused;
         let inner = Inner {
-            gate: gate(settings, 0),
+            gate: gate(setup, 0),
             earlier: 0,
             paused,
             delivered: 0,
@@ -95,11 +103,11 @@ impl Known {
     }
 
     /// Goes on with another gate; what is under way counts with it.
-    pub(super) fn change(&self, settings: &Settings) {
+    pub(super) fn change(&self, setup: &Setup) {
         let now_ms = self.now_ms();
         let mut state = self.state.lock();
         state.earlier += state.gate.in_flight();
-        state.gate = gate(settings, now_ms);
+        state.gate = gate(setup, now_ms);
     }
 
     pub(super) fn pause(&self, paused: bool) {

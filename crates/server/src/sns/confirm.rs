@@ -9,12 +9,13 @@ use weir_aws::sns::subscription::set_authenticated;
 use weir_aws::sns::{Answer, topic};
 use weir_aws::sqs::payload::Payload;
 use weir_aws::{Code, Fault};
-use weir_core::api::topic::Subscription;
+use weir_core::api::topic::{NewSubscription, Subscription, TopicId};
 use weir_core::api::{Command, Error, NewMessage, Reply};
 use weir_shard::Refused;
 
-use super::subscribe::link;
+use super::subscribe::{link, own_queue};
 use super::{Door, now_ms, refusal, uuid};
+use crate::app::App;
 use crate::engine::{Engine, call};
 use crate::http::Content;
 use crate::sqs::Refusal;
@@ -33,21 +34,7 @@ impl<E: Engine> Door<'_, E> {
             return Ok(());
         };
         let base = self.app.base_url(self.call.host);
-        let (uuid, topic_arn) = (uuid(), topic.to_string());
-        let version = self.directory().topic(topic.namespace, topic.name);
-        let version = version.map_or(1, |topic| topic::signature_version(&topic));
-        let handshake = Handshake {
-            unsubscribes: false,
-            uuid,
-            token,
-            topic_arn: &topic_arn,
-            subscribe_url: &link(&base, topic, token),
-            at_ms: now_ms(),
-        };
-        let keys = self.app.signer.keys().await?;
-        let signature = Signature { version, base64: self.app.signer.sign(&keys, version, &handshake.signed_text())? };
-        let links = Links { certificate: format!("{base}{}", keys.path()), unsubscribe: None };
-        let body = handshake.json(Some(&signature), &links).ok_or_else(Fault::internal)?;
+        let Asking { uuid, body } = asking(self.app, &base, topic, token, false).await?;
         let payload = Payload {
             uuid,
             group_id: None,
@@ -81,9 +68,12 @@ impl<E: Engine> Door<'_, E> {
             return Err(Fault::new(Code::AccessDenied, message).into());
         }
         let command = Command::ConfirmSubscription { topic: topic.id, token: token.to_owned() };
-        let Reply::Subscription { subscription, .. } = self.call(command).await? else {
-            return Err(Fault::internal().into());
+        let reply = match call(&self.app.engine, command).await {
+            Ok(answered) => answered.reply,
+            Err(Refused::Engine(Error::TokenInvalid)) => self.restore(topic.id, token).await?,
+            Err(refused) => return Err(refusal::of(refused)),
         };
+        let Reply::Subscription { subscription, .. } = reply else { return Err(Fault::internal().into()) };
         let arn = SubscriptionArn { topic: arn, uuid: subscription.uuid }.to_string();
         if authenticated {
             self.configure(Some(&arn), |_, config| {
@@ -94,4 +84,47 @@ impl<E: Engine> Door<'_, E> {
         }
         Ok(self.answer(&Answer::Subscription(&arn)))
     }
+
+    /// Makes a subscription anew that has ended lately: its endpoint was told how.
+    async fn restore(&self, topic: TopicId, token: &str) -> Result<Reply, Refusal> {
+        let found = self.app.ended.find(token, now_ms()).filter(|(subscription, _)| subscription.topic == topic);
+        let (before, base) = found.ok_or_else(|| refusal::of(Error::TokenInvalid.into()))?;
+        let Subscription { endpoint, owner, config, .. } = before;
+        let new = NewSubscription { uuid: uuid(), endpoint, owner, config, confirm: None };
+        let queue = Box::new(own_queue(&base));
+        let command = Command::Subscribe { topic, subscription: Box::new(new), queue, seed: rand::random() };
+        self.call(command).await
+    }
+}
+
+/// A message about a subscription itself.
+pub(crate) struct Asking {
+    pub(crate) uuid: [u8; 16],
+    pub(crate) body: String,
+}
+
+/// The signed message that asks to confirm a subscription, or tells of its end. Its links lead to this server at `base`.
+pub(super) async fn asking<E: Engine>(
+    app: &App<E>,
+    base: &str,
+    topic: &TopicArn<'_>,
+    token: &str,
+    unsubscribes: bool,
+) -> Result<Asking, Fault> {
+    let (uuid, topic_arn) = (uuid(), topic.to_string());
+    let version = app.engine.directory().topic(topic.namespace, topic.name);
+    let version = version.map_or(1, |topic| topic::signature_version(&topic));
+    let handshake = Handshake {
+        unsubscribes,
+        uuid,
+        token,
+        topic_arn: &topic_arn,
+        subscribe_url: &link(base, topic, token),
+        at_ms: now_ms(),
+    };
+    let keys = app.signer.keys().await?;
+    let signature = Signature { version, base64: app.signer.sign(&keys, version, &handshake.signed_text())? };
+    let links = Links { certificate: format!("{base}{}", keys.path()), unsubscribe: None };
+    let body = handshake.json(Some(&signature), &links).ok_or_else(Fault::internal)?;
+    Ok(Asking { uuid, body })
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use weir_aws::Fault;
 use weir_aws::sns::arn::{SubscriptionArn, TopicArn};
-use weir_aws::sns::envelope::{Links, Signature, notification, signed_text};
+use weir_aws::sns::envelope::{self, Links, Signature, signed_text};
 use weir_aws::sqs::payload::Payload;
 use weir_core::api::Delivery;
 use weir_core::api::topic::Origin;
@@ -22,33 +22,36 @@ pub(crate) async fn envelopes<E: Engine>(
     let mut all = Vec::with_capacity(deliveries.len());
     for (delivery, payload) in deliveries.iter().zip(payloads) {
         all.push(match delivery.origin {
-            Some(origin) if !origin.raw => envelope(app, host, protocol, origin, payload).await?,
+            Some(origin) if !origin.raw => match Payload::decode(payload) {
+                Ok(payload) => notification(app, &app.base_url(host), protocol, origin, &payload).await?,
+                // One that cannot be read is found, and told of, where it is given out.
+                Err(_) => None,
+            },
             _ => None,
         });
     }
     Ok(all)
 }
 
-async fn envelope<E: Engine>(
+/// The envelope of a message for subscriptions of `protocol`, with links to this server at `base`; `None` for what was not
+/// published.
+pub(crate) async fn notification<E: Engine>(
     app: &App<E>,
-    host: Option<&str>,
+    base: &str,
     protocol: &str,
     origin: Origin,
-    payload: &[u8],
+    payload: &Payload<'_>,
 ) -> Result<Option<String>, Fault> {
-    // One that cannot be read is found, and told of, where it is given out.
-    let Ok(payload) = Payload::decode(payload) else { return Ok(None) };
-    let base = app.base_url(host);
-    let mut links = Links { certificate: String::new(), unsubscribe: unsubscribe_url(app, &base, origin) };
+    let mut links = Links { certificate: String::new(), unsubscribe: unsubscribe_url(app, base, origin) };
     let mut signature = None;
-    if let Some((version, text)) = signed_text(&payload, protocol) {
+    if let Some((version, text)) = signed_text(payload, protocol) {
         let keys = app.signer.keys().await?;
         links.certificate = format!("{base}{}", keys.path());
         signature = Some(Signature { version, base64: app.signer.sign(&keys, version, &text)? });
     }
     // On a FIFO topic each message is told from its duplicates, and has a sequence number.
     let sequence = payload.deduplication.map(|_| origin.publication);
-    Ok(notification(&payload, protocol, sequence, signature.as_ref(), &links))
+    Ok(envelope::notification(payload, protocol, sequence, signature.as_ref(), &links))
 }
 
 fn unsubscribe_url<E: Engine>(app: &App<E>, base: &str, origin: Origin) -> Option<String> {

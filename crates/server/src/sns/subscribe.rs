@@ -2,22 +2,25 @@
 
 use rand::RngExt as _;
 use weir_aws::sns::arn::TopicArn;
-use weir_aws::sns::fault::no_subscription;
+use weir_aws::sns::fault::{invalid, no_subscription};
 use weir_aws::sns::request::{OnSubscription, SetAttribute, Subscribe};
 use weir_aws::sns::subscription::{self, Context, Protocol};
 use weir_aws::sns::{Answer, CONFIRM_WITHIN_MS, topic};
 use weir_aws::sqs::Limits;
 use weir_aws::{Code, Fault};
-use weir_core::api::job::{Backoff, Retry};
-use weir_core::api::topic::{NewSubscription, Subscription, SubscriptionConfig, Topic};
+use weir_core::api::job::{ATTEMPTS_MAX, Backoff, Keep, Retry};
+use weir_core::api::topic::{Endpoint, NewSubscription, Subscription, SubscriptionConfig, Topic};
 use weir_core::api::{Command, Config, Error, Namespace, Reply};
 use weir_filter_policy::Limits as FilterLimits;
 use weir_shard::Refused;
 
+use super::confirm::asking;
 use super::refusal::{self, engine_fault};
-use super::{Door, TRIES, uuid};
+use super::{Door, TRIES, now_ms, uuid};
+use crate::app::App;
 use crate::engine::{Engine, call};
 use crate::http::Content;
+use crate::push::{Notifier, Setup, Shared, links_note};
 use crate::sqs::Refusal;
 
 impl<E: Engine> Door<'_, E> {
@@ -29,7 +32,13 @@ impl<E: Engine> Door<'_, E> {
         let attributes = request.attributes.unwrap_or_default();
         let config = subscription::create(&attributes, &self.context(protocol, topic.namespace))?;
         let owner = self.call.caller.map(|caller| caller.namespace).unwrap_or_default();
-        let queue = Config { retry: retry(&topic, &config), ..Config::default() };
+        let queue = match &endpoint {
+            Endpoint::Url(url) => {
+                check_url(url, &self.app.pushers.shared)?;
+                own_queue(&self.app.base_url(self.call.host))
+            }
+            _ => Config { retry: retry(&topic, &config), ..Config::default() },
+        };
         let new = NewSubscription {
             uuid: uuid(),
             endpoint,
@@ -65,8 +74,8 @@ impl<E: Engine> Door<'_, E> {
             let message = "The subscription was confirmed so that only a signed request ends it.";
             return Err(Fault::new(Code::AccessDenied, message).into());
         }
-        match call(&self.app.engine, Command::Unsubscribe { subscription: found.id }).await {
-            Ok(_) | Err(Refused::Engine(Error::SubscriptionNotFound)) => Ok(self.answer(&Answer::Done)),
+        match unsubscribe(self.app, &found).await {
+            Ok(()) | Err(Refused::Engine(Error::SubscriptionNotFound)) => Ok(self.answer(&Answer::Done)),
             Err(refused) => Err(refusal::of(refused)),
         }
     }
@@ -115,7 +124,45 @@ impl<E: Engine> Door<'_, E> {
     }
 }
 
-/// How deliveries are tried again, by what holds for the subscription.
+/// Ends a subscription. The endpoint of one over SNS that was confirmed is told.
+pub(crate) async fn unsubscribe<E: Engine>(app: &App<E>, found: &Subscription) -> Result<(), Refused> {
+    let farewell = found.queue.filter(|_| found.pending_until.is_none());
+    let farewell = farewell.and_then(|queue| app.pushers.farewell(queue));
+    call(&app.engine, Command::Unsubscribe { subscription: found.id }).await?;
+    let Some((farewell, topic)) = farewell.zip(app.engine.directory().topic_by_id(found.topic)) else { return Ok(()) };
+    let (base, token) = (farewell.base().to_owned(), token());
+    let arn = TopicArn { region: &app.config.region, namespace: topic.namespace, name: &topic.name };
+    match asking(app, &base, &arn, &token, true).await {
+        Ok(asking) => {
+            app.ended.remember(token, now_ms(), base, found.clone());
+            farewell.say(app, asking);
+        }
+        // It has ended all the same; why there is no signature stands in the log.
+        Err(fault) => tracing::warn!(error = %fault.message, "an endpoint is not told that its subscription ended"),
+    }
+    Ok(())
+}
+
+/// Refuses a URL that cannot be called.
+fn check_url(url: &str, shared: &Shared) -> Result<(), Fault> {
+    let checked = Notifier::settings(url).and_then(|settings| Setup::check(&settings, shared));
+    checked.map_err(|problem| invalid("Endpoint", &format!("the URL {}", problem.text)))
+}
+
+/// The configuration of the queue of a subscription of a URL: what goes wrong is tried again as the delivery policy says,
+/// and nothing of what was delivered remains. Links lead to this server at `base`.
+pub(super) fn own_queue(base: &str) -> Config {
+    Config {
+        retry: Retry { attempts_max: ATTEMPTS_MAX, ..Retry::default() },
+        // A server that is ended in the middle is no fault of the endpoint.
+        stalls_max: u32::MAX,
+        keep_completed: Keep::NONE,
+        notes: vec![links_note(base)],
+        ..Config::default()
+    }
+}
+
+/// How deliveries to a function are tried again.
 fn retry(topic: &Topic, config: &SubscriptionConfig) -> Retry {
     let policy = subscription::effective_delivery_policy(&topic.config, config);
     let retries = policy.healthy_retry_policy.unwrap_or_default();

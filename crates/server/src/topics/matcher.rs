@@ -124,13 +124,12 @@ impl Matcher {
     }
 }
 
-/// What policies see of a message's attributes: bytes count as present without a value that can be compared.
+/// What policies see of a message's attributes: those of bytes are ignored, as SNS does.
 fn attributes<'a>(payload: &'a Payload<'_>) -> Event<'a> {
     let mut event = Event::new();
     for attribute in &payload.attributes {
-        match &attribute.value {
-            Value::Text(text) => event.set_attribute(attribute.name, attribute.data_type, text),
-            Value::Binary(_) => event.set_text(attribute.name, ""),
+        if let Value::Text(text) = &attribute.value {
+            event.set_attribute(attribute.name, attribute.data_type, text);
         }
     }
     event

@@ -12,9 +12,9 @@ use crate::native::Problem;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
 use crate::native::queues::TRIES;
 use crate::native::route::{Method, Route, Tag};
-use crate::push::{Note, Setup};
+use crate::push::{Note, Notifier, Setup};
 
-const ERRORS: &[&str] = &["queue.not_found", "push.not_found", "queue.stale"];
+const ERRORS: &[&str] = &["queue.not_found", "queue.owned", "push.not_found", "queue.stale"];
 
 /// `PUT /v1/queues/{queue}/push`
 pub(crate) struct Put;
@@ -36,7 +36,7 @@ impl Endpoint for Put {
          limiters are those of the queue. What the request does not name has its default afterwards, except secrets, which \
          stay. A target that was paused stays paused. See docs/push.md.",
     )
-    .errors(&["queue.not_found", "queue.stale"]);
+    .errors(&["queue.not_found", "queue.owned", "queue.stale"]);
     type Query = Nothing;
     type Request<'a> = Settings;
     type Response = PushView;
@@ -177,6 +177,16 @@ impl<E: Engine> Call<'_, E> {
         PushView::new(&queue.name, note, self.app.pushers.status(queue.id))
     }
 
+    /// How the URL of a subscription is called from its own queue.
+    pub(in crate::native) fn push_of(&self, queue: &Queue, url: &str) -> Result<PushView, Problem> {
+        let note = match note(queue)? {
+            Some(note) => note,
+            // What came over SNS was checked there.
+            None => Note::new(Notifier::settings(url).map_err(problem)?, false),
+        };
+        Ok(self.push_view(queue, &note))
+    }
+
     /// Changes the target of the queue that the address names; nothing takes it away. Answers it as it is afterwards, or
     /// as it was.
     async fn change_push(
@@ -185,6 +195,9 @@ impl<E: Engine> Call<'_, E> {
     ) -> Outcome<PushView> {
         for _ in 0..TRIES {
             let queue = self.queue()?;
+            if queue.subscription.is_some() {
+                return Err(Problem::of_error(&Error::QueueOwned));
+            }
             let before = note(&queue)?;
             let after = change(&queue, before.clone())?;
             let mut config: Config = queue.config.clone();

@@ -1,11 +1,18 @@
 //! Subscribing, and what is set of a subscription.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use rand::random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use weir_core::api::topic::{Endpoint as Target, FilterScope, NewSubscription, SubscriptionConfig};
-use weir_core::api::{Command, Config, Error, Reply as EngineReply};
+use serde_json::{Map, Value};
+use weir_core::api::job::{Keep, Retry};
+use weir_core::api::topic::{Endpoint as Target, FilterScope, NewSubscription, Subscription, SubscriptionConfig};
+use weir_core::api::{Command, Config, Error, Queue, Reply as EngineReply};
+use weir_push::url::Url;
+use weir_push::{Invalid, Settings};
 use weir_shard::Refused;
 
 use super::view::SubscriptionView;
@@ -14,7 +21,9 @@ use crate::access::Role;
 use crate::engine::{self, Engine};
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
+use crate::native::jobs::options::RetrySettings;
 use crate::native::route::{Method, Route, Tag};
+use crate::push::{Note, Setup, Shared, is_over_sns};
 use crate::topics::policy;
 
 /// `POST /v1/topics/{topic}/subscriptions`
@@ -49,6 +58,11 @@ pub(crate) struct SubscriptionSettings {
     raw: Option<bool>,
     /// The queue that takes what cannot be delivered. Default: none.
     dead_letter_queue: Option<String>,
+    /// How a URL is called: the members of a `PushTarget` but `url`. Secrets that are not named stay.
+    #[schemars(with = "Option<HashMap<String, serde_json::Value>>")]
+    push: Option<Map<String, Value>>,
+    /// How deliveries to a URL are tried again.
+    retry: Option<RetrySettings>,
 }
 
 /// What a filter looks at.
@@ -87,6 +101,52 @@ impl SubscriptionSettings {
         policy(&config).map_err(|error| Problem::field("filter", &error.to_string()))?;
         Ok(config)
     }
+
+    /// The push target that this asks for behind the queue of a subscription of `url`.
+    fn target(&self, url: &str, shared: &Shared) -> Result<Settings, Problem> {
+        let mut members = self.push.clone().unwrap_or_default();
+        if members.insert("url".to_owned(), url.into()).is_some() {
+            return Err(Problem::field("push.url", "is the subscription's, and cannot be another"));
+        }
+        let settings: Settings = serde_path_to_error::deserialize(Value::Object(members))
+            .map_err(|error| Problem::field(&format!("push.{}", error.path()), &error.inner().to_string()))?;
+        let problem = |Invalid { field, text }| Problem::field(&format!("push.{field}"), &text);
+        Setup::check(&settings, shared).map_err(problem)?;
+        Ok(settings)
+    }
+
+    /// Changes the configuration of a subscription's own queue as this asks.
+    fn apply(&self, config: &mut Config, url: &str, shared: &Shared) -> Result<(), Problem> {
+        let mut target = self.target(url, shared)?;
+        let before = Note::of(config).map_err(|error| {
+            tracing::error!(%error, "a stored push target cannot be read");
+            Problem::internal()
+        })?;
+        if let Some(before) = &before {
+            target.keep_secrets_of(&before.target);
+        }
+        Note::new(target, false).put(config);
+        config.retry = Retry::default();
+        match &self.retry {
+            Some(retry) => retry.apply(&mut config.retry, "retry"),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses what means something for URLs only.
+    fn check_no_url(&self) -> Result<(), Problem> {
+        let given = [("push", self.push.is_some()), ("retry", self.retry.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((field, _)) => Err(Problem::field(field, "means something for subscriptions of URLs only")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the own queue of a subscription of a URL is, before anything is set.
+fn own_queue() -> Config {
+    // A server that is ended in the middle is no fault of the endpoint.
+    Config { retention_ms: LONGEST_MS, stalls_max: u32::MAX, keep_completed: Keep::NONE, ..Config::default() }
 }
 
 impl NewSubscriptionView {
@@ -99,10 +159,8 @@ impl NewSubscriptionView {
         let mut given = given.into_iter().flatten();
         let target = given.next().filter(|_| given.next().is_none());
         let target = target.ok_or_else(|| Problem::bad("one of queue, url and function must be given"))?;
-        if let Target::Url(url) = &target
-            && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
-        {
-            return Err(Problem::field("url", "must start with http:// or https://"));
+        if let Target::Url(url) = &target {
+            Url::parse(url).map_err(|text| Problem::field("url", &text))?;
         }
         Ok(target)
     }
@@ -144,15 +202,34 @@ impl Endpoint for Subscribe {
         if let Target::Queue(name) = &endpoint {
             call.find(name)?;
         }
-        let new = NewSubscription { uuid: uuid(), endpoint, owner: String::new(), config, confirm: None };
-        let queue = Box::new(Config { retention_ms: LONGEST_MS, ..Config::default() });
-        let command = Command::Subscribe { topic: topic.id, subscription: Box::new(new), queue, seed: random() };
-        match call.command(command).await? {
-            EngineReply::Subscription { subscription, created } => {
-                Ok(Answer::Of(CreatedSubscription { created, subscription: SubscriptionView::of(&subscription) }))
+        let (shared, settings) = (&call.app.pushers.shared, &request.settings);
+        let mut queue = own_queue();
+        match &endpoint {
+            Target::Url(url) => {
+                settings.apply(&mut queue, url, shared).map_err(|problem| problem.under("settings"))?;
             }
-            _ => Err(Problem::internal()),
+            Target::Queue(_) | Target::Function(_) => {
+                settings.check_no_url().map_err(|problem| problem.under("settings"))?;
+                queue = Config { retention_ms: LONGEST_MS, ..Config::default() };
+            }
         }
+        let new = NewSubscription { uuid: uuid(), endpoint, owner: String::new(), config, confirm: None };
+        let queue = Box::new(queue);
+        let command = Command::Subscribe { topic: topic.id, subscription: Box::new(new), queue, seed: random() };
+        let EngineReply::Subscription { subscription, created } = call.command(command).await? else {
+            return Err(Problem::internal());
+        };
+        if let (Target::Url(url), false) = (&subscription.endpoint, created) {
+            // The engine does not look at what is set of the queue.
+            let own = call.own_queue(&subscription)?;
+            let mut asked = own.config.clone();
+            settings.apply(&mut asked, url, shared).map_err(|problem| problem.under("settings"))?;
+            if asked != own.config {
+                let detail = "the URL is subscribed already, and is called or tried again otherwise; PUT changes it";
+                return Err(Problem::new("subscription.exists", detail));
+            }
+        }
+        Ok(Answer::Of(CreatedSubscription { created, subscription: SubscriptionView::of(&subscription) }))
     }
 }
 
@@ -183,6 +260,9 @@ impl Endpoint for PutSubscription {
         for _ in 0..TRIES {
             let known = call.subscription()?;
             let config = settings.config(Some(&known.config))?;
+            if !call.configure_own(&known, &settings).await? {
+                continue;
+            }
             if config == known.config {
                 return Ok(Answer::Of(SubscriptionView::of(&known)));
             }
@@ -198,6 +278,31 @@ impl Endpoint for PutSubscription {
             }
         }
         Err(Problem::of_error(&Error::TopicStale { version: 0 }))
+    }
+}
+
+impl<E: Engine> Call<'_, E> {
+    /// The queue of a subscription's own.
+    pub(super) fn own_queue(&self, subscription: &Subscription) -> Result<Arc<Queue>, Problem> {
+        let found = subscription.queue.and_then(|queue| self.app.engine.directory().queue(queue));
+        found.ok_or_else(|| Problem::new("subscription.not_found", "the subscription has just ended"))
+    }
+
+    /// Changes the queue of a subscription's own; whether it was as it was known.
+    async fn configure_own(&self, known: &Subscription, settings: &SubscriptionSettings) -> Result<bool, Problem> {
+        let Target::Url(url) = &known.endpoint else {
+            settings.check_no_url()?;
+            return Ok(true);
+        };
+        let own = self.own_queue(known)?;
+        if is_over_sns(&own) {
+            // How it is called is said by its delivery policy.
+            settings.check_no_url()?;
+            return Ok(true);
+        }
+        let mut config = own.config.clone();
+        settings.apply(&mut config, url, &self.app.pushers.shared)?;
+        Ok(self.configure(&own, config).await?.is_some())
     }
 }
 

@@ -3,7 +3,7 @@
 use rand::random;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weir_core::api::topic::SubscriptionId;
+use weir_core::api::topic::{Endpoint as Target, SubscriptionId};
 use weir_core::api::{Command, Reply as EngineReply};
 
 use super::Problem;
@@ -12,6 +12,7 @@ use crate::access::Role;
 use crate::engine::Engine;
 use crate::native::cursor;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
+use crate::native::push::PushView;
 use crate::native::route::{Method, Route, Tag};
 
 const NOT_FOUND: &[&str] = &["topic.not_found", "subscription.not_found"];
@@ -80,6 +81,9 @@ pub(crate) struct SubscriptionState {
     subscription: SubscriptionView,
     /// What it did.
     counters: SubscriptionCountersView,
+    /// How its URL is called, from which queue, and how it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push: Option<PushView>,
 }
 
 impl Endpoint for GetSubscription {
@@ -97,13 +101,18 @@ impl Endpoint for GetSubscription {
     type Response = SubscriptionState;
 
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, _: Nothing) -> Outcome<SubscriptionState> {
-        match call.command(Command::SubscriptionStats { subscription: call.subscription()?.id }).await? {
-            EngineReply::SubscriptionStats { subscription, counters } => Ok(Answer::Of(SubscriptionState {
-                subscription: SubscriptionView::of(&subscription),
-                counters: SubscriptionCountersView::of(&counters),
-            })),
-            _ => Err(Problem::internal()),
-        }
+        let found = call.subscription()?;
+        let EngineReply::SubscriptionStats { subscription, counters } =
+            call.command(Command::SubscriptionStats { subscription: found.id }).await?
+        else {
+            return Err(Problem::internal());
+        };
+        let push = match &subscription.endpoint {
+            Target::Url(url) => Some(call.push_of(&*call.own_queue(&subscription)?, url)?),
+            Target::Queue(_) | Target::Function(_) => None,
+        };
+        let (subscription, counters) = (SubscriptionView::of(&subscription), SubscriptionCountersView::of(&counters));
+        Ok(Answer::Of(SubscriptionState { subscription, counters, push }))
     }
 }
 
@@ -119,14 +128,18 @@ impl Endpoint for Unsubscribe {
         Role::Admin,
         "End a subscription",
     )
-    .about("What was delivered to a queue stays there. What is held, or waits for a URL or a function, goes with it.")
+    .about(
+        "What was delivered to a queue stays there. What is held, or waits for a URL or a function, goes with it. The \
+         endpoint of a subscription that was made over SNS is told.",
+    )
     .errors(NOT_FOUND);
     type Query = Nothing;
     type Request<'a> = Nothing;
     type Response = Nothing;
 
     async fn run<E: Engine>(call: Call<'_, E>, _: Nothing, _: Nothing) -> Outcome<Nothing> {
-        call.command(Command::Unsubscribe { subscription: call.subscription()?.id }).await?;
+        let found = call.subscription()?;
+        crate::sns::unsubscribe(call.app, &found).await.map_err(Problem::of)?;
         Ok(Answer::Of(Nothing {}))
     }
 }
