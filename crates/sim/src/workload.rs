@@ -1,6 +1,5 @@
 //! What clients do.
 
-mod dedup;
 mod flows;
 mod jobs;
 mod limits;

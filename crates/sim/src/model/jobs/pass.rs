@@ -16,7 +16,6 @@ impl Model {
     pub fn pass(&mut self, at: u64) {
         let settled = self.settled_until;
         self.jobs.pass(settled, at);
-        self.let_kept_come(settled, at);
         self.pass_flows(settled, at);
         self.forget_removed();
         let Jobs { all, limits, .. } = &mut self.jobs;
@@ -68,15 +67,8 @@ impl Jobs {
 }
 
 impl Job {
-    /// What time does to it, but for what others that finish do.
-    pub(super) fn pass_alone(&mut self, queue: &JobQueue, settled: u64, at: u64) {
-        self.pass(queue, &Finished::new(), at);
-        self.notice(settled, at);
-    }
-
     /// Adds what time may have made of it.
     fn pass(&mut self, queue: &JobQueue, finished: &Finished, at: u64) {
-        self.end_keeping_away(at);
         let mut next = 0;
         while let Some(standing) = self.may.get(next).cloned() {
             next += 1;
@@ -168,17 +160,14 @@ impl Job {
             State::Delayed | State::Leased => standing.due.is_over(settled),
             _ => false,
         };
-        let (was_kept_back, returning, stands_since) = (self.was_kept_back(), self.returning, self.stands_since);
-        let expires_at = self.options.expires_at;
         let expired = |standing: &Standing| {
             let waits = matches!(standing.state, State::Ready | State::Delayed | State::Waiting);
             // Of one that is given back at a moment that is not known, that moment is the only one.
-            let returned = returning == Some(standing.grants);
-            let came = if was_kept_back { standing.due.from } else { 0 };
-            let since = if returned { standing.due.to } else { Some(stands_since.max(came)) };
+            let returned = self.returning == Some(standing.grants);
+            let since = if returned { standing.due.to } else { Some(self.stands_since) };
             waits
                 && standing.receives == 0
-                && expires_at.zip(since).is_some_and(|(expires, since)| expires.0.max(since) < settled)
+                && self.options.expires_at.zip(since).is_some_and(|(expires, since)| expires.0.max(since) < settled)
         };
         self.may.retain(|standing| !over(standing) && !expired(standing));
         // What followed from what is gone has happened.
