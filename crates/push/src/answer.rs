@@ -15,6 +15,11 @@ use crate::wait::{Headers, rate_limit_ms, retry_after_ms};
 /// Most of an answer that is quoted with a failure, in bytes.
 const QUOTED_BYTES_MAX: usize = 2_048;
 
+/// Longest failure of a function that is kept as it stands.
+const FUNCTION_ERROR_BYTES_MAX: usize = 60_000;
+/// The header by which a function that was reached tells that it failed.
+const FUNCTION_ERROR: &str = "x-amz-function-error";
+
 /// An answer, as far as it was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a, H: ?Sized> {
@@ -128,8 +133,15 @@ fn failed(answer: &Answer<'_, impl Headers + ?Sized>, again: bool) -> Outcome {
 fn done(target: &Target, messages: &[Message<'_>], answer: &Answer<'_, impl Headers + ?Sized>) -> Meaning {
     let well = |outcomes| Meaning { outcomes, health: Health::Well, wait_ms: None, error: None };
     if !target.is_batch() {
+        let is_payload = target.settings.mode == Mode::Payload;
+        if is_payload && answer.headers.get(FUNCTION_ERROR).is_some() {
+            let outcomes = vec![Outcome::Failed(function_error(answer.body.unwrap_or_default()), true); messages.len()];
+            let error = Some("answered with a function error".to_owned());
+            return Meaning { outcomes, health: Health::Well, wait_ms: None, error };
+        }
         let outcome = match messages.first() {
             Some(message) if answer.status == 202 && takes(message, answer) => Outcome::CallsBack,
+            _ if is_payload => Outcome::Done(answer.body.and_then(json_or_text)),
             _ => Outcome::Done(answer.body.and_then(json)),
         };
         return well(vec![outcome; messages.len()]);
@@ -159,6 +171,22 @@ fn takes(message: &Message<'_>, answer: &Answer<'_, impl Headers + ?Sized>) -> b
 /// A body as a result, where it is JSON.
 fn json(body: &[u8]) -> Option<Vec<u8>> {
     serde_json::from_slice::<&RawValue>(body).ok().map(|raw| raw.get().as_bytes().to_vec())
+}
+
+/// A body as a result: JSON, or else a text; nothing where it is empty.
+fn json_or_text(body: &[u8]) -> Option<Vec<u8>> {
+    if body.trim_ascii().is_empty() {
+        return None;
+    }
+    json(body).or_else(|| serde_json::to_vec(&String::from_utf8_lossy(body)).ok())
+}
+
+/// What a function says of its failure: in JSON as it stands, where the history of a job can hold it.
+fn function_error(body: &[u8]) -> Vec<u8> {
+    json(body).filter(|told| told.len() <= FUNCTION_ERROR_BYTES_MAX).unwrap_or_else(|| {
+        let quoted = body.get(..QUOTED_BYTES_MAX).unwrap_or(body);
+        failure(&String::from_utf8_lossy(quoted))
+    })
 }
 
 /// What the answer to a batch reports.
@@ -357,6 +385,21 @@ mod tests {
         assert_eq!(one(200, &[], "{\"a\": 1}").0, Outcome::Done(Some(b"{\"a\": 1}".to_vec())));
         assert_eq!(one(200, &[], "ok").0, Outcome::Done(None));
         assert_eq!(one(200, &[], "").0, Outcome::Done(None));
+    }
+
+    #[test]
+    fn the_answer_of_a_function_is_its_result_whatever_its_form() {
+        let of = |headers: &[(&str, &str)], body: &str| {
+            meaning(r#"{"url": "http://a", "mode": "payload"}"#, 200, headers, body, 1).outcomes.remove(0)
+        };
+        assert_eq!(of(&[], "[1]"), Outcome::Done(Some(b"[1]".to_vec())));
+        assert_eq!(of(&[], "fine\n"), Outcome::Done(Some(br#""fine\n""#.to_vec())));
+        assert_eq!(of(&[], ""), Outcome::Done(None));
+        let failed = [("x-amz-function-error", "Unhandled")];
+        let told = r#"{"errorMessage": "no"}"#;
+        assert_eq!(of(&failed, told), Outcome::Failed(told.as_bytes().to_vec(), true));
+        assert_eq!(of(&failed, "oh"), Outcome::Failed(br#"{"error":"oh"}"#.to_vec(), true));
+        assert_eq!(one(200, &failed, "{}").0, Outcome::Done(Some(b"{}".to_vec())), "other modes know no such header");
     }
 
     #[test]

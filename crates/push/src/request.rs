@@ -15,6 +15,9 @@ use crate::trace::{TRACEPARENT, TRACESTATE, traceparent};
 /// The header in which a target finds what it calls back with, and says that it will.
 pub const CALLBACK_TOKEN: &str = "weir-callback-token";
 
+/// The attribute with what whoever invoked a function says of itself, base64 of JSON: AWS's `ClientContext`.
+pub const CLIENT_CONTEXT: &str = "lambda.client_context";
+
 const JSON: &str = "application/json";
 
 /// A request: what is sent with POST.
@@ -100,6 +103,11 @@ impl Target {
                 set(headers, &name, &value)?;
             }
         }
+        if self.settings.mode == Mode::Payload
+            && let Some(context) = first()?.attribute(CLIENT_CONTEXT)
+        {
+            set(headers, "x-amz-client-context", context)?;
+        }
         let body = match (&self.settings.body, self.settings.mode) {
             (Some(_), _) => {
                 let context = native::context(origin, messages, is_batch)?;
@@ -115,7 +123,7 @@ impl Target {
                 media = cloudevents::EVENT;
                 cloudevents::one(origin, source, first()?)?
             }
-            (None, Mode::CloudEventsBinary) => first()?.data.as_bytes().to_vec(),
+            (None, Mode::CloudEventsBinary | Mode::Payload) => first()?.data.as_bytes().to_vec(),
             (None, Mode::Lambda) => lambda::event(origin, messages),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));

@@ -117,6 +117,9 @@ pub enum Mode {
     CloudEventsBinary,
     /// The event of a Lambda function that SQS triggers, answered with `batchItemFailures`.
     Lambda,
+    /// The data alone as the body, as a function of AWS Lambda gets its event; the answer is the result, and a text where it
+    /// is no JSON. An answer with the header `x-amz-function-error` tells of a failure. No batches.
+    Payload,
 }
 
 /// Several jobs in one request.
@@ -272,6 +275,9 @@ impl Settings {
             within("batch.max", batch.max.into(), 1, BATCH_MAX.into())?;
             within("batch.bytes_max", batch.bytes_max, 1, BATCH_BYTES_MAX)?;
             within("batch.wait_ms", batch.wait_ms, 0, BATCH_WAIT_MS_MAX)?;
+            if self.mode == Mode::Payload {
+                return Err(Invalid::new("batch", "means nothing with the mode payload, which has no batches"));
+            }
             if self.mode == Mode::CloudEventsBinary && batch.max > 1 {
                 return Err(Invalid::new(
                     "batch.max",

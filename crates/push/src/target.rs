@@ -150,6 +150,10 @@ pub(crate) mod tests {
         for (json, text) in [
             (r#"{"url": "ftp://a"}"#, "url: must start with http:// or https://, found ftp:"),
             (r#"{"url": "http://a", "batch": {"max": 0}}"#, "batch.max: must be from 1 to 1000, found 0"),
+            (
+                r#"{"url": "http://a", "mode": "payload", "batch": {"max": 1}}"#,
+                "batch: means nothing with the mode payload",
+            ),
             (r#"{"url": "http://a", "mode": "cloudevents_binary", "batch": {"max": 2}}"#, "batch.max: must be 1 with"),
             (
                 r#"{"url": "http://a", "concurrency": {"min": 5, "max": 4}}"#,
