@@ -25,6 +25,7 @@ class Problem(Exception):
         self.code = answer.get("code")
         self.detail = answer.get("detail")
         self.field = answer.get("field")
+        self.answer = answer
         self.headers = headers
 
 

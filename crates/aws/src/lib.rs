@@ -4,6 +4,8 @@
 //! [`sqs::Limits`] profile, and turned into what `weir-core` understands; results go the other way. Errors are
 //! [`Fault`]s: an AWS error code and a sentence.
 //!
+//! [`lambda`] is AWS Lambda, as far as functions are invoked.
+//!
 //! [`sigv4`] verifies who a request comes from, given its parts, the time and the secrets.
 //!
 //! Deliberately absent: sockets, clocks, randomness, what a key may do, and any rule about what a queue does with its
@@ -11,6 +13,7 @@
 
 mod arn;
 mod fault;
+pub mod lambda;
 pub mod query;
 pub mod request;
 pub mod sigv4;

@@ -63,7 +63,7 @@ pub(crate) struct Access {
 }
 
 /// What signatures are made for: the services of AWS whose protocols are spoken, and our own.
-const SERVICES: [&str; 3] = ["sns", "sqs", "weir"];
+const SERVICES: [&str; 4] = ["lambda", "sns", "sqs", "weir"];
 
 impl Access {
     pub(crate) fn new(keys: &[AccessKey], namespace: Namespace) -> Self {

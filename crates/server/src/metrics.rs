@@ -6,8 +6,8 @@ mod page;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use weir_aws::sns;
 use weir_aws::sqs::Operation;
+use weir_aws::{lambda, sns};
 
 pub(crate) use histogram::Histogram;
 pub(crate) use page::page;
@@ -19,6 +19,7 @@ const STATUSES: [u16; 13] = [200, 201, 299, 400, 403, 404, 408, 409, 413, 499, 5
 pub(crate) enum Counted {
     Sqs(Operation),
     Sns(sns::Operation),
+    Lambda(lambda::Operation),
 }
 
 /// The operations of SQS, and one more for requests that name none that we serve.
@@ -29,6 +30,7 @@ const OPERATIONS: usize = Operation::ALL.len() + 1;
 pub(crate) struct Metrics {
     rows: [Row; OPERATIONS],
     sns: [Row; sns::Operation::ALL.len()],
+    lambda: [Row; lambda::Operation::ALL.len()],
 }
 
 /// The counts of one operation.
@@ -40,7 +42,11 @@ pub(crate) struct Row {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { rows: std::array::from_fn(|_| Row::default()), sns: std::array::from_fn(|_| Row::default()) }
+        Self {
+            rows: std::array::from_fn(|_| Row::default()),
+            sns: std::array::from_fn(|_| Row::default()),
+            lambda: std::array::from_fn(|_| Row::default()),
+        }
     }
 }
 
@@ -50,6 +56,7 @@ impl Metrics {
         let row = match operation {
             Some(Counted::Sqs(operation)) => self.rows.get(operation as usize),
             Some(Counted::Sns(operation)) => self.sns.get(operation as usize),
+            Some(Counted::Lambda(operation)) => self.lambda.get(operation as usize),
             None => self.rows.get(OPERATIONS - 1),
         };
         let Some(row) = row else { return };

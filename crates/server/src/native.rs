@@ -8,6 +8,7 @@ mod cursor;
 mod decode;
 mod endpoint;
 mod events;
+mod functions;
 #[cfg(test)]
 mod generated;
 mod jobs;
@@ -39,8 +40,10 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::http::{Reply, read_body};
 
-pub(crate) use jobs::{CUSTOM_ID, NAME, now_ms, own, push_data};
+pub(crate) use cursor::{read as read_cursor, write as write_cursor};
+pub(crate) use jobs::{CUSTOM_ID, NAME, Spec, now_ms, own, push_data};
 pub(crate) use problem::Problem;
+pub(crate) use query::read as read_query;
 pub(crate) use table::Table;
 
 /// Whether a path is one of the native API's.

@@ -20,6 +20,8 @@ pub(crate) struct Reply {
     pub(crate) retry_after_s: Option<u64>,
     /// The methods that the address takes, where it was asked with another one.
     pub(crate) allow: Option<String>,
+    /// What else its headers say.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// The id of the request where it is known already.
     pub(crate) request_id: Option<HeaderValue>,
     /// Whether the connection ends with this response.
@@ -39,6 +41,7 @@ impl Reply {
             query_error: None,
             retry_after_s: None,
             allow: None,
+            headers: Vec::new(),
             request_id: None,
             closes: false,
         }
@@ -76,6 +79,7 @@ impl Reply {
         if let Some(methods) = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
             headers.insert(ALLOW, methods);
         }
+        headers.extend(self.headers);
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -20,6 +20,7 @@ use super::{Reply, admin};
 use crate::access::Caller;
 use crate::app::App;
 use crate::engine::Engine;
+use crate::lambda;
 use crate::metrics::{self, Counted};
 use crate::native;
 use crate::sns;
@@ -30,6 +31,7 @@ pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incom
     let reply = match (request.method(), request.uri().path()) {
         (&Method::POST, admin::BACKUP) => admin::backup(app, request).await,
         (_, path) if native::is_native(path) => native::respond(app, request).await,
+        (_, path) if lambda::is_lambda(path) => lambda::respond(app, request).await,
         (&Method::POST, _) => aws(app, request).await,
         (&Method::GET, "/health/live") => Reply::text(StatusCode::OK, "live\n"),
         (&Method::GET, "/health/ready") if app.is_ready() => Reply::text(StatusCode::OK, "ready\n"),

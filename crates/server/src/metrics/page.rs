@@ -10,8 +10,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use weir_aws::sns;
 use weir_aws::sqs::Operation;
+use weir_aws::{lambda, sns};
 use weir_core::Time;
 use weir_core::api::{Command, Counters, Ends, Queue, Reply as EngineReply};
 use weir_shard::Answered;
@@ -79,8 +79,10 @@ fn requests<E: Engine>(app: &App<E>) -> Vec<Requests> {
     let sqs = names.zip(&app.metrics.rows).map(|(operation, row)| ("sqs", operation, row));
     let sns = sns::Operation::ALL.iter().map(|operation| operation.name()).zip(&app.metrics.sns);
     let sns = sns.map(|(operation, row)| ("sns", operation, row));
+    let lambda = lambda::Operation::ALL.iter().map(|operation| operation.name()).zip(&app.metrics.lambda);
+    let lambda = lambda.map(|(operation, row)| ("lambda", operation, row));
     let native = app.native.counts().map(|(operation, row)| ("native", operation, row));
-    let rows = sqs.chain(sns).chain(native).map(|(door, operation, row)| Requests {
+    let rows = sqs.chain(sns).chain(lambda).chain(native).map(|(door, operation, row)| Requests {
         door,
         operation,
         statuses: row.statuses.each_ref().map(|count| count.load(Ordering::Relaxed)),

@@ -38,6 +38,25 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "No copy was made.",
         "The detail names the reason. The directory must be an absolute path, and empty or absent.",
     ),
+    entry(
+        "function.exists",
+        409,
+        "A queue of this name exists that is no function's.",
+        "Name the function otherwise; or put a URL behind the queue as it is (`/v1/queues/{queue}/push`).",
+    ),
+    entry(
+        "function.failed",
+        502,
+        "The call failed.",
+        "`failure` says how, `error` what was said of it. The job of the call keeps both, and its log.",
+    ),
+    entry("function.not_found", 404, "There is no function of this name.", "Create it with PUT, or check its name."),
+    entry(
+        "function.timeout",
+        504,
+        "The call has not ended in the time that was waited for it.",
+        "The detail says whether it goes on. Wait for longer (`wait_ms`), look at the job later, or enqueue the call instead.",
+    ),
     entry("job.no_parent", 404, "The job has no parent.", "It never had one, or was parted from it before."),
     entry("job.not_found", 404, "There is no such job.", "It was removed, or never was in this queue."),
     entry(

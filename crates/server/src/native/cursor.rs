@@ -6,12 +6,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::Problem;
 
 /// Writes the key of the last item of a page.
-pub(super) fn write(key: &str) -> String {
+pub(crate) fn write(key: &str) -> String {
     URL_SAFE_NO_PAD.encode(key)
 }
 
 /// Reads it back.
-pub(super) fn read(cursor: &str) -> Result<String, Problem> {
+pub(crate) fn read(cursor: &str) -> Result<String, Problem> {
     let key = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     key.ok_or_else(|| Problem::field("cursor", "it is none that this server gave"))
 }

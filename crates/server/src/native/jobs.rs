@@ -15,7 +15,8 @@ mod settle;
 mod spec;
 mod view;
 
-pub(crate) use add::{Add, AddToQueue};
+pub(crate) use add::{Add, AddToQueue, AddedJobs, OneOrMany};
+pub(super) use add::{HEADERS as ADD_HEADERS, add_to};
 pub(super) use attributes::Attributes;
 pub(crate) use bulk::{CancelMany, Clean, Drain, PromoteMany, RemoveMany, RetryMany};
 pub(crate) use change::{Cancel, Change, LeaveParent, Promote, Remove, Report, Retry};
@@ -30,5 +31,5 @@ pub(crate) use settle::Settle;
 pub(super) use settle::StateView;
 pub(super) use settle::bytes;
 pub(super) use spec::check_text;
-pub(crate) use spec::now_ms;
+pub(crate) use spec::{Spec, now_ms};
 pub(super) use view::FailureView;

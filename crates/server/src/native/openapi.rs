@@ -164,6 +164,7 @@ fn about_param(name: &str) -> &'static str {
         "id" => "Id of the job, percent-encoded.",
         "limiter" => "Name of the limiter, percent-encoded.",
         "key" => "Key of the limiter, percent-encoded.",
+        "function" => "Name of the function, percent-encoded.",
         "topic" => "Name of the topic, percent-encoded.",
         "subscription" => "Id of the subscription.",
         "replay" => "Id of the replay.",

@@ -2,11 +2,13 @@
 
 use hyper::StatusCode;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use weir_aws::Fault;
 use weir_core::api::Error;
 use weir_shard::Refused;
 
 use super::catalog;
+use super::jobs::FailureView;
 use crate::http::{Reply, Unread};
 
 /// Why a request is refused.
@@ -24,6 +26,16 @@ pub(crate) struct Problem {
     closes: bool,
     /// The methods that the address takes.
     allow: Option<String>,
+    /// The job that it is about.
+    about: Option<Box<About>>,
+}
+
+/// What is said of a job that a call of a function was.
+#[derive(Clone, Debug, Default)]
+struct About {
+    id: String,
+    /// How it failed, and what was said of that.
+    failed: Option<(FailureView, Option<Box<RawValue>>)>,
 }
 
 /// A problem as it goes on the wire.
@@ -45,6 +57,15 @@ pub(super) struct Document<'a> {
     /// The path of the field that is at fault, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// Of a call of a function: the id of its job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a str>,
+    /// Of a call of a function: how it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureView>,
+    /// Of a call of a function: what was said of its failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RawValue>,
 }
 
 /// A problem of one item among others.
@@ -59,7 +80,19 @@ impl Problem {
     pub(crate) fn new(code: &'static str, detail: &str) -> Self {
         debug_assert!(catalog::find(code).is_some(), "{code} is not in the catalog");
         let detail = detail.to_owned();
-        Self { code, detail, field: None, status: None, retry_after_s: None, closes: false, allow: None }
+        Self { code, detail, field: None, status: None, retry_after_s: None, closes: false, allow: None, about: None }
+    }
+
+    /// The same, about a job.
+    pub(crate) fn of_job(self, id: u64) -> Self {
+        let about = About { id: id.to_string(), ..self.about.map(|about| *about).unwrap_or_default() };
+        Self { about: Some(Box::new(about)), ..self }
+    }
+
+    /// The same, with how the job failed and what was said of it.
+    pub(crate) fn with_failure(self, failure: FailureView, error: Option<Box<RawValue>>) -> Self {
+        let about = About { failed: Some((failure, error)), ..self.about.map(|about| *about).unwrap_or_default() };
+        Self { about: Some(Box::new(about)), ..self }
     }
 
     /// The same with another status than the code's own.
@@ -177,13 +210,13 @@ impl Problem {
         self.code
     }
 
-    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
 
     pub(crate) fn into_reply(self) -> Reply {
         let entry = catalog::find(self.code);
+        let failed = self.about.as_ref().and_then(|about| about.failed.as_ref());
         let status = self.status.or(entry.map(|entry| entry.status)).unwrap_or(500);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let document = Document {
@@ -193,6 +226,9 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             field: self.field.as_deref(),
+            job: self.about.as_ref().map(|about| about.id.as_str()),
+            failure: failed.map(|(failure, _)| *failure),
+            error: failed.and_then(|(_, error)| error.as_deref()),
         };
         let body = serde_json::to_vec(&document).expect("texts and numbers are JSON");
         let mut reply = Reply::new(status, "application/problem+json", body);

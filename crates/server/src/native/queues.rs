@@ -25,7 +25,7 @@ pub(crate) use hold::{Obliterate, Pause, Resume};
 pub(crate) use list::List;
 pub(crate) use manage::{Change, Delete, Get, Purge};
 pub(crate) use metrics::Metrics;
-pub(super) use settings::Settings;
+pub(super) use settings::{LimiterUseSettings, Settings};
 pub(crate) use tags::ChangeTags;
 pub(super) use view::QueueView;
 
@@ -33,7 +33,7 @@ pub(super) use view::QueueView;
 pub(super) const TRIES: usize = 256;
 
 /// Checks the name of a queue to be created, and says what kind of queue it names.
-fn check_name(name: &str) -> Result<Kind, Problem> {
+pub(super) fn check_name(name: &str) -> Result<Kind, Problem> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         let text = format!("must have from 1 to {NAME_BYTES_MAX} bytes, found {}", name.len());
         return Err(Problem::field("name", &text));
@@ -46,7 +46,7 @@ fn check_name(name: &str) -> Result<Kind, Problem> {
 
 /// What a queue has where a request says nothing. SQS's four days would take a job away that nobody came to work on, or
 /// that is to run later than that: here only who asks for a retention has one.
-fn default_config() -> Config {
+pub(super) fn default_config() -> Config {
     Config { retention_ms: LONGEST_MS, ..Config::default() }
 }
 

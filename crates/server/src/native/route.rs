@@ -116,13 +116,23 @@ pub(crate) enum Tag {
     Limiters,
     Topics,
     Push,
+    Functions,
     Events,
     Reference,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 8] =
-        [Tag::Queues, Tag::Jobs, Tag::Work, Tag::Limiters, Tag::Topics, Tag::Push, Tag::Events, Tag::Reference];
+    pub(crate) const ALL: [Tag; 9] = [
+        Tag::Queues,
+        Tag::Jobs,
+        Tag::Work,
+        Tag::Limiters,
+        Tag::Topics,
+        Tag::Push,
+        Tag::Functions,
+        Tag::Events,
+        Tag::Reference,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -132,6 +142,7 @@ impl Tag {
             Tag::Limiters => "Limiters",
             Tag::Topics => "Topics",
             Tag::Push => "Push",
+            Tag::Functions => "Functions",
             Tag::Events => "Events",
             Tag::Reference => "Reference",
         }
@@ -145,6 +156,7 @@ impl Tag {
             Tag::Limiters => "Named bounds on rate and concurrency, for queues and for programs outside.",
             Tag::Topics => "What is published once comes to every queue, URL and function that subscribed.",
             Tag::Push => "URLs behind queues: the server sends jobs to them as fast as they can take them.",
+            Tag::Functions => "Names that answer calls: workers, a URL or a command stand behind each.",
             Tag::Events => "What happens to jobs, as it happens.",
             Tag::Reference => "This description.",
         }

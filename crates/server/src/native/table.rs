@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use super::endpoint::{Answer, Call, Endpoint};
 use super::route::{Params, Route};
 use super::shapes::{Generators, Shapes};
-use super::{Problem, decode, events, jobs, limiters, push, query, queues, redrive, reference, topics};
+use super::{Problem, decode, events, functions, jobs, limiters, push, query, queues, redrive, reference, topics};
 use crate::access::Caller;
 use crate::app::App;
 use crate::engine::Engine;
@@ -43,6 +43,12 @@ macro_rules! operations {
             push::Pause,
             push::Resume,
             push::CallBack,
+            functions::List,
+            functions::Put,
+            functions::Get,
+            functions::Delete,
+            functions::Call,
+            functions::Enqueue,
             limiters::List,
             limiters::Put,
             limiters::Get,

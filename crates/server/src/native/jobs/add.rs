@@ -27,7 +27,7 @@ use crate::engine::{self, Engine};
 const TRIES: usize = 8;
 
 const IDEMPOTENCY: &str = "Idempotency-Key";
-const HEADERS: &[(&str, &str)] = &[(
+pub(in crate::native) const HEADERS: &[(&str, &str)] = &[(
     IDEMPOTENCY,
     "Names the request: up to 256 bytes. One of the same key within a day adds nothing and has the answer of the first.",
 )];
@@ -116,8 +116,7 @@ impl Endpoint for AddToQueue {
     type Response = AddedJobs;
 
     async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: OneOrMany<'a>) -> Outcome<AddedJobs> {
-        let asked = Asked { jobs: &request.jobs, is_one: request.is_one, queue: Some(call.params.get("queue")) };
-        add(&call, &asked).await
+        add_to(&call, call.params.get("queue"), &request).await
     }
 }
 
@@ -134,6 +133,15 @@ impl Endpoint for Add {
     async fn run<'a, E: Engine>(call: Call<'a, E>, _: Nothing, request: Many<'a>) -> Outcome<AddedJobs> {
         add(&call, &Asked { jobs: &request.jobs, is_one: false, queue: None }).await
     }
+}
+
+/// Adds one job or several to a queue.
+pub(in crate::native) async fn add_to<E: Engine>(
+    call: &Call<'_, E>,
+    queue: &str,
+    request: &OneOrMany<'_>,
+) -> Outcome<AddedJobs> {
+    add(call, &Asked { jobs: &request.jobs, is_one: request.is_one, queue: Some(queue) }).await
 }
 
 async fn add<E: Engine>(call: &Call<'_, E>, asked: &Asked<'_>) -> Outcome<AddedJobs> {

@@ -46,6 +46,11 @@ pub(crate) enum BackoffSettings {
 }
 
 impl RetrySettings {
+    /// No second attempt.
+    pub(crate) fn once() -> Self {
+        Self { attempts_max: Some(1), ..Self::default() }
+    }
+
     pub(crate) fn of(retry: &Retry) -> Self {
         Self {
             attempts_max: Some(retry.attempts_max),

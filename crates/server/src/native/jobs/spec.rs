@@ -144,8 +144,29 @@ impl Spec<'_> {
         self.parent.as_ref()
     }
 
+    /// The same as a call whose caller waits for so long: it is tried once unless it says otherwise, and is not begun when
+    /// nobody waits any more.
+    pub(crate) fn called(mut self, wait_ms: u64) -> Self {
+        self.retry.get_or_insert_with(RetrySettings::once);
+        self.ttl_ms.get_or_insert(wait_ms);
+        self
+    }
+
+    /// Refuses what a call cannot have.
+    pub(in crate::native) fn check_call(&self) -> Result<(), Problem> {
+        let given = [
+            ("queue", self.queue.is_some(), "is that of the function"),
+            ("parent", self.parent.is_some(), "belongs to jobs that are added to the queue of the function"),
+            ("children", !self.children.is_empty(), "belong to jobs that are added to the queue of the function"),
+        ];
+        match given.into_iter().find(|(_, is_given, _)| *is_given) {
+            Some((field, _, text)) => Err(Problem::field(field, text)),
+            None => Ok(()),
+        }
+    }
+
     /// The job for the engine.
-    pub(super) fn job(&self, queue: &Queue, limits: &Limits, parent: Option<Parent>) -> Result<NewJob, Problem> {
+    pub(crate) fn job(&self, queue: &Queue, limits: &Limits, parent: Option<Parent>) -> Result<NewJob, Problem> {
         let bounded = |field: &str, text: &Option<Text<'_>>| match text {
             Some(text) => check_text(field, text),
             None => Ok(()),

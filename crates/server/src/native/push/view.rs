@@ -82,7 +82,7 @@ struct PushError {
 }
 
 impl PushView {
-    pub(super) fn new(queue: &str, note: &Note, status: Option<Status>) -> Self {
+    pub(in crate::native) fn new(queue: &str, note: &Note, status: Option<Status>) -> Self {
         let Note { target, paused, .. } = note;
         Self {
             queue: queue.to_owned(),

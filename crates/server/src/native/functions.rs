@@ -1,0 +1,38 @@
+//! Functions: making them, looking at them, calling them.
+
+mod call;
+mod list;
+mod manage;
+mod settings;
+mod view;
+
+use std::sync::Arc;
+
+use weir_core::api::Queue;
+
+use super::Problem;
+use super::endpoint;
+use crate::engine::Engine;
+use crate::functions::{self, Note};
+
+pub(crate) use call::{Call, Enqueue};
+pub(crate) use list::List;
+pub(crate) use manage::{Delete, Get, Put};
+
+impl<E: Engine> endpoint::Call<'_, E> {
+    /// The function that the address names: its queue, and what is stored of it beside.
+    fn function(&self) -> Result<(Arc<Queue>, Note), Problem> {
+        let name = self.params.get("function");
+        let found = functions::find(&self.app.engine, self.caller.namespace, name);
+        found.map_err(|error| unreadable(name, &error))?.ok_or_else(|| none(name))
+    }
+}
+
+fn none(name: &str) -> Problem {
+    Problem::new("function.not_found", &format!("there is no function called {name}"))
+}
+
+fn unreadable(name: &str, error: &functions::Unreadable) -> Problem {
+    tracing::error!(function = name, %error, "a stored function cannot be read");
+    Problem::internal()
+}
