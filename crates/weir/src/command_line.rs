@@ -89,6 +89,16 @@ weir push get mail
 ```
 ";
 
+const FUNCTION: &str = "
+See [functions.md](functions.md).
+
+```sh
+weir function set resize https://images.example.com/resize --timeout 30s --concurrency 20 --limiter crm --limiter cms
+weir function call resize --data '{\"image\": \"ada.png\"}' --wait 10s      # prints the result
+weir function enqueue resize --data @image.json                            # prints the id of the job
+```
+";
+
 const LISTEN: &str = "
 What the server would send to a push target is sent from here: in the same form, and its answer means the same.
 
@@ -119,6 +129,7 @@ pub(crate) fn page() -> String {
             "limiter" => LIMITER,
             "work" => WORK,
             "push" => PUSH,
+            "function" => FUNCTION,
             "listen" => LISTEN,
             _ => "",
         });

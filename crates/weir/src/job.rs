@@ -18,6 +18,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub(crate) use add::data;
+
 /// Subcommands of `weir job`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -8,6 +8,7 @@ mod command_line;
 mod completions;
 mod config;
 mod exit;
+mod function;
 #[cfg(test)]
 mod generated;
 mod job;
@@ -61,6 +62,9 @@ enum Command {
     /// Puts URLs behind queues, to which the server sends their jobs, and looks after them.
     #[command(subcommand)]
     Push(push::Command),
+    /// Makes functions, names that answer calls, and calls them.
+    #[command(subcommand)]
+    Function(function::Command),
     /// Forwards the jobs of a queue to a URL that only this machine reaches, for development.
     Listen(listen::Arguments),
     /// Moves messages of a dead-letter queue back to where they came from, or elsewhere.
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Command::Job(command) => job::run(command),
         Command::Limiter(command) => limiter::run(&command),
         Command::Push(command) => push::run(&command),
+        Command::Function(command) => function::run(&command),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Receive(arguments) => receive::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),

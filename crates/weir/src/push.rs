@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use crate::client::{Queue, Request, ServerArguments};
 use crate::output;
-pub(crate) use set::Mode;
+pub(crate) use set::{Mode, secret_of};
 
 /// Subcommands of `weir push`.
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::client::{Client, Queue, Request, ServerArguments};
 use crate::exit::Usage;
 use crate::output;
+pub(crate) use job_settings::LimiterUse;
 
 /// Subcommands of `weir queue`.
 #[derive(Debug, Subcommand)]

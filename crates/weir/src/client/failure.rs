@@ -115,7 +115,16 @@ impl Failure {
             let message = format!("this server does not serve {path}: it may be an older version");
             return Self::Refused { code, message };
         }
-        let detail = detail.unwrap_or_else(|| format!("the server answers with status {status}"));
+        let mut detail = detail.unwrap_or_else(|| format!("the server answers with status {status}"));
+        if let Some(failure) = said("failure") {
+            detail = format!("{detail} ({})", failure.replace('_', " "));
+        }
+        // Of what failed elsewhere the server tells what was said of it.
+        match problem.as_ref().and_then(|problem| problem.get("error")) {
+            Some(Value::String(error)) => detail = format!("{detail}: {error}"),
+            Some(error) if !error.is_null() => detail = format!("{detail}: {error}"),
+            _ => {}
+        }
         match Self::classify(status, code, detail) {
             Self::Busy { code, message, .. } => Self::Busy { code, message, retry_after_s: *retry_after_s },
             failure => failure,
@@ -154,6 +163,7 @@ impl Failure {
 fn lists(code: &str) -> &'static str {
     match code.split('.').next() {
         Some("job" | "message") => "; `weir job list QUEUE` shows the jobs of a queue",
+        Some("function") => "; `weir function list` shows the functions",
         Some("limiter" | "permit") => "; `weir limiter list` shows the limiters",
         _ => "; `weir queue list` shows the queues",
     }

@@ -1,6 +1,6 @@
 //! `weir job add`.
 
-pub(super) mod data;
+pub(crate) mod data;
 mod lines;
 mod options;
 

@@ -78,6 +78,8 @@ pub(crate) enum Mode {
     CloudEventsBinary,
     /// The event of a Lambda function that SQS triggers.
     Lambda,
+    /// The data alone; the answer is the result.
+    Payload,
 }
 
 impl Mode {
@@ -87,6 +89,7 @@ impl Mode {
             Mode::CloudEvents => "cloudevents",
             Mode::CloudEventsBinary => "cloudevents_binary",
             Mode::Lambda => "lambda",
+            Mode::Payload => "payload",
         }
     }
 }
@@ -142,7 +145,7 @@ impl Arguments {
 }
 
 /// A secret as it is given, or the first line of a file: what stands on a command line is seen by others.
-fn secret_of(text: &str) -> anyhow::Result<String> {
+pub(crate) fn secret_of(text: &str) -> anyhow::Result<String> {
     let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())

@@ -64,7 +64,13 @@ impl FromStr for Timeout {
 
 /// A use of a limiter as the native API has it.
 #[derive(Clone, Debug, PartialEq)]
-struct LimiterUse(Value);
+pub(crate) struct LimiterUse(Value);
+
+impl LimiterUse {
+    pub(crate) fn settings(&self) -> Value {
+        self.0.clone()
+    }
+}
 
 impl FromStr for LimiterUse {
     type Err = String;

@@ -1,0 +1,142 @@
+//! `weir function set`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+
+use crate::arguments::{milliseconds, pair};
+use crate::client::{Request, ServerArguments, text};
+use crate::job::retry_arguments::{Keep, RetryArguments};
+use crate::output;
+use crate::push::{Mode, secret_of};
+use crate::queue::LimiterUse;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Name of the function.
+    function: String,
+    /// The URL behind it. Without one, workers lease its calls from the queue of its name.
+    #[arg(value_name = "URL")]
+    to: Option<String>,
+    /// What it is for.
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// How long one attempt may take. Default: a minute.
+    #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
+    timeout: Option<u64>,
+    /// How many calls are under way at the URL at most. Without this, up to 100, as many as it can take.
+    #[arg(long, short = 'c', value_name = "N", requires = "to")]
+    concurrency: Option<u32>,
+    #[command(flatten)]
+    retry: RetryArguments,
+    /// A limiter of which a call takes a slot before it starts: crm, or crm:key=data.customer,cost=attributes.pages. Can be
+    /// given several times.
+    #[arg(long = "limiter", value_name = "NAME[:key=PLACE][,cost=PLACE]")]
+    limiters: Vec<LimiterUse>,
+    /// The queue that calls go to which failed for good.
+    #[arg(long, value_name = "QUEUE")]
+    dead_letters: Option<String>,
+    /// What remains of completed calls: an age, a number of calls, or both (1h,1000), `all` or `none`.
+    #[arg(long, value_name = "KEEP")]
+    keep_completed: Option<Keep>,
+    /// What remains of failed calls.
+    #[arg(long, value_name = "KEEP")]
+    keep_failed: Option<Keep>,
+    /// The form in which calls are sent to the URL.
+    #[arg(long, value_enum, default_value_t = Mode::Payload, requires = "to")]
+    mode: Mode,
+    /// A secret that signs every request to the URL (`whsec_` and base64), or `@FILE`. Given several times, all sign. Without
+    /// this, those that are set stay.
+    #[arg(long, value_name = "SECRET", requires = "to")]
+    secret: Vec<String>,
+    /// A header of every request to the URL, as a template. Can be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "to")]
+    header: Vec<(String, String)>,
+    /// A header that is never shown, its value or `@FILE`. Can be given several times. Without this, those that are set stay.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "to")]
+    secret_header: Vec<(String, String)>,
+    /// A file in JSON with further settings, as the native API has them; arguments take their place.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Prints an object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let client = arguments.server.client()?;
+    let request = Request::put(&["functions", &arguments.function]).json(&arguments.settings()?);
+    let answer = client.native(&request)?;
+    if arguments.json {
+        return output::say(&format!("{answer:#}\n"));
+    }
+    let function = answer.get("function").cloned().unwrap_or_default();
+    let target = function.get("push").and_then(|push| push.get("target")).cloned().unwrap_or_default();
+    let name = output::clean(&arguments.function);
+    let done = if answer.get("created").is_some_and(|created| created == true) { "created" } else { "changed" };
+    output::say(&match text(&target, "url") {
+        Some(url) => format!("{done} {name}: its calls go to {}\n", output::clean(url)),
+        None => format!("{done} {name}: workers lease its calls from the queue of its name\n"),
+    })
+}
+
+impl Arguments {
+    fn settings(&self) -> anyhow::Result<Value> {
+        let mut settings = match &self.settings {
+            None => Map::new(),
+            Some(path) => {
+                let about = || format!("cannot use the settings in {}", path.display());
+                serde_json::from_str(&fs::read_to_string(path).with_context(about)?).with_context(about)?
+            }
+        };
+        if let Some(url) = &self.to {
+            settings.remove("url");
+            let push = settings.entry("push").or_insert_with(|| json!({}));
+            if let Some(push) = push.as_object_mut() {
+                push.extend(self.push(url)?);
+            }
+        }
+        let limiters: Vec<Value> = self.limiters.iter().map(LimiterUse::settings).collect();
+        let members = [
+            ("description", self.description.as_deref().map(Value::from)),
+            ("timeout_ms", self.timeout.map(Value::from)),
+            ("concurrency", self.concurrency.map(Value::from)),
+            ("retry", self.retry.settings()),
+            ("limiters", (!limiters.is_empty()).then(|| limiters.into())),
+            ("dead_letters", self.dead_letters.as_deref().map(Value::from)),
+            ("keep_completed", self.keep_completed.as_ref().map(Keep::settings)),
+            ("keep_failed", self.keep_failed.as_ref().map(Keep::settings)),
+        ];
+        settings.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        Ok(Value::Object(settings))
+    }
+
+    /// What is said of the URL.
+    fn push(&self, url: &str) -> anyhow::Result<Map<String, Value>> {
+        let mut push = Map::new();
+        push.insert("url".to_owned(), json!(url));
+        if self.settings.is_none() || self.mode != Mode::Payload {
+            push.insert("mode".to_owned(), json!(self.mode.name()));
+        }
+        if !self.secret.is_empty() {
+            let secrets = self.secret.iter().map(|secret| secret_of(secret)).collect::<anyhow::Result<Vec<_>>>()?;
+            push.insert("secrets".to_owned(), json!(secrets));
+        }
+        if !self.header.is_empty() {
+            let headers: Map<_, _> = self.header.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            push.insert("headers".to_owned(), headers.into());
+        }
+        if !self.secret_header.is_empty() {
+            let mut hidden = Map::new();
+            for (name, value) in &self.secret_header {
+                hidden.insert(name.clone(), json!(secret_of(value)?));
+            }
+            push.insert("secret_headers".to_owned(), hidden.into());
+        }
+        Ok(push)
+    }
+}
