@@ -33,5 +33,3 @@ function send(to, parts) {
 }
 
 const server = mailer.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port })));
-// Longer than Weir keeps connections, so that no call meets the end of one. Node's own 5 s are shorter.
-server.keepAliveTimeout = 60_000;

@@ -22,8 +22,9 @@ use weir_push::{Egress, Invalid, Target};
 use super::connect::{Connect, TimedOut};
 use super::outgoing::Outgoing;
 
-/// How long a connection is kept that nothing is sent over.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection is kept that nothing is sent over: less than what servers keep one for (Node.js 5 s), since a
+/// request that meets the end of its connection is a failed attempt.
+const IDLE: Duration = Duration::from_secs(4);
 /// Names that are looked up at once.
 const LOOKUPS_MAX: usize = 64;
 
