@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
+from receiver import Receiver
 from sqs_words import counts, send
-from weir_process import BINARY
+from weir_process import BINARY, Weir
 
 
 @pytest.fixture
@@ -34,6 +35,21 @@ def aging_queues(sqs):
         assert counts(sqs, queue) == (3, 0, 0)
         queues.append(queue)
     return queues
+
+
+@pytest.fixture(scope="module")
+def pushing(tmp_path_factory):
+    """A server that may push to this machine."""
+    with Weir(tmp_path_factory.mktemp("pushing") / "data", "--push-allow-networks", "127.0.0.0/8") as server:
+        yield server
+
+
+@pytest.fixture
+def receiver():
+    """What is at the other end of a push."""
+    one = Receiver()
+    yield one
+    one.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from native_words import Native, Problem
-from receiver import Receiver
 from weir_process import Weir, eventually
 
 NOW = {"attempts_max": 3, "backoff": {"fixed_ms": 0}}
@@ -15,22 +14,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def calling(tmp_path_factory):
-    """A server that may push to this machine."""
-    with Weir(tmp_path_factory.mktemp("functions") / "data", "--push-allow-networks", "127.0.0.0/8") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def api(calling):
-    return Native(calling)
-
-
-@pytest.fixture
-def receiver():
-    one = Receiver()
-    yield one
-    one.close()
+def api(pushing):
+    return Native(pushing)
 
 
 @pytest.fixture
@@ -96,10 +81,10 @@ def test_what_a_url_answers_is_the_result_of_a_call(api, function, receiver):
     assert job["state"] == "completed"
 
 
-def test_a_worker_that_pulls_answers_a_call(calling, api, function):
+def test_a_worker_that_pulls_answers_a_call(pushing, api, function):
     name = function()
     assert api.get(f"/v1/functions/{name}")["behind"] == "workers"
-    call = called(calling, name, [1, 2])
+    call = called(pushing, name, [1, 2])
     job = leased(api, name)
     assert job["data"] == [1, 2]
     settle(api, name, job, result={"sum": 3})
@@ -157,9 +142,9 @@ def test_a_call_that_is_not_begun_in_time_is_not_begun_any_more(api, function):
     assert job["failed"] == "expired"
 
 
-def test_a_call_that_is_begun_goes_on_when_nobody_waits_any_more(calling, api, function):
+def test_a_call_that_is_begun_goes_on_when_nobody_waits_any_more(pushing, api, function):
     name = function()
-    call = called(calling, name, 1, wait_ms=2_000)
+    call = called(pushing, name, 1, wait_ms=2_000)
     job = leased(api, name)
     refused = call.end()
     assert refused.code == "function.timeout" and "goes on" in refused.detail
@@ -179,7 +164,7 @@ def test_an_attempt_that_takes_too_long_has_failed(api, function, receiver):
     assert refused.value.answer["failure"] in ("timed_out", "reported")
 
 
-def test_no_more_calls_are_under_way_at_the_url_than_the_function_allows(calling, api, function, receiver):
+def test_no_more_calls_are_under_way_at_the_url_than_the_function_allows(pushing, api, function, receiver):
     under_way, goes_on = threading.Semaphore(0), threading.Event()
 
     def answer(request):
@@ -189,7 +174,7 @@ def test_no_more_calls_are_under_way_at_the_url_than_the_function_allows(calling
 
     receiver.answer = answer
     name = function(url=receiver.url, concurrency=2)
-    calls = [called(calling, name, n) for n in range(6)]
+    calls = [called(pushing, name, n) for n in range(6)]
     for _ in range(2):
         assert under_way.acquire(timeout=30)
     eventually(lambda: api.get(f"/v1/queues/{name}")["counters"]["ready"] == 4, "the others wait")
@@ -198,7 +183,7 @@ def test_no_more_calls_are_under_way_at_the_url_than_the_function_allows(calling
     assert receiver.most_under_way == 2
 
 
-def test_a_call_takes_a_slot_of_every_limiter_that_its_function_names(calling, api, function, receiver):
+def test_a_call_takes_a_slot_of_every_limiter_that_its_function_names(pushing, api, function, receiver):
     """Two functions share one limiter; each has another one of its own, and needs both."""
     for limiter, concurrency in [("crm", 3), ("cms", 1), ("db", 9)]:
         api.put(f"/v1/limiters/{limiter}", {"concurrency": concurrency})
@@ -207,9 +192,9 @@ def test_a_call_takes_a_slot_of_every_limiter_that_its_function_names(calling, a
     # As many as there are calls: an adaptive concurrency begins with few, and nothing ends that would let it grow.
     narrow = function(url=receiver.url, concurrency=9, limiters=[{"limiter": "crm"}, {"limiter": "cms"}])
     wide = function(url=receiver.url, concurrency=9, limiters=[{"limiter": "crm"}, {"limiter": "db"}])
-    calls = [called(calling, narrow, n) for n in range(3)]
+    calls = [called(pushing, narrow, n) for n in range(3)]
     eventually(lambda: api.get(f"/v1/queues/{narrow}")["counters"]["leased"] == 1, "one has a slot of cms")
-    calls += [called(calling, wide, n) for n in range(4)]
+    calls += [called(pushing, wide, n) for n in range(4)]
     eventually(lambda: api.get(f"/v1/queues/{wide}")["counters"]["leased"] == 2, "crm has two slots more")
     counters = [api.get(f"/v1/queues/{name}")["counters"] for name in (narrow, wide)]
     assert [(found["leased"], found["ready"]) for found in counters] == [(1, 2), (2, 2)]

@@ -10,7 +10,6 @@ import botocore.exceptions
 import pytest
 
 from native_words import Native, Problem
-from receiver import Receiver
 from signatures import Key
 from weir_process import Weir, eventually
 
@@ -18,27 +17,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def calling(tmp_path_factory):
-    """A server that may push to this machine."""
-    with Weir(tmp_path_factory.mktemp("lambda") / "data", "--push-allow-networks", "127.0.0.0/8") as server:
-        yield server
+def api(pushing):
+    return Native(pushing)
 
 
 @pytest.fixture(scope="module")
-def api(calling):
-    return Native(calling)
-
-
-@pytest.fixture(scope="module")
-def client(calling):
-    return calling.client("lambda")
-
-
-@pytest.fixture
-def receiver():
-    one = Receiver()
-    yield one
-    one.close()
+def client(pushing):
+    return pushing.client("lambda")
 
 
 @pytest.fixture
@@ -217,10 +202,10 @@ def test_signatures_are_those_of_lambda(tmp_path):
         assert weir.client("lambda", reader.pair).list_functions()["Functions"] == []
 
 
-def test_an_answer_has_the_headers_of_lambda(calling, function, receiver):
+def test_an_answer_has_the_headers_of_lambda(pushing, function, receiver):
     receiver.answer = lambda request: (200, {}, b"1")
     name = function(url=receiver.url)
-    url = f"{calling.url}/2015-03-31/functions/{name}/invocations"
+    url = f"{pushing.url}/2015-03-31/functions/{name}/invocations"
     with urllib.request.urlopen(urllib.request.Request(url, b"{}", method="POST"), timeout=30) as answer:
         assert answer.headers["x-amz-executed-version"] == "$LATEST"
         assert answer.headers["x-amzn-requestid"]

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from native_words import Native, Problem
 from receiver import Receiver, break_off
 from sqs_words import send
-from weir_process import Weir, eventually
+from weir_process import eventually
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECOND = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -22,22 +22,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def pushing(tmp_path_factory):
-    """A server that may push to this machine."""
-    with Weir(tmp_path_factory.mktemp("push") / "data", "--push-allow-networks", "127.0.0.0/8") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def api(pushing):
     return Native(pushing)
-
-
-@pytest.fixture
-def receiver():
-    one = Receiver()
-    yield one
-    one.close()
 
 
 class Pushed:

@@ -34,13 +34,6 @@ def queues(pushing):
     return pushing.sqs()
 
 
-@pytest.fixture
-def receiver():
-    one = Receiver()
-    yield one
-    one.close()
-
-
 def ask(sns, topic, url, **attributes):
     """Subscribes a URL, which has to confirm; the ARN."""
     return sns.subscribe(

@@ -8,8 +8,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from native_words import Native, Problem
-from receiver import Receiver
-from weir_process import Weir, eventually
+from weir_process import eventually
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ONCE = {"attempts_max": 1}
@@ -18,22 +17,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def pushing(tmp_path_factory):
-    """A server that may push to this machine."""
-    with Weir(tmp_path_factory.mktemp("topic-push") / "data", "--push-allow-networks", "127.0.0.0/8") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def api(pushing):
     return Native(pushing)
-
-
-@pytest.fixture
-def receiver():
-    one = Receiver()
-    yield one
-    one.close()
 
 
 class Topic:
