@@ -289,6 +289,64 @@ impl<E: Engine> Drop for Receiving<'_, E> {
     }
 }
 
+impl Engine for Box<dyn Engine> {
+    fn submit(&self, command: Command, responder: Responder) -> Result<Token, Refused> {
+        (**self).submit(command, responder)
+    }
+
+    fn submit_both(
+        &self,
+        first: (Command, Responder),
+        second: (Command, Responder),
+    ) -> Result<(Token, Token), Refused> {
+        (**self).submit_both(first, second)
+    }
+
+    fn tell(&self, command: Command) -> Result<(), Refused> {
+        (**self).tell(command)
+    }
+
+    fn cancel(&self, receive: Token) {
+        (**self).cancel(receive);
+    }
+
+    fn find(&self, namespace: Namespace, name: &str) -> Option<Arc<Queue>> {
+        (**self).find(namespace, name)
+    }
+
+    fn list(&self, namespace: Namespace, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Queue>> {
+        (**self).list(namespace, prefix, after, max)
+    }
+
+    fn all(&self) -> Vec<Arc<Queue>> {
+        (**self).all()
+    }
+
+    fn limiter(&self, namespace: Namespace, name: &str) -> Option<Arc<Limiter>> {
+        (**self).limiter(namespace, name)
+    }
+
+    fn limiters(&self, namespace: Namespace, after: Option<&str>, max: usize) -> Vec<Arc<Limiter>> {
+        (**self).limiters(namespace, after, max)
+    }
+
+    fn directory(&self) -> &Directory {
+        (**self).directory()
+    }
+
+    fn listen(&self, listener: Listener) {
+        (**self).listen(listener);
+    }
+
+    fn backup(&self, directory: &Path) -> Result<BackedUp, BackupError> {
+        (**self).backup(directory)
+    }
+
+    fn figures(&self) -> Figures {
+        (**self).figures()
+    }
+}
+
 impl Engine for Shard<Responder> {
     fn submit(&self, command: Command, responder: Responder) -> Result<Token, Refused> {
         Shard::submit(self, command, responder)

@@ -32,9 +32,9 @@ use crate::sqs::{Recently, Throttle};
 use crate::tls::Tls;
 use crate::topics::{Matchers, carry_on_all};
 
-/// A server that listens.
-pub struct Server<E> {
-    app: Arc<App<E>>,
+/// A server that listens. It is compiled once for all engines, here: in each program that has one it would take minutes.
+pub struct Server {
+    app: Arc<App<Box<dyn Engine>>>,
     listener: TcpListener,
     stop: watch::Sender<bool>,
     returned: mpsc::UnboundedReceiver<(Granted, Fate)>,
@@ -52,14 +52,18 @@ impl Stop {
     }
 }
 
-impl<E: Engine> Server<E> {
+impl Server {
     /// Listens at the configured address. Connections are accepted by the system from now on, and served by
     /// [`Server::run`].
     ///
     /// # Errors
     /// When the address cannot be listened on, or may not without keys ([`crate::Unsafe`]); when the certificate cannot be
     /// used ([`crate::TlsError`]).
-    pub async fn bind(config: Config, engine: E) -> io::Result<Self> {
+    pub async fn bind(config: Config, engine: impl Engine) -> io::Result<Self> {
+        Self::bind_boxed(config, Box::new(engine)).await
+    }
+
+    async fn bind_boxed(config: Config, engine: Box<dyn Engine>) -> io::Result<Self> {
         config.check_listen().map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
         let tls = config.tls.clone().map(Tls::open).transpose();
         let tls = tls.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
