@@ -69,8 +69,8 @@ impl<E: Engine> App<E> {
         self.await_grant(receiving, waits).await
     }
 
-    /// Carries out a command and right after it a receive; both go to the disk together. The answer of the receive is
-    /// `Err` where the command was refused: what was granted has returned then.
+    /// Carries out a command and right after it a receive; both go to the disk together. Where either is refused, so is
+    /// the whole: what was granted returns.
     pub(crate) async fn call_and_receive(
         &self,
         before: Command,

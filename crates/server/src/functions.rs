@@ -13,9 +13,10 @@ use std::sync::Arc;
 use weir_core::api::{Namespace, Queue};
 
 use crate::engine::Engine;
+use crate::notes::Unreadable;
 
 pub(crate) use call::{Called, Ended, Waited, add, wait};
-pub(crate) use note::{Note, Unreadable};
+pub(crate) use note::Note;
 
 /// How many queues are looked at together.
 const LOOKED_AT: usize = 1_000;

@@ -19,6 +19,7 @@ mod lambda;
 mod limits;
 mod metrics;
 mod native;
+mod notes;
 mod push;
 mod server;
 mod sns;

@@ -4,6 +4,7 @@ mod arguments;
 mod events;
 mod exact;
 mod failure;
+mod pages;
 mod queue_name;
 mod request;
 mod slices;

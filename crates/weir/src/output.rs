@@ -3,7 +3,7 @@
 mod table;
 mod text;
 
-pub(crate) use table::Table;
+pub(crate) use table::{Table, fields};
 pub(crate) use text::{clean, counted, stamp};
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! `weir push`.
 
 mod set;
+pub(crate) mod settings;
 mod show;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use clap::Subcommand;
 
 use crate::client::{Queue, Request, ServerArguments};
 use crate::output;
-pub(crate) use set::{Mode, secret_of};
+pub(crate) use set::Mode;
 
 /// Subcommands of `weir push`.
 #[derive(Debug, Subcommand)]

@@ -56,11 +56,6 @@ impl Fault {
         Self::new("TooManyRequestsException", 429, message)
     }
 
-    /// Something that is there already, or is being changed.
-    pub fn conflict(message: impl Into<String>) -> Self {
-        Self::new("ResourceConflictException", 409, message)
-    }
-
     /// The server cannot do it.
     pub fn service(message: impl Into<String>) -> Self {
         Self::new("ServiceException", 500, message)

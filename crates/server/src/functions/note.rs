@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use weir_core::api::Config;
 
+use crate::notes::{self, Unreadable};
+
 /// The name of the note.
 const NAME: &str = "weir.function";
 /// The version of its form.
@@ -17,15 +19,6 @@ pub(crate) struct Note {
     pub(crate) description: String,
 }
 
-/// A note that no version of ours wrote.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    #[error("the function is of version {0}, which this server does not know")]
-    Version(u32),
-    #[error("the function cannot be read")]
-    Broken(#[from] serde_json::Error),
-}
-
 impl Note {
     pub(crate) fn new(description: String) -> Self {
         Self { version: VERSION, description }
@@ -33,28 +26,17 @@ impl Note {
 
     /// Whether a queue is a function's.
     pub(crate) fn is_there(config: &Config) -> bool {
-        config.notes.iter().any(|(name, _)| name == NAME)
+        notes::text(config, NAME).is_some()
     }
 
     /// The note of a queue, if it has one.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>, Unreadable> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
-        let Some((_, text)) = config.notes.iter().find(|(name, _)| name == NAME) else { return Ok(None) };
-        match serde_json::from_str::<Versioned>(text)?.version {
-            VERSION => Ok(Some(serde_json::from_str(text)?)),
-            other => Err(Unreadable::Version(other)),
-        }
+        notes::read(config, NAME, VERSION)
     }
 
     /// Writes it down in a configuration.
     pub(crate) fn put(&self, config: &mut Config) {
-        config.notes.retain(|(name, _)| name != NAME);
-        let text = serde_json::to_string(self).expect("texts and numbers are JSON");
-        config.notes.push((NAME.to_owned(), text));
-        config.notes.sort_unstable();
+        notes::put(config, NAME, self);
     }
 }
 

@@ -14,6 +14,7 @@ use super::Problem;
 use super::endpoint;
 use crate::engine::Engine;
 use crate::functions::{self, Note};
+use crate::notes::Unreadable;
 
 pub(crate) use call::{Call, Enqueue};
 pub(crate) use list::List;
@@ -32,7 +33,7 @@ fn none(name: &str) -> Problem {
     Problem::new("function.not_found", &format!("there is no function called {name}"))
 }
 
-fn unreadable(name: &str, error: &functions::Unreadable) -> Problem {
+fn unreadable(name: &str, error: &Unreadable) -> Problem {
     tracing::error!(function = name, %error, "a stored function cannot be read");
     Problem::internal()
 }

@@ -5,5 +5,6 @@ mod manage;
 mod view;
 
 pub(crate) use call_back::CallBack;
+pub(super) use manage::note_of;
 pub(crate) use manage::{Delete, Get, Pause, Put, Resume};
 pub(super) use view::PushView;

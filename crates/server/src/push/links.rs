@@ -8,6 +8,7 @@ use weir_core::api::{Config, Queue};
 use super::note::Note;
 use crate::app::App;
 use crate::engine::Engine;
+use crate::notes;
 
 /// The name of the note.
 const NAME: &str = "weir.sns";
@@ -29,11 +30,7 @@ pub(crate) fn note(base: &str) -> (String, String) {
 
 /// Where links lead: as is configured, or as whoever subscribed knew this server, or where it listens.
 pub(super) fn base<E: Engine>(app: &App<E>, config: &Config) -> String {
-    let noted = || {
-        let (_, text) = config.notes.iter().find(|(name, _)| name == NAME)?;
-        let links: Links = serde_json::from_str(text).ok()?;
-        (links.version == VERSION).then_some(links.base)
-    };
+    let noted = || notes::read::<Links>(config, NAME, VERSION).ok().flatten().map(|links| links.base);
     let known = if app.config.public_url.is_some() { None } else { noted() };
     known.unwrap_or_else(|| app.base_url(None))
 }

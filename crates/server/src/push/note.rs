@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use weir_core::api::Config;
 use weir_push::Settings;
 
+use crate::notes::{self, Unreadable};
+
 /// The name of the note.
 const NAME: &str = "weir.push";
 /// The version of its form.
@@ -19,15 +21,6 @@ pub(crate) struct Note {
     pub(crate) target: Settings,
 }
 
-/// A note that no version of ours wrote.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    #[error("the push target is of version {0}, which this server does not know")]
-    Version(u32),
-    #[error("the push target cannot be read")]
-    Broken(#[from] serde_json::Error),
-}
-
 impl Note {
     pub(crate) fn new(target: Settings, paused: bool) -> Self {
         Self { version: VERSION, paused, target }
@@ -35,33 +28,22 @@ impl Note {
 
     /// The text of a queue's note, if it has one.
     pub(crate) fn text(config: &Config) -> Option<&str> {
-        config.notes.iter().find(|(name, _)| name == NAME).map(|(_, text)| text.as_str())
+        notes::text(config, NAME)
     }
 
     /// The note of a queue, if it has one.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>, Unreadable> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
-        let Some(text) = Self::text(config) else { return Ok(None) };
-        match serde_json::from_str::<Versioned>(text)?.version {
-            VERSION => Ok(Some(serde_json::from_str(text)?)),
-            other => Err(Unreadable::Version(other)),
-        }
+        notes::read(config, NAME, VERSION)
     }
 
     /// Writes it down in a configuration.
     pub(crate) fn put(&self, config: &mut Config) {
-        Self::remove(config);
-        let text = serde_json::to_string(self).expect("texts and numbers are JSON");
-        config.notes.push((NAME.to_owned(), text));
-        config.notes.sort_unstable();
+        notes::put(config, NAME, self);
     }
 
     /// Takes it out of a configuration.
     pub(crate) fn remove(config: &mut Config) {
-        config.notes.retain(|(name, _)| name != NAME);
+        notes::remove(config, NAME);
     }
 }
 

@@ -3,11 +3,8 @@
 use serde_json::Value;
 
 use crate::arguments::spoken_ms;
-use crate::client::{Request, ServerArguments, list, number, text};
+use crate::client::{Request, ServerArguments, number, text};
 use crate::output::{self, Table};
-
-/// Functions of one page.
-const PAGE: u64 = 1_000;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
@@ -26,22 +23,8 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let mut functions: Vec<Value> = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let request = Request::get(&["functions"])
-            .with("limit", Some(PAGE))
-            .with("prefix", arguments.prefix.as_ref())
-            .with("cursor", cursor.as_ref());
-        let answer = client.native(&request)?;
-        functions.extend(list(&answer, "functions").iter().cloned());
-        let next = text(&answer, "cursor").map(str::to_owned);
-        anyhow::ensure!(next.is_none() || next != cursor, "the server does not go on: its answer has no new cursor");
-        cursor = next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let request = || Request::get(&["functions"]).with("prefix", arguments.prefix.as_ref());
+    let functions = client.all(request, "functions")?;
     if arguments.json {
         return output::say(&format!("{:#}\n", Value::Array(functions)));
     }

@@ -1,16 +1,14 @@
 //! `weir function set`.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{milliseconds, pair};
 use crate::client::{Request, ServerArguments, text};
 use crate::job::retry_arguments::{Keep, RetryArguments};
 use crate::output;
-use crate::push::{Mode, secret_of};
+use crate::push::{Mode, settings};
 use crate::queue::LimiterUse;
 
 #[derive(clap::Args, Debug)]
@@ -86,13 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 impl Arguments {
     fn settings(&self) -> anyhow::Result<Value> {
-        let mut settings = match &self.settings {
-            None => Map::new(),
-            Some(path) => {
-                let about = || format!("cannot use the settings in {}", path.display());
-                serde_json::from_str(&fs::read_to_string(path).with_context(about)?).with_context(about)?
-            }
-        };
+        let mut settings = settings::read(self.settings.as_deref())?;
         if let Some(url) = &self.to {
             settings.remove("url");
             let push = settings.entry("push").or_insert_with(|| json!({}));
@@ -122,21 +114,7 @@ impl Arguments {
         if self.settings.is_none() || self.mode != Mode::Payload {
             push.insert("mode".to_owned(), json!(self.mode.name()));
         }
-        if !self.secret.is_empty() {
-            let secrets = self.secret.iter().map(|secret| secret_of(secret)).collect::<anyhow::Result<Vec<_>>>()?;
-            push.insert("secrets".to_owned(), json!(secrets));
-        }
-        if !self.header.is_empty() {
-            let headers: Map<_, _> = self.header.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-            push.insert("headers".to_owned(), headers.into());
-        }
-        if !self.secret_header.is_empty() {
-            let mut hidden = Map::new();
-            for (name, value) in &self.secret_header {
-                hidden.insert(name.clone(), json!(secret_of(value)?));
-            }
-            push.insert("secret_headers".to_owned(), hidden.into());
-        }
+        push.extend(settings::sent(&self.secret, &self.header, &self.secret_header)?);
         Ok(push)
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::arguments::spoken_ms;
 use crate::client::{Request, ServerArguments, list, number, text};
-use crate::output::{self, Table};
+use crate::output;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
@@ -22,11 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.json {
         return output::say(&format!("{answer:#}\n"));
     }
-    let mut table = Table::new(&["FIELD", "VALUE"]);
-    for (name, value) in rows(&answer) {
-        table.row([name.to_owned(), value]);
-    }
-    output::say(&table.render())
+    output::say(&output::fields(rows(&answer)))
 }
 
 fn rows(answer: &Value) -> Vec<(&'static str, String)> {

@@ -12,11 +12,7 @@ pub(super) struct View<'a>(pub(super) &'a Value);
 impl View<'_> {
     /// Two tables: what is known of it, and the attempts that failed.
     pub(super) fn told(&self) -> String {
-        let mut table = Table::new(&["FIELD", "VALUE"]);
-        for (name, value) in self.rows() {
-            table.row([name, value]);
-        }
-        let mut told = table.render();
+        let mut told = output::fields(self.rows());
         let history = list(self.0, "history");
         if !history.is_empty() {
             let mut table = Table::new(&["FAILED", "LEASE", "HOW", "ERROR"]).right(&[1]);

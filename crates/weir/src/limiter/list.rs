@@ -3,11 +3,8 @@
 use serde_json::Value;
 
 use super::terms::{reserves, windows};
-use crate::client::{Request, ServerArguments, list, number, text};
+use crate::client::{Request, ServerArguments, number, text};
 use crate::output::{self, Table};
-
-/// Limiters of one page.
-const PAGE: u64 = 1_000;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
@@ -23,19 +20,7 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let mut limiters: Vec<Value> = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let request = Request::get(&["limiters"]).with("limit", Some(PAGE)).with("cursor", cursor.as_ref());
-        let answer = client.native(&request)?;
-        limiters.extend(list(&answer, "limiters").iter().cloned());
-        let next = text(&answer, "cursor").map(str::to_owned);
-        anyhow::ensure!(next.is_none() || next != cursor, "the server does not go on: its answer has no new cursor");
-        cursor = next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let limiters = client.all(|| Request::get(&["limiters"]), "limiters")?;
     if arguments.json {
         return output::say(&format!("{:#}\n", Value::Array(limiters)));
     }

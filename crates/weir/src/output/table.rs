@@ -17,6 +17,15 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
+/// A table of what is known of one thing.
+pub(crate) fn fields<N: Into<String>>(rows: impl IntoIterator<Item = (N, String)>) -> String {
+    let mut table = Table::new(&["FIELD", "VALUE"]);
+    for (name, value) in rows {
+        table.row([name.into(), value]);
+    }
+    table.render()
+}
+
 impl Table {
     /// A table with a heading.
     pub(crate) fn new(heading: &[&'static str]) -> Self {

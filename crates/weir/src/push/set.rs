@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
+use super::settings::{read, sent};
 use crate::arguments::{milliseconds, pair};
 use crate::client::{Queue, Request, ServerArguments};
 use crate::output;
@@ -108,13 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 impl Arguments {
     fn settings(&self) -> anyhow::Result<Value> {
-        let mut settings = match &self.settings {
-            None => Map::new(),
-            Some(path) => {
-                let about = || format!("cannot use the settings in {}", path.display());
-                serde_json::from_str(&fs::read_to_string(path).with_context(about)?).with_context(about)?
-            }
-        };
+        let mut settings = read(self.settings.as_deref())?;
         settings.insert("url".to_owned(), json!(self.to));
         if self.settings.is_none() || self.mode != Mode::Native {
             settings.insert("mode".to_owned(), json!(self.mode.name()));
@@ -126,27 +121,12 @@ impl Arguments {
         let timeouts: Map<_, _> =
             timeouts.into_iter().filter_map(|(name, ms)| Some((name.to_owned(), json!(ms?)))).collect();
         put("timeouts", (!timeouts.is_empty()).then_some(Value::Object(timeouts)));
-        let secrets = self.secret.iter().map(|secret| secret_of(secret)).collect::<anyhow::Result<Vec<_>>>()?;
-        put("secrets", (!secrets.is_empty()).then(|| json!(secrets)));
-        let headers: Map<_, _> = self.header.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        put("headers", (!headers.is_empty()).then_some(Value::Object(headers)));
-        let mut hidden = Map::new();
-        for (name, value) in &self.secret_header {
-            hidden.insert(name.clone(), json!(secret_of(value)?));
-        }
-        put("secret_headers", (!hidden.is_empty()).then_some(Value::Object(hidden)));
         if let Some(path) = &self.body {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             put("body", Some(json!(text)));
         }
         put("compression", self.gzip.then(|| json!("gzip")));
+        settings.extend(sent(&self.secret, &self.header, &self.secret_header)?);
         Ok(Value::Object(settings))
     }
-}
-
-/// A secret as it is given, or the first line of a file: what stands on a command line is seen by others.
-pub(crate) fn secret_of(text: &str) -> anyhow::Result<String> {
-    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }

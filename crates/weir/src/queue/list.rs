@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::client::{Client, Failure, Request, ServerArguments, list, number, text};
+use crate::client::{Request, ServerArguments, number, text};
 use crate::output::{self, Table};
-
-/// Queues of one page.
-const PAGE: u32 = 1_000;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
@@ -33,7 +30,8 @@ pub(super) fn counters(queue: &Value) -> impl Iterator<Item = (&'static str, u64
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = arguments.server.client()?;
-    let queues = queues(&client, arguments.prefix.as_deref())?;
+    let request = || Request::get(&["queues"]).with("prefix", arguments.prefix.as_ref());
+    let queues = client.all(request, "queues")?;
     let name = |queue: &Value| text(queue, "name").unwrap_or_default().to_owned();
     output::say(&if arguments.names {
         let names: Vec<String> = queues.iter().map(|queue| format!("{}\n", output::clean(&name(queue)))).collect();
@@ -53,21 +51,4 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         table.render()
     })
-}
-
-fn queues(client: &Client, prefix: Option<&str>) -> Result<Vec<Value>, Failure> {
-    let mut queues = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let request = Request::get(&["queues"])
-            .with("limit", Some(PAGE))
-            .with("prefix", prefix)
-            .with("cursor", cursor.as_deref());
-        let answer = client.native(&request)?;
-        queues.extend(list(&answer, "queues").iter().cloned());
-        match text(&answer, "cursor") {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => return Ok(queues),
-        }
-    }
 }

@@ -13,6 +13,7 @@ use crate::native::Problem;
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::within;
 use crate::native::jobs::options::{KeepSettings, RetrySettings};
+use crate::native::push::note_of;
 use crate::native::queues::{LimiterUseSettings, Settings, default_config};
 use crate::push;
 
@@ -117,10 +118,7 @@ impl FunctionSettings {
         Note::new(self.description.clone()).put(&mut config);
         match target {
             Some(mut target) => {
-                let before = push::Note::of(&config).map_err(|error| {
-                    tracing::error!(%error, "a stored push target cannot be read");
-                    Problem::internal()
-                })?;
+                let before = note_of(&config, None)?;
                 if let Some(before) = &before {
                     target.keep_secrets_of(&before.target);
                 }

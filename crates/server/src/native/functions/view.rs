@@ -9,9 +9,8 @@ use crate::engine::Engine;
 use crate::functions::{self, Note};
 use crate::native::Problem;
 use crate::native::jobs::options::{KeepSettings, RetrySettings};
-use crate::native::push::PushView;
+use crate::native::push::{PushView, note_of};
 use crate::native::queues::LimiterUseSettings;
-use crate::push;
 
 /// A function.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -63,15 +62,7 @@ pub(crate) enum Behind {
 impl FunctionView {
     pub(super) fn new<E: Engine>(app: &App<E>, queue: &Queue, note: &Note) -> Result<Self, Problem> {
         let config = &queue.config;
-        let pushed = push::Note::of(config).map_err(|error| {
-            tracing::error!(queue = queue.name, %error, "a stored push target cannot be read");
-            Problem::internal()
-        })?;
-        let limiters = config.limiters.iter().map(|used| LimiterUseSettings {
-            limiter: used.limiter.clone(),
-            key: used.key.clone(),
-            cost: used.cost.clone(),
-        });
+        let pushed = note_of(config, Some(&queue.name))?;
         Ok(Self {
             name: queue.name.clone(),
             arn: functions::arn(&app.config.region, queue),
@@ -80,7 +71,7 @@ impl FunctionView {
             push: pushed.map(|note| PushView::new(&queue.name, &note, app.pushers.status(queue.id))),
             timeout_ms: config.timeout_ms,
             retry: RetrySettings::of(&config.retry),
-            limiters: limiters.collect(),
+            limiters: config.limiters.iter().map(LimiterUseSettings::of).collect(),
             dead_letters: config.redrive.as_ref().map(|redrive| redrive.target.clone()),
             keep_completed: KeepSettings::of(config.keep_completed),
             keep_failed: KeepSettings::of(config.keep_failed),

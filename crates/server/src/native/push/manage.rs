@@ -158,8 +158,13 @@ async fn hold<E: Engine>(call: &Call<'_, E>, paused: bool) -> Outcome<PushView> 
 }
 
 fn note(queue: &Queue) -> Result<Option<Note>, Problem> {
-    Note::of(&queue.config).map_err(|error| {
-        tracing::error!(queue = queue.name, %error, "a stored push target cannot be read");
+    note_of(&queue.config, Some(&queue.name))
+}
+
+/// The push target in a configuration, which is that of `queue` where it is known.
+pub(in crate::native) fn note_of(config: &Config, queue: Option<&str>) -> Result<Option<Note>, Problem> {
+    Note::of(config).map_err(|error| {
+        tracing::error!(queue, %error, "a stored push target cannot be read");
         Problem::internal()
     })
 }

@@ -77,6 +77,13 @@ pub(crate) struct LimiterUseSettings {
     pub(crate) cost: Option<String>,
 }
 
+impl LimiterUseSettings {
+    /// As it is set.
+    pub(crate) fn of(used: &LimiterUse) -> Self {
+        Self { limiter: used.limiter.clone(), key: used.key.clone(), cost: used.cost.clone() }
+    }
+}
+
 /// Where jobs go after too many leases.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

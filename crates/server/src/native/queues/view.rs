@@ -171,15 +171,7 @@ impl QueueView {
             timeout_ms: config.timeout_ms,
             keep_completed: KeepSettings::of(config.keep_completed),
             keep_failed: KeepSettings::of(config.keep_failed),
-            limiters: config
-                .limiters
-                .iter()
-                .map(|used| LimiterUseSettings {
-                    limiter: used.limiter.clone(),
-                    key: used.key.clone(),
-                    cost: used.cost.clone(),
-                })
-                .collect(),
+            limiters: config.limiters.iter().map(LimiterUseSettings::of).collect(),
             tags: queue.tags.clone(),
         }
     }

@@ -22,6 +22,7 @@ use crate::engine::{self, Engine};
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
 use crate::native::jobs::options::RetrySettings;
+use crate::native::push::note_of;
 use crate::native::route::{Method, Route, Tag};
 use crate::push::{Note, Setup, Shared, is_over_sns};
 use crate::topics::policy;
@@ -118,10 +119,7 @@ impl SubscriptionSettings {
     /// Changes the configuration of a subscription's own queue as this asks.
     fn apply(&self, config: &mut Config, url: &str, shared: &Shared) -> Result<(), Problem> {
         let mut target = self.target(url, shared)?;
-        let before = Note::of(config).map_err(|error| {
-            tracing::error!(%error, "a stored push target cannot be read");
-            Problem::internal()
-        })?;
+        let before = note_of(config, None)?;
         if let Some(before) = &before {
             target.keep_secrets_of(&before.target);
         }
