@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use support::spans::Spans;
 use support::{PATIENCE, Running, start};
 use tokio::sync::{Barrier, Notify, oneshot};
 use weir_client::{
@@ -189,23 +188,6 @@ async fn as_many_jobs_run_at_once_as_may_and_no_more() {
     });
     let summary = tokio::time::timeout(PATIENCE, run).await.expect("two run at once").unwrap();
     assert_eq!((summary.completed, summary.failed), (8, 0));
-}
-
-#[tokio::test]
-async fn an_attempt_is_a_span_with_what_the_job_is() {
-    let spans = Spans::default();
-    let _here = tracing::subscriber::set_default(spans.clone());
-    let running = start().await;
-    let queue = queue::<u32>(&running, "traced").await;
-    let added = queue.add(NewJob::new(7).name("resize")).await.unwrap();
-    work(&queue, 2, |job| async move {
-        tracing::info!("at work");
-        if job.attempt == 1 { Err(Failure::new("once more")) } else { Ok(()) }
-    })
-    .await;
-    let attempts = [1, 2].map(|attempt| format!("job queue=traced id={} name=resize attempt={attempt}", added.id));
-    assert_eq!(spans.of("job"), attempts);
-    assert_eq!(spans.events_in("at work"), attempts, "what the work says belongs to its attempt");
 }
 
 #[tokio::test]

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-pub(crate) mod spans;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 

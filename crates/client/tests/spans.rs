@@ -1,15 +1,28 @@
-//! The spans of a test, as text.
+//! What a worker says of its attempts to a subscriber of `tracing`.
+//!
+//! A program of its own with one test: a place in the code that is reached first by a thread without a
+//! subscriber is held to interest nobody, so that tests beside this one would take its spans away.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
+
+#[allow(dead_code, reason = "the tests of the client use the rest")]
+mod support;
 
 use std::fmt::{Debug, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use support::{PATIENCE, start};
+use tokio::sync::Notify;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+use weir_client::{Failure, NewJob, QueueSettings, Retry};
 
 /// Takes note of spans, and of what is said in them. Clones are the same one.
 #[derive(Clone, Default)]
-pub(crate) struct Spans(Arc<Mutex<Noted>>);
+struct Spans(Arc<Mutex<Noted>>);
 
 #[derive(Default)]
 struct Noted {
@@ -34,13 +47,13 @@ impl Visit for Text {
 
 impl Spans {
     /// The spans of a name, in the order in which they began.
-    pub(crate) fn of(&self, name: &str) -> Vec<String> {
+    fn of(&self, name: &str) -> Vec<String> {
         let noted = self.0.lock().unwrap();
         noted.spans.iter().filter(|(found, _)| *found == name).map(|(_, text)| text.clone()).collect()
     }
 
     /// The spans in which something was said.
-    pub(crate) fn events_in(&self, message: &str) -> Vec<String> {
+    fn events_in(&self, message: &str) -> Vec<String> {
         let noted = self.0.lock().unwrap();
         let said = noted.events.iter().filter(|(text, _)| text.contains(message));
         said.filter_map(|(_, span)| Some(noted.spans[usize::try_from((*span)? - 1).unwrap()].1.clone())).collect()
@@ -82,4 +95,32 @@ impl Subscriber for Spans {
         let at = noted.entered.iter().rposition(|entered| *entered == span.into_u64());
         noted.entered.remove(at.unwrap());
     }
+}
+
+#[tokio::test]
+async fn an_attempt_is_a_span_with_what_the_job_is() {
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let running = start().await;
+    let queue = running.client.queue::<u32>("traced");
+    queue.put(&QueueSettings::new().retry(Retry::new().attempts(2).fixed(Duration::ZERO))).await.unwrap();
+    let added = queue.add(NewJob::new(7).name("resize")).await.unwrap();
+    let (begun, again) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let shutdown = again.clone();
+    let worker = queue.worker().run(async move { shutdown.notified().await }, move |_| {
+        let second = begun.fetch_add(1, Ordering::SeqCst) == 1;
+        let again = again.clone();
+        async move {
+            tracing::info!("at work");
+            if second {
+                again.notify_one();
+                return Ok(());
+            }
+            Err(Failure::new("once more"))
+        }
+    });
+    tokio::time::timeout(PATIENCE, worker).await.expect("there is a second attempt").unwrap();
+    let attempts = [1, 2].map(|attempt| format!("job queue=traced id={} name=resize attempt={attempt}", added.id));
+    assert_eq!(spans.of("job"), attempts);
+    assert_eq!(spans.events_in("at work"), attempts, "what the work says belongs to its attempt");
 }
