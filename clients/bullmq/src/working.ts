@@ -1,10 +1,11 @@
 // What a worker does with its queue: it takes jobs, keeps them, and settles them.
 
+import { once } from 'node:events';
 import type { JobJson, MinimalJob, MoveToDelayedOpts, RetryJobOpts } from 'bullmq';
-import { Code, WeirError, bullError } from './errors.js';
+import { Code, WeirConnectionError, WeirError, bullError } from './errors.js';
 import { failureOf, idOf, leasedJson } from './job-json.js';
 import type { Jobs } from './jobs.js';
-import type { LeasedJob, Settled, Settlement } from './native.js';
+import type { Job, LeasedJob, Settled, Settlement } from './native.js';
 import type { Place } from './place.js';
 import type { QueueConfig } from './queue.js';
 import { queuePath } from './server.js';
@@ -22,9 +23,16 @@ interface Host {
   emit(event: 'error', error: unknown): boolean;
 }
 
+/** A job that a worker may begin, with what is known of it from before. */
+interface Ready extends Taken {
+  before: Job | undefined;
+}
+
 /** Nothing to work on. When there is something again is the server's to say: it answers a waiting request then. */
 const NOTHING: Next = [null, '', 0, 0];
 const LOCK_DURATION_MS = 30_000;
+/** What a worker that has jobs waits for another one at least. */
+const PATIENCE_MS_MIN = 250;
 /** Stalled jobs that wait to be told of at most: a worker may have been told not to look for any. */
 const STALLED_MAX = 1_000;
 
@@ -32,6 +40,10 @@ export class Working {
   readonly #work: Work;
   /** A job that was leased for a worker that waits, and that it has not fetched yet. */
   #held: Taken | undefined;
+  /** What was asked for, and took longer than the worker waited. */
+  readonly #late: Promise<Ready | undefined>[] = [];
+  /** Jobs that the worker has: some may not have begun. */
+  readonly #given = new Set<string>();
   #wait: AbortController | undefined;
   /** Jobs that were lost by the worker that had them before this one. */
   #stalled: string[] = [];
@@ -52,30 +64,64 @@ export class Working {
     return this.place.queue;
   }
 
-  /** Resolves once nothing is on its way. */
-  settled(): Promise<void> {
-    return this.#work.settled();
+  /** Resolves once nothing is on its way, and what came too late to be worked on is given back. */
+  async settled(): Promise<void> {
+    await this.#work.settled();
+    const late = await Promise.allSettled(this.#late.splice(0));
+    const came = late.flatMap(each => (each.status === 'fulfilled' && each.value ? [each.value] : []));
+    await Promise.all(came.map(taken => this.#giveBack(taken)));
   }
 
+  /**
+   * BullMQ asks for one job after the other, up to the worker's concurrency, before it begins any of them, and extends
+   * the locks of those that it has begun. So that a request that takes long, or fails, lets no lock of the others end, a
+   * worker that has jobs hears soon that there is nothing yet.
+   */
   async moveToActive(token: string): Promise<Next> {
+    const asked = this.#asked();
+    if (!asked) {
+      return NOTHING;
+    }
+    try {
+      const came = await isDoneWithin(asked, Math.max(PATIENCE_MS_MIN, this.#leaseMs / 100));
+      if (!came && this.#given.size > 0) {
+        this.#late.push(asked);
+        return NOTHING;
+      }
+      const ready = await asked;
+      return ready ? this.#give(ready, token) : NOTHING;
+    } catch (error) {
+      if (!(error instanceof WeirConnectionError) || this.#given.size === 0) {
+        throw error;
+      }
+      this.host.emit('error', error);
+      return NOTHING;
+    }
+  }
+
+  /** What comes to a worker that asks for a job: one that is there, one that is on its way, or one that is fetched now. */
+  #asked(): Promise<Ready | undefined> | undefined {
     const held = this.#held;
     if (held) {
       this.#held = undefined;
-      return this.#taken(held, token);
+      return this.#ready(held);
     }
-    if (this.#blockingEnded) {
-      // The worker pauses or closes: its wait was ended so that it takes nothing more.
-      return NOTHING;
+    const late = this.#late.shift();
+    if (late) {
+      return late.then(ready => ready && this.#still(ready));
     }
-    await this.host.waitUntilReady();
-    const { taken } = await this.config.found(() => this.#work.do({ lease: true }));
-    return taken ? this.#taken(taken, token) : NOTHING;
+    // A worker that pauses or closes had its wait ended so that it takes nothing more.
+    return this.#blockingEnded ? undefined : this.#fetch();
   }
 
-  /** A job that was leased under BullMQ's token. */
-  async #taken({ job, since }: Taken, token: string): Promise<Next> {
+  async #fetch(): Promise<Ready | undefined> {
+    await this.host.waitUntilReady();
+    const { taken } = await this.config.found(() => this.#work.do({ lease: true }));
+    return taken && this.#ready(taken);
+  }
+
+  async #ready({ job, since }: Taken): Promise<Ready | undefined> {
     const id = idOf(job);
-    this.server.locks.set(this.#lockKey(id), { token, lease: job.lease });
     // Of a job that had been started before something may be left: its progress, and why it failed.
     const starts = job.starts ?? job.leases;
     const before = starts > 1 ? await this.jobs.get(id) : undefined;
@@ -83,12 +129,27 @@ export class Working {
     if (last?.kind === 'stalled' && last.lease === starts - 1 && this.#stalled.length < STALLED_MAX) {
       this.#stalled.push(id);
     }
-    // BullMQ extends a lock after a part of its time. If that has passed while requests were repeated, the lease may
-    // have ended, and the job be another worker's.
-    const late = performance.now() - since > this.#leaseMs / 4;
-    if (late && (await this.extendLock(id, token, this.#leaseMs)) === 0) {
-      return NOTHING;
+    return this.#still({ job, since, before });
+  }
+
+  /**
+   * BullMQ extends a lock after a part of its time. If that has passed while requests were repeated, the lease may have
+   * ended, and the job be another worker's.
+   */
+  async #still(ready: Ready): Promise<Ready | undefined> {
+    if (performance.now() - ready.since <= this.#leaseMs / 4) {
+      return ready;
     }
+    const since = performance.now();
+    const [extended] = await this.#extend([ready.job.lease], this.#leaseMs);
+    return extended?.code ? undefined : { ...ready, since };
+  }
+
+  /** Gives the worker a job under BullMQ's token. */
+  #give({ job, before }: Ready, token: string): Next {
+    const id = idOf(job);
+    this.server.locks.set(this.#lockKey(id), { token, lease: job.lease });
+    this.#given.add(id);
     return [leasedJson(job, before), id, 0, 0];
   }
 
@@ -124,6 +185,7 @@ export class Working {
     // Another job that came with the answer is worked on whatever became of this one.
     if (this.server.locks.get(this.#lockKey(jobId))?.lease === lease) {
       this.server.locks.delete(this.#lockKey(jobId));
+      this.#given.delete(jobId);
     }
     if (settled.code) {
       if (taken) {
@@ -136,7 +198,9 @@ export class Working {
     if (!fetchNext) {
       return { settled, next: undefined };
     }
-    return { settled, next: taken ? await this.#taken(taken, token as string) : NOTHING };
+    // This job is settled, whatever becomes of the next one.
+    const ready = taken && (await this.#ready(taken).catch((error: unknown) => void this.host.emit('error', error)));
+    return { settled, next: ready ? this.#give(ready, token as string) : NOTHING };
   }
 
   #refused({ code, detail }: Settled, jobId: string, command: string): Error {
@@ -155,8 +219,12 @@ export class Working {
     const held = this.#held;
     this.#held = undefined;
     if (held) {
-      await this.#release(held).catch((error: unknown) => this.host.emit('error', error));
+      await this.#giveBack(held);
     }
+  }
+
+  async #giveBack(taken: Taken): Promise<void> {
+    await this.#release(taken).catch((error: unknown) => this.host.emit('error', error));
   }
 
   /** Jobs that stalled, and that came to this worker since it was last asked. */
@@ -235,19 +303,18 @@ export class Working {
 
   async extendLocks(jobIds: string[], tokens: string[], duration: number): Promise<string[]> {
     const lost: string[] = [];
-    const settle: (Settlement & { jobId: string })[] = [];
+    const held: { jobId: string; lease: string }[] = [];
     jobIds.forEach((jobId, at) => {
       const lock = this.server.locks.get(this.#lockKey(jobId));
       if (lock && lock.token === tokens[at]) {
-        settle.push({ jobId, lease: lock.lease, action: 'extend', lease_ms: duration });
+        held.push({ jobId, lease: lock.lease });
       } else {
         lost.push(jobId);
       }
     });
-    for (let from = 0; from < settle.length; from += 1_000) {
-      const some = settle.slice(from, from + 1_000);
-      const body = { settle: some.map(({ jobId: _, ...settlement }) => settlement) };
-      const { settled } = await this.server.ask<{ settled: Settled[] }>('POST', queuePath(this.#queue, 'settle'), body, { repeatable: true });
+    for (let from = 0; from < held.length; from += 1_000) {
+      const some = held.slice(from, from + 1_000);
+      const settled = await this.#extend(some.map(({ lease }) => lease), duration);
       settled.forEach(({ code }, at) => {
         const entry = some[at];
         if (code && entry) {
@@ -256,6 +323,12 @@ export class Working {
       });
     }
     return lost;
+  }
+
+  async #extend(leases: string[], lease_ms: number): Promise<Settled[]> {
+    const settle = leases.map(lease => ({ lease, action: 'extend', lease_ms }));
+    const { settled } = await this.server.ask<{ settled: Settled[] }>('POST', queuePath(this.#queue, 'settle'), { settle }, { repeatable: true });
+    return settled;
   }
 
   /**
@@ -270,10 +343,16 @@ export class Working {
       return { member: '', score: 0 };
     }
     await this.host.waitUntilReady();
+    const waitMs = Math.max(1, Math.ceil(blockTimeout * 1_000));
     const wait = new AbortController();
     this.#wait = wait;
     try {
-      const waitMs = Math.max(1, Math.ceil(blockTimeout * 1_000));
+      const [late] = this.#late;
+      if (late) {
+        // What it brings, or its error, is told when the worker asks for a job.
+        await Promise.race([once(wait.signal, 'abort'), isDoneWithin(late, waitMs).catch(() => {})]);
+        return wait.signal.aborted ? null : { member: '', score: 0 };
+      }
       const body = {
         max: 1,
         wait_ms: waitMs,
@@ -305,4 +384,19 @@ export class Working {
   mayWait(): void {
     this.#blockingEnded = false;
   }
+}
+
+/** Whether a promise is settled within a time; rejects as it does. */
+function isDoneWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms, false);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    promise.then(done, (error: unknown) => {
+      clearTimeout(timer);
+      reject(error as Error);
+    });
+  });
 }

@@ -17,6 +17,30 @@ async function behindProxy(t) {
   return { proxy, ...made };
 }
 
+/** BullMQ's classes behind a server that passes on what they ask for, once what `held` says of it has resolved. */
+async function withHeldBack(t, held) {
+  const between = createServer(async (asked, answer) => {
+    try {
+      await held(asked);
+    } catch {
+      answer.destroy();
+      return;
+    }
+    const passed = request(weir.url + asked.url, { method: asked.method, headers: asked.headers }, got => {
+      answer.writeHead(got.statusCode, got.headers);
+      got.pipe(answer);
+    });
+    passed.on('error', () => answer.destroy());
+    asked.pipe(passed);
+  }).listen(0, '127.0.0.1');
+  await once(between, 'listening');
+  t.after(() => {
+    between.close();
+    between.closeAllConnections();
+  });
+  return world(t, weir, { url: `http://127.0.0.1:${between.address().port}` });
+}
+
 test('a worker that waits, and its events, go on after their connections were cut', async t => {
   const { proxy, queue, worker, events, connection } = await behindProxy(t);
   const paint = queue({ connection: { ...connection, url: weir.url } });
@@ -76,25 +100,9 @@ test('a job whose result could not be told runs again, after its lock has ended'
 });
 
 test('a job whose lock ended before its worker could begin is not begun by it', async t => {
-  // Passes requests on, and holds those back that look at a job, as long as it is told to.
   let hold = Promise.resolve();
-  const slow = createServer(async (asked, answer) => {
-    if (asked.method === 'GET' && /\/jobs\/\d+$/.test(asked.url)) {
-      await hold;
-    }
-    const passed = request(weir.url + asked.url, { method: asked.method, headers: asked.headers }, got => {
-      answer.writeHead(got.statusCode, got.headers);
-      got.pipe(answer);
-    });
-    passed.on('error', () => answer.destroy());
-    asked.pipe(passed);
-  }).listen(0, '127.0.0.1');
-  await once(slow, 'listening');
-  t.after(() => {
-    slow.close();
-    slow.closeAllConnections();
-  });
-  const { queue, worker, connection } = world(t, weir, { url: `http://127.0.0.1:${slow.address().port}` });
+  const held = asked => (asked.method === 'GET' && /\/jobs\/\d+$/.test(asked.url) ? hold : undefined);
+  const { queue, worker, connection } = await withHeldBack(t, held);
   const paint = queue({ connection: { ...connection, url: weir.url } });
   const runs = [];
   let letGo;
@@ -115,6 +123,48 @@ test('a job whose lock ended before its worker could begin is not begun by it', 
   letGo();
   await done;
   assert.deepEqual(runs, [[0, 0], [1, 1]]);
+});
+
+test('a job begins although the request for the next one is not answered', async t => {
+  let letGo;
+  const hold = new Promise(resolve => (letGo = resolve));
+  let leases = 0;
+  const { queue, worker, connection } = await withHeldBack(t, ({ url }) => {
+    leases += url.endsWith('/lease') ? 1 : 0;
+    return leases === 2 ? hold : undefined;
+  });
+  const paint = queue({ connection: { ...connection, url: weir.url } });
+  await paint.addBulk([{ name: 'cars', data: {} }, { name: 'cars', data: {} }]);
+  const { processor, began } = gated();
+  worker(processor, { concurrency: 2 });
+  const finish = await began(1);
+  letGo();
+  (await began(2))();
+  finish();
+  await eventually(async () => (await paint.getCompletedCount()) === 2);
+});
+
+test('a job begins although the request for the next one failed', async t => {
+  let fails = 0;
+  let leases = 0;
+  const { queue, worker, connection } = await withHeldBack(t, async ({ url }) => {
+    leases += url.endsWith('/lease') ? 1 : 0;
+    if (leases === 2) {
+      fails += 1;
+      throw new Error('cut');
+    }
+  });
+  const paint = queue({ connection: { ...connection, url: weir.url } });
+  await paint.addBulk([{ name: 'cars', data: {} }, { name: 'cars', data: {} }]);
+  const { processor, began } = gated();
+  const working = worker(processor, { concurrency: 2, runRetryDelay: 3_600_000 });
+  const errors = [];
+  working.on('error', error => errors.push(error.name));
+  const [first, second] = await Promise.all([began(1), began(2)]);
+  first();
+  second();
+  await eventually(async () => (await paint.getCompletedCount()) === 2);
+  assert.deepEqual([fails, errors], [1, ['WeirConnectionError']]);
 });
 
 test('adding fails at once while the server is away, where that is asked for', async t => {
