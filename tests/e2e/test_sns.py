@@ -7,6 +7,7 @@ import pytest
 
 from sns_words import arn_of, envelopes, make_topic, refused, subscribe, text
 from sqs_words import bodies, receive
+from weir_process import eventually
 
 BYTES = {"DataType": "Binary", "BinaryValue": b"x"}
 POLICY = {"Version": "2012-10-17", "Statement": []}
@@ -366,3 +367,56 @@ def test_topics_outlive_the_server(own_weir):
     sns.publish(TopicArn=topic, Message="other", MessageAttributes={"a": text("y")})
     sns.publish(TopicArn=topic, Message="after", MessageAttributes={"a": text("x")})
     assert sorted(envelope["Message"] for envelope in envelopes(sqs, queue)) == ["after", "before"]
+
+
+ARCHIVED = {"ArchivePolicy": '{"MessageRetentionPeriod":"1"}'}
+ALL = '{"PointType":"Timestamp","StartingPoint":"2020-01-01T00:00:00.000Z"}'
+
+
+def replay_status(sns, subscription):
+    return sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"].get("ReplayStatus")
+
+
+def await_replay(sns, subscription):
+    eventually(lambda: replay_status(sns, subscription) == "Completed", "the replay is over")
+
+
+def test_an_archive_is_replayed_to_a_new_subscription_by_its_filter(sns, sqs, make_queue):
+    topic, raw = make_topic(sns, Attributes=ARCHIVED), {"RawMessageDelivery": "true"}
+    for number in range(3):
+        colour = {"colour": {"DataType": "String", "StringValue": ["red", "blue"][number % 2]}}
+        sns.publish(TopicArn=topic, Message=str(number), MessageAttributes=colour)
+    queue, reds = make_queue(), {"FilterPolicy": '{"colour":["red"]}'}
+    arn = subscribe(sns, sqs, topic, queue, **raw, **reds, ReplayPolicy=ALL)
+    await_replay(sns, arn)
+    assert sorted(bodies(receive(sqs, queue, 10))) == ["0", "2"]
+    # To subscribe again finds what there is, and replays nothing more.
+    assert subscribe(sns, sqs, topic, queue, **raw, **reds, ReplayPolicy=ALL) == arn
+    await_replay(sns, arn)
+    attributes = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    assert attributes["ReplayPolicy"] == ALL
+    assert bodies(receive(sqs, queue)) == []
+
+
+def test_a_replay_is_started_again_ended_and_refused_with_its_reason(sns, sqs, make_queue):
+    topic, queue = make_topic(sns, Attributes=ARCHIVED), make_queue()
+    arn = subscribe(sns, sqs, topic, queue, RawMessageDelivery="true")
+    sns.publish(TopicArn=topic, Message="once")
+    assert bodies(receive(sqs, queue, 1)) == ["once"]
+    assert replay_status(sns, arn) is None
+
+    def replay(value, of=arn):
+        sns.set_subscription_attributes(SubscriptionArn=of, AttributeName="ReplayPolicy", AttributeValue=value)
+
+    for _ in range(2):
+        replay(ALL)
+        await_replay(sns, arn)
+        assert bodies(receive(sqs, queue, 10)) == ["once"]
+    replay("")
+    assert replay_status(sns, arn) is None
+    assert "ReplayPolicy" not in sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    with refused("InvalidParameter", "ReplayPolicy", "StartingPoint"):
+        replay('{"PointType":"Timestamp"}')
+    plain = make_topic(sns)
+    with refused("InvalidParameter", "ReplayPolicy", "ArchivePolicy"):
+        subscribe(sns, sqs, plain, queue, ReplayPolicy=ALL)

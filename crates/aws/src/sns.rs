@@ -9,6 +9,7 @@ pub mod fault;
 mod limits;
 mod operation;
 pub mod publish;
+pub mod replay_policy;
 pub mod request;
 pub mod subscription;
 mod timestamp;

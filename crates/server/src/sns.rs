@@ -7,6 +7,7 @@ mod list;
 mod permissions;
 mod publish;
 mod refusal;
+mod replays;
 mod signer;
 mod subscribe;
 mod tags;
@@ -41,7 +42,7 @@ const TRIES: usize = 256;
 
 /// A request on its way through the door.
 struct Door<'a, E> {
-    app: &'a App<E>,
+    app: &'a Arc<App<E>>,
     call: &'a Call<'a>,
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn is_link(operation: Operation) -> bool {
 }
 
 /// Carries out a request and returns the body of its answer.
-pub(crate) async fn serve<E: Engine>(app: &App<E>, call: &Call<'_>, request: Request<'_>) -> Result<Content, Refusal> {
+pub(crate) async fn serve<E: Engine>(app: &Arc<App<E>>, call: &Call<'_>, request: Request<'_>) -> Result<Content, Refusal> {
     if let Some(caller) = call.caller {
         caller.check_role(call.operation.name(), needed(call.operation))?;
     }
@@ -101,7 +102,7 @@ pub(crate) async fn serve<E: Engine>(app: &App<E>, call: &Call<'_>, request: Req
         Request::Subscribe(request) => door.subscribe(request).await,
         Request::ConfirmSubscription(request) => door.confirm(&request).await,
         Request::Unsubscribe(request) => door.unsubscribe(&request).await,
-        Request::GetSubscriptionAttributes(request) => door.subscription_attributes(&request),
+        Request::GetSubscriptionAttributes(request) => door.subscription_attributes(&request).await,
         Request::SetSubscriptionAttributes(request) => door.set_subscription_attribute(&request).await,
         Request::ListSubscriptions(request) => door.list_subscriptions(&request),
         Request::ListSubscriptionsByTopic(request) => door.list_subscriptions_of(&request),

@@ -9,6 +9,7 @@ use super::arn::{SubscriptionArn, TopicArn};
 use super::delivery_policy;
 use super::fault::{invalid, missing};
 use super::limits::POLICY_BYTES_MAX;
+use super::replay_policy::ReplayPolicy;
 use super::topic::boolean;
 use crate::arn::{Arn, account_id};
 use crate::fault::{Code, Fault};
@@ -16,6 +17,8 @@ use crate::request::{Pairs, Text};
 use crate::text;
 
 const DELIVERY_POLICY: &str = "DeliveryPolicy";
+/// The attribute that has a topic's archive replayed.
+pub const REPLAY_POLICY: &str = "ReplayPolicy";
 const REDRIVE_POLICY: &str = "RedrivePolicy";
 const ROLE: &str = "SubscriptionRoleArn";
 const AUTHENTICATED: &str = "ConfirmationWasAuthenticated";
@@ -243,11 +246,9 @@ pub fn set(config: &mut SubscriptionConfig, name: &str, value: &str, context: &C
             }
             keep(config, name, value);
         }
-        "ReplayPolicy" if value.is_empty() || value == "{}" => {}
-        "ReplayPolicy" => {
-            return Err(Fault::unsupported(
-                "ReplayPolicy is not supported: replays are started over the native API, at /v1/topics/{topic}/subscriptions/{subscription}/replays.",
-            ));
+        REPLAY_POLICY => {
+            let policy = ReplayPolicy::parse(value).map_err(|reason| refused_replay(&reason))?;
+            keep(config, name, if policy.is_some() { value } else { "" });
         }
         other => {
             return Err(Fault::new(
@@ -257,6 +258,16 @@ pub fn set(config: &mut SubscriptionConfig, name: &str, value: &str, context: &C
         }
     }
     Ok(())
+}
+
+/// Refuses a replay policy.
+pub fn refused_replay(reason: &str) -> Fault {
+    Fault::new(Code::InvalidParameter, format!("Invalid parameter: {REPLAY_POLICY}: {reason}"))
+}
+
+/// What the subscription wants replayed.
+pub fn replay_policy(config: &SubscriptionConfig) -> Option<ReplayPolicy> {
+    ReplayPolicy::parse(config.attributes.get(REPLAY_POLICY)?).ok()?
 }
 
 /// The policy that a subscription's filter is; `None` where it wants everything.
@@ -366,7 +377,9 @@ pub fn list(
         let effective = effective_delivery_policy(&topic.config, config);
         all.push(("EffectiveDeliveryPolicy", serde_json::to_string(&effective).unwrap_or_default()));
     }
-    all.extend([DELIVERY_POLICY, REDRIVE_POLICY, ROLE].into_iter().filter_map(|name| Some((name, own(name)?))));
+    all.extend(
+        [DELIVERY_POLICY, REDRIVE_POLICY, REPLAY_POLICY, ROLE].into_iter().filter_map(|name| Some((name, own(name)?))),
+    );
     all
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn respond<E: Engine>(app: &Arc<App<E>>, request: Request<Incom
 }
 
 /// Answers a request of an AWS protocol.
-async fn aws<E: Engine>(app: &App<E>, request: Request<Incoming>) -> Reply {
+async fn aws<E: Engine>(app: &Arc<App<E>>, request: Request<Incoming>) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
     let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
@@ -88,7 +88,7 @@ const LINK_BYTES_MAX: usize = 8_192;
 
 /// Finds out what is asked for, and has it done.
 async fn serve<E: Engine>(
-    app: &App<E>,
+    app: &Arc<App<E>>,
     head: &Parts,
     protocol: Protocol,
     request_id: &str,
@@ -129,7 +129,7 @@ async fn serve<E: Engine>(
 }
 
 async fn serve_sns<E: Engine>(
-    app: &App<E>,
+    app: &Arc<App<E>>,
     form: &Form<'_>,
     (request_id, host): (&str, Option<&str>),
     caller: Result<Caller, Fault>,

@@ -1,7 +1,7 @@
 //! Refusals of the engine in the words of SNS.
 
 use weir_aws::sns::fault::{invalid, no_subscription, no_topic};
-use weir_aws::sns::topic;
+use weir_aws::sns::{subscription, topic};
 use weir_aws::{Code, Fault};
 use weir_core::api::Error;
 use weir_shard::Refused;
@@ -46,6 +46,7 @@ pub(super) fn engine_fault(error: &Error) -> Fault {
             let reason = format!("the queue {target} does not take the dead letters of {source_queue}");
             invalid("RedrivePolicy", &reason)
         }
+        Error::NoArchive | Error::ReplayActive { .. } => subscription::refused_replay(&error.to_string()),
         Error::Invalid { .. } => Fault::new(Code::InvalidParameter, format!("Invalid parameter: {error}")),
         Error::TopicStale { .. } | Error::Stale { .. } => Fault::new(
             Code::ServiceUnavailable,

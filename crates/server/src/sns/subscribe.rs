@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use weir_aws::sns::arn::TopicArn;
 use weir_aws::sns::fault::{invalid, no_subscription};
 use weir_aws::sns::request::{OnSubscription, SetAttribute, Subscribe};
-use weir_aws::sns::subscription::{self, Context, Protocol};
+use weir_aws::sns::subscription::{self, Context, Protocol, REPLAY_POLICY};
 use weir_aws::sns::{Answer, CONFIRM_WITHIN_MS, topic};
 use weir_aws::sqs::Limits;
 use weir_aws::{Code, Fault};
@@ -16,6 +16,7 @@ use weir_shard::Refused;
 
 use super::confirm::asking;
 use super::refusal::{self, engine_fault};
+use super::replays;
 use super::{Door, TRIES, now_ms, uuid};
 use crate::app::App;
 use crate::engine::{Engine, call};
@@ -31,6 +32,7 @@ impl<E: Engine> Door<'_, E> {
         let protocol = Protocol::of(&endpoint);
         let attributes = request.attributes.unwrap_or_default();
         let config = subscription::create(&attributes, &self.context(protocol, topic.namespace))?;
+        replays::check(subscription::replay_policy(&config), &topic, !protocol.needs_confirmation())?;
         let owner = self.call.caller.map(|caller| caller.namespace).unwrap_or_default();
         let queue = match &endpoint {
             Endpoint::Url(url) => {
@@ -55,6 +57,7 @@ impl<E: Engine> Door<'_, E> {
         let Reply::Subscription { subscription, .. } = self.call(command).await? else {
             return Err(Fault::internal().into());
         };
+        self.replay_to_new(&subscription).await?;
         if subscription.pending_until.is_none() || request.return_arn {
             self.ask_to_confirm(&subscription, &arn).await?;
             return Ok(self.answer(&Answer::Subscription(&self.subscription_arn(&subscription, &topic))));
@@ -80,17 +83,27 @@ impl<E: Engine> Door<'_, E> {
         }
     }
 
-    pub(super) fn subscription_attributes(&self, request: &OnSubscription<'_>) -> Result<Content, Refusal> {
+    pub(super) async fn subscription_attributes(&self, request: &OnSubscription<'_>) -> Result<Content, Refusal> {
         let (found, topic) = self.subscription(request.subscription_arn.as_deref())?;
-        Ok(self.answer(&Answer::Attributes(&subscription::list(&found, &topic, self.region()))))
+        let mut attributes = subscription::list(&found, &topic, self.region());
+        let replay = self.replay_status(&found).await?;
+        attributes.extend(replay.map(|status| ("ReplayStatus", status.to_owned())));
+        Ok(self.answer(&Answer::Attributes(&attributes)))
     }
 
     pub(super) async fn set_subscription_attribute(&self, request: &SetAttribute<'_>) -> Result<Content, Refusal> {
         let (name, value) = topic::asked(request.name.as_deref(), request.value.as_deref())?;
+        let (_, topic) = self.subscription(request.arn.as_deref())?;
         self.configure(request.arn.as_deref(), |found, config| {
-            subscription::set(config, name, value, &self.context(Protocol::of(&found.endpoint), found.namespace))
+            subscription::set(config, name, value, &self.context(Protocol::of(&found.endpoint), found.namespace))?;
+            let asked = (name == REPLAY_POLICY).then(|| subscription::replay_policy(config)).flatten();
+            replays::check(asked, &topic, found.pending_until.is_none())
         })
         .await?;
+        if name == REPLAY_POLICY {
+            let (found, _) = self.subscription(request.arn.as_deref())?;
+            self.replay(found.id, subscription::replay_policy(&found.config)).await?;
+        }
         Ok(self.answer(&Answer::Done))
     }
 
