@@ -1,5 +1,6 @@
 //! `weir push`.
 
+mod list;
 mod set;
 pub(crate) mod settings;
 mod show;
@@ -17,6 +18,8 @@ pub(crate) use set::Mode;
 pub(crate) enum Command {
     /// Puts a URL behind a queue, or replaces all that was set of it except secrets.
     Set(Box<set::Arguments>),
+    /// Lists queues with a URL behind them, and how these stand.
+    List(list::Arguments),
     /// Shows what was set, and how the target stands.
     Get(show::Arguments),
     /// Takes the URL behind a queue away. Jobs stay.
@@ -40,6 +43,7 @@ pub(crate) struct Target {
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Set(arguments) => set::run(arguments)?,
+        Command::List(arguments) => list::run(arguments)?,
         Command::Get(arguments) => show::run(arguments)?,
         Command::Delete(target) => target.tell(Request::delete, &[], "nothing is pushed any more from")?,
         Command::Pause(target) => target.tell(Request::post, &["pause"], "paused pushing from")?,

@@ -14,24 +14,29 @@ use weir_aws::sqs::Operation;
 use weir_aws::{lambda, sns};
 use weir_core::Time;
 use weir_core::api::{Command, Counters, Ends, Queue, Reply as EngineReply};
+use weir_push::breaker::State;
 use weir_shard::Answered;
 
 use super::STATUSES;
 use crate::app::App;
 use crate::engine::{Engine, Figures, call};
 use crate::http::Reply;
+use crate::push::Status;
 
 /// Most queues whose depth is told: beyond, a page would cost more than it is worth.
 const QUEUES_MAX: usize = 10_000;
 
 /// Answers `GET /metrics`.
 pub(crate) async fn page<E: Engine>(app: &App<E>) -> Reply {
-    let queues = app.engine.all();
+    // What waits for the URL of a subscription, or is held for one, is in no queue that anybody made.
+    let mut queues = app.engine.all();
+    queues.retain(|queue| queue.subscription.is_none());
     let depths = depths(app, &queues).await;
     let snapshot = Snapshot {
         requests: requests(app),
         queues: queues.len() as u64,
         depths,
+        pushes: app.pushers.standings(QUEUES_MAX),
         waiting: app.waiting.load(Ordering::Relaxed),
         figures: app.engine.figures(),
     };
@@ -97,6 +102,7 @@ struct Snapshot {
     requests: Vec<Requests>,
     queues: u64,
     depths: Vec<Depth>,
+    pushes: Vec<(String, Status)>,
     waiting: u64,
     figures: Figures,
 }
@@ -105,6 +111,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_requests(&mut encoder)?;
         self.encode_queues(&mut encoder)?;
+        self.encode_pushes(&mut encoder)?;
         self.encode_figures(&mut encoder)
     }
 }
@@ -163,6 +170,41 @@ impl Snapshot {
             if let Some(oldest) = depth.oldest {
                 let labels = [("queue", label(&depth.queue.name))];
                 family.encode_family(&labels)?.encode_gauge(&now.since(oldest).as_secs_f64())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_pushes(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Jobs of a queue that were pushed, by what became of the attempt";
+        let mut family = encoder.encode_descriptor("push_deliveries", help, None, MetricType::Counter)?;
+        for (queue, status) in &self.pushes {
+            let outcomes =
+                [("delivered", status.delivered), ("failed", status.failed), ("throttled", status.throttled)];
+            for (outcome, count) in outcomes {
+                let labels = [("queue", label(queue)), ("outcome", outcome.to_owned())];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
+        let help = "Requests that may be under way to the URL behind a queue";
+        let mut family = encoder.encode_descriptor("push_concurrency", help, None, MetricType::Gauge)?;
+        for (queue, status) in &self.pushes {
+            let labels = [("queue", label(queue))];
+            family.encode_family(&labels)?.encode_gauge(&u64::from(status.concurrency))?;
+        }
+        let help = "Requests that are under way to the URL behind a queue";
+        let mut family = encoder.encode_descriptor("push_in_flight", help, None, MetricType::Gauge)?;
+        for (queue, status) in &self.pushes {
+            let labels = [("queue", label(queue))];
+            family.encode_family(&labels)?.encode_gauge(&u64::from(status.in_flight))?;
+        }
+        let help = "Whether the breaker of the URL behind a queue is in this state: 1 if it is";
+        let mut family = encoder.encode_descriptor("push_breaker", help, None, MetricType::Gauge)?;
+        for (queue, status) in &self.pushes {
+            let Some(now) = status.breaker else { continue };
+            for (name, state) in [("closed", State::Closed), ("half_open", State::HalfOpen), ("open", State::Open)] {
+                let labels = [("queue", label(queue)), ("state", name.to_owned())];
+                family.encode_family(&labels)?.encode_gauge(&u64::from(now == state))?;
             }
         }
         Ok(())

@@ -37,6 +37,7 @@ macro_rules! operations {
             queues::Resume,
             queues::Obliterate,
             redrive::Redrive,
+            push::List,
             push::Put,
             push::Get,
             push::Delete,

@@ -104,6 +104,22 @@ impl Pushers {
         self.running.lock().get(&queue).map(|running| running.known.status())
     }
 
+    /// How the targets of at most so many queues stand, in the order of the names of these. A queue that a subscription owns is
+    /// nobody's to know.
+    pub(crate) fn standings(&self, max: usize) -> Vec<(String, Status)> {
+        let running = self.running.lock();
+        let standing = |running: &Running| match &*running.wanted.borrow() {
+            Wanted::Run(setup) if setup.queue.subscription.is_none() => {
+                Some((setup.queue.name.clone(), Arc::clone(&running.known)))
+            }
+            _ => None,
+        };
+        let mut standings: Vec<_> = running.values().filter_map(standing).collect();
+        drop(running);
+        standings.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        standings.into_iter().take(max).map(|(queue, known)| (queue, known.status())).collect()
+    }
+
     /// What tells the endpoint that is called from a queue of its end, if that is one to be told.
     pub(crate) fn farewell(&self, queue: QueueId) -> Option<Farewell> {
         let running = self.running.lock();

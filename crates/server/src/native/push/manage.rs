@@ -182,6 +182,11 @@ impl<E: Engine> Call<'_, E> {
         PushView::new(&queue.name, note, self.app.pushers.status(queue.id))
     }
 
+    /// The target of a queue, if it has one.
+    pub(super) fn push_of_queue(&self, queue: &Queue) -> Result<Option<PushView>, Problem> {
+        Ok(note(queue)?.map(|note| self.push_view(queue, &note)))
+    }
+
     /// How the URL of a subscription is called from its own queue.
     pub(in crate::native) fn push_of(&self, queue: &Queue, url: &str) -> Result<PushView, Problem> {
         let note = match note(queue)? {
