@@ -99,6 +99,18 @@ weir function enqueue resize --data @image.json                            # pri
 ```
 ";
 
+const TOPIC: &str = "
+See [topics.md](topics.md). A subscription is named by the id that `subscribe` prints and `get` shows.
+
+```sh
+weir topic put users --archive 7d
+subscription=$(weir topic subscribe users --queue history --filter '{\"plan\": [\"pro\"]}')
+weir topic subscribe users --endpoint https://crm.example.com/hooks --dead-letters failed
+weir topic publish users --name lesson.finished --data '{\"user\": 17}' --attribute plan=pro
+weir topic replay users \"$subscription\" --from 2026-01-31T08:00:00Z
+```
+";
+
 const LISTEN: &str = "
 What the server would send to a push target is sent from here: in the same form, and its answer means the same.
 
@@ -130,6 +142,7 @@ pub(crate) fn page() -> String {
             "work" => WORK,
             "push" => PUSH,
             "function" => FUNCTION,
+            "topic" => TOPIC,
             "listen" => LISTEN,
             _ => "",
         });

@@ -23,6 +23,7 @@ mod redrive;
 mod send;
 mod serve;
 mod store;
+mod topic;
 mod work;
 
 use std::process::ExitCode;
@@ -65,6 +66,9 @@ enum Command {
     /// Makes functions, names that answer calls, and calls them.
     #[command(subcommand)]
     Function(function::Command),
+    /// Looks after topics and their subscriptions, and publishes.
+    #[command(subcommand)]
+    Topic(Box<topic::Command>),
     /// Forwards the jobs of a queue to a URL that only this machine reaches, for development.
     Listen(listen::Arguments),
     /// Moves messages of a dead-letter queue back to where they came from, or elsewhere.
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         Command::Limiter(command) => limiter::run(&command),
         Command::Push(command) => push::run(&command),
         Command::Function(command) => function::run(&command),
+        Command::Topic(command) => topic::run(&command),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Receive(arguments) => receive::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),
