@@ -99,7 +99,9 @@ impl Failure {
             End::Fatal => Action::Fail { error: self.error, retry: Some(false), delay_ms: None },
             End::Release { delay } => Action::Release { delay_ms: ms(delay), pause: None },
             End::Throttled { pause, limiter } => {
-                Action::Release { delay_ms: 0, pause: Some(Pause { for_ms: ms(pause), limiter }) }
+                // The server knows no pause of no length.
+                let pause = Some(ms(pause)).filter(|ms| *ms > 0).map(|for_ms| Pause { for_ms, limiter });
+                Action::Release { delay_ms: 0, pause }
             }
             End::WaitForChildren => Action::WaitForChildren {},
         }
@@ -204,6 +206,7 @@ mod tests {
             told(Failure::throttled_by("crm", second)),
             json!({ "action": "release", "pause": { "for_ms": 1_000, "limiter": "crm" } })
         );
+        assert_eq!(told(Failure::throttled(Duration::ZERO)), json!({ "action": "release" }));
         assert_eq!(told(Failure::wait_for_children()), json!({ "action": "wait_for_children" }));
         assert_eq!(written(&ended(Ok(()))), json!({ "action": "complete" }));
         assert_eq!(written(&ended(Ok(5))), json!({ "action": "complete", "result": 5 }));
