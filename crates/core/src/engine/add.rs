@@ -41,6 +41,7 @@ impl Engine {
             Some(queue) => self.prepare_new(state, queue, &job.message),
             None => Ok(()),
         })?;
+        self.prepare_duplicates(state, &jobs.iter().map(|job| (job.queue, &job.message)))?;
         let mut added = Vec::with_capacity(jobs.len());
         for (at, job) in jobs.iter().enumerate() {
             match self.add_job(state, job, flow.membership(at, job))? {

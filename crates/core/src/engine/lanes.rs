@@ -32,6 +32,21 @@ pub(super) fn prepare<S: View>(state: &S, space: Space, lane: Lane, count: usize
     Ok((record, front))
 }
 
+/// Reads what is read of a lane when `count` messages leave it at most, of which some may come by the same command, none
+/// of them before `first`: behind them stands one that is read here, or nobody.
+pub(super) fn prepare_leaving<S: View>(
+    state: &S,
+    space: Space,
+    lane: Lane,
+    first: u64,
+    count: usize,
+) -> Result<(), Stop> {
+    let record = read(state, space, lane)?;
+    parking::prepare(state, space, &record)?;
+    let first = if record.waiting == 0 { first } else { first.min(record.first) };
+    waiting_from(state, space, lane, first, count + 1).map(|_| ())
+}
+
 /// A message, ready or delayed, takes its place in the lane.
 pub(super) fn wait<S: State>(
     state: &mut S,
@@ -130,19 +145,23 @@ pub(super) fn write<S: State>(state: &mut S, space: Space, lane: Lane, record: &
 
 /// The first `count` waiting messages with their heads.
 fn front<S: View>(state: &S, space: Space, lane: Lane, record: &LaneRecord, count: usize) -> Result<Front, Stop> {
-    let from = space.lane_waiting(lane, record.first);
-    let (_, to) = space.lane_waiting_range(lane);
-    let mut ids: SmallVec<[u64; 8]> = SmallVec::new();
     let wanted = count.min(usize::try_from(record.waiting).unwrap_or(usize::MAX));
     if wanted == 0 {
         return Ok(Front::new());
     }
     // The first one may have come back by the very command that asks, in front of all that is loaded: a walk from it
     // would come to rows that nobody read before.
-    if wanted == 1 && state.get(&from, 0)?.is_some() {
+    if wanted == 1 && state.get(&space.lane_waiting(lane, record.first), 0)?.is_some() {
         return Ok(Front::from_iter([(record.first, head(state, space, record.first)?)]));
     }
-    let scanned = state.scan(&from, &to, &mut |key, _| {
+    waiting_from(state, space, lane, record.first, wanted)
+}
+
+/// Up to `wanted` messages that wait in a lane, from an id on.
+fn waiting_from<S: View>(state: &S, space: Space, lane: Lane, first: u64, wanted: usize) -> Result<Front, Stop> {
+    let (_, to) = space.lane_waiting_range(lane);
+    let mut ids: SmallVec<[u64; 8]> = SmallVec::new();
+    let scanned = state.scan(&space.lane_waiting(lane, first), &to, &mut |key, _| {
         let id = keys::after_kind(key).and_then(|rest| rest.get(16..)).and_then(crate::kv::split_ordered);
         ids.extend(id.map(|(id, _)| id));
         if ids.len() >= wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -29,6 +29,7 @@ mod flows;
 mod forget_dedup;
 mod idempotency;
 mod job_dedup;
+mod job_moves;
 mod job_ref;
 mod keeping;
 mod lanes;

@@ -40,6 +40,7 @@ impl Engine {
             |message: &NewMessage| message.lane.is_some() || message.options.is_some() || message.limits.is_some();
         if queue.public.kind == Kind::Fifo || messages.iter().any(reads) {
             prepare_each(messages.iter(), |message| self.prepare_new(state, queue, message))?;
+            self.prepare_duplicates(state, &messages.iter().map(|message| (id, message)))?;
         }
         let mut sent = SmallVec::new();
         for message in messages {

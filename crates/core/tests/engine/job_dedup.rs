@@ -453,3 +453,68 @@ fn a_job_that_was_kept_back_was_sent_when_it_was() {
     world.after(1);
     assert_eq!(world.counts(queue), [2, 0, 0]);
 }
+
+/// A delayed job of a group, that takes the place of another one of its deduplication id.
+fn replacing(text: &str, hash: u8, group: u8) -> NewMessage {
+    let dedup = JobDedup { hash: [hash; 16], replace: true, ..SIMPLE };
+    NewMessage { delay_ms: Some(3_000), lane: Some(Lane([group; 16])), ..with(text, dedup) }
+}
+
+#[test]
+fn a_job_leaves_its_group_to_one_that_joined_by_the_same_command() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a.fifo", Config::default());
+        world.add(queue, replacing("1", 1, 1)).unwrap();
+        let jobs = [grouped("other", 9), grouped("2", 1), replacing("3", 1, 2)];
+        world.add_all(jobs.into_iter().map(|job| (queue, job)).collect()).unwrap();
+        assert_eq!(world.texts(queue, 9), ["other", "2"]);
+        world.after(3_000);
+        assert_eq!(world.texts(queue, 9), ["3"]);
+    }
+}
+
+#[test]
+fn a_job_goes_through_a_group_by_one_command_and_leaves_it_as_it_was() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a.fifo", Config::default());
+        world.add(queue, replacing("1", 1, 1)).unwrap();
+        world.add(queue, grouped("other", 9)).unwrap();
+        world.add(queue, grouped("2", 2)).unwrap();
+        world.add_all(vec![(queue, replacing("3", 1, 2)), (queue, replacing("4", 1, 3))]).unwrap();
+        assert_eq!(world.take_all(queue), ["other", "2"]);
+        world.after(3_000);
+        assert_eq!(world.texts(queue, 9), ["4"]);
+    }
+}
+
+#[test]
+fn a_job_leaves_a_group_that_it_joined_by_the_same_command() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a.fifo", Config::default());
+        let jobs = [replacing("1", 1, 1), grouped("2", 2), grouped("3", 1), replacing("4", 1, 3)];
+        world.add_all(jobs.into_iter().map(|job| (queue, job)).collect()).unwrap();
+        assert_eq!(world.take_all(queue), ["2", "3"]);
+        world.after(3_000);
+        assert_eq!(world.texts(queue, 9), ["4"]);
+    }
+}
+
+#[test]
+fn many_jobs_leave_a_group_by_one_command() {
+    for make in [World::cold as fn() -> World, World::newborn] {
+        let mut world = make();
+        let queue = world.create("a.fifo", Config::default());
+        for hash in 0..20 {
+            world.add(queue, replacing("first", hash, 1)).unwrap();
+        }
+        world.add(queue, grouped("last", 1)).unwrap();
+        let moved = (0..20).map(|hash| (queue, replacing("moved", hash, 2)));
+        world.add_all(moved.collect()).unwrap();
+        assert_eq!(world.texts(queue, 9), ["last"]);
+        world.after(3_000);
+        assert_eq!(world.take_all(queue).len(), 20);
+    }
+}
