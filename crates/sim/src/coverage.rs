@@ -5,6 +5,8 @@ use std::fmt;
 use weir_core::api::Error;
 use weir_core::api::job::{Child, JobState, NewJob, Parent, Settled, Settlement};
 
+use crate::model::Duplicates;
+
 macro_rules! coverage {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// How often each path was taken.
@@ -131,6 +133,24 @@ coverage! {
     jobs_added,
     /// Jobs kept away by another one of their id.
     jobs_duplicate,
+    /// Jobs dropped since another one has their deduplication id.
+    duplicates_dropped,
+    /// Jobs dropped since one that has finished has their deduplication id for some time.
+    duplicates_dropped_for_finished,
+    /// Jobs that started the time anew for which their deduplication id counts.
+    duplicates_extended,
+    /// Jobs that took the place of another one of their deduplication id.
+    duplicates_replaced,
+    /// Jobs that gave their time to another one of their deduplication id.
+    duplicates_rescheduled,
+    /// Jobs kept back until another one of their deduplication id had ended.
+    duplicates_kept_back,
+    /// Such jobs that came.
+    kept_back_that_came,
+    /// Jobs that keep others away again, since they are tried again.
+    deduplicating_again,
+    /// Deduplication ids made free.
+    deduplication_ids_freed,
     /// Additions that were made before under their idempotency keys.
     additions_repeated,
     /// Jobs reported on.
@@ -234,6 +254,19 @@ coverage! {
 }
 
 impl Coverage {
+    /// Duplicates came by their deduplication ids: so many more than before.
+    pub(crate) fn deduplicated(&mut self, before: Duplicates, now: Duplicates) {
+        self.duplicates_dropped += now.dropped - before.dropped;
+        self.duplicates_dropped_for_finished += now.dropped_for_finished - before.dropped_for_finished;
+        self.duplicates_extended += now.extended - before.extended;
+        self.duplicates_replaced += now.replaced - before.replaced;
+        self.duplicates_rescheduled += now.rescheduled - before.rescheduled;
+        self.duplicates_kept_back += now.kept_back - before.kept_back;
+        self.kept_back_that_came += now.came - before.came;
+        self.deduplicating_again += now.again - before.again;
+        self.deduplication_ids_freed += now.freed - before.freed;
+    }
+
     /// Jobs were added, perhaps some that wait for others.
     pub(crate) fn flow_added(&mut self, jobs: &[NewJob]) {
         let parents = jobs.iter().filter_map(|job| job.message.options.as_ref()?.parent);

@@ -13,7 +13,7 @@ mod receive;
 mod send;
 mod settle;
 
-pub use jobs::{Asked, Job, Jobs, Offer, Standing, Starts, Use, is_job_queue};
+pub use jobs::{Asked, Duplicates, Job, Jobs, Offer, Standing, Starts, Use, is_job_queue};
 pub use send::{DEDUP_MS, number_of, payload_of};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -222,9 +222,14 @@ impl Model {
                 self.children_told((*queue, *job), *after, *max, reply)
             }
             (Command::Explain { queue, job }, reply) => self.explained(*queue, *job, reply, at),
+            (Command::ForgetDedup { queue, hash, job }, reply) => {
+                self.dedup_forgotten((*queue, *hash), *job, reply, at)
+            }
             // Who gives up, or waits when the shard ends, is told what was known when it asked.
             (Command::DescribeJob { .. }, _) if effect.canceled => Ok(()),
-            (Command::DescribeJob { queue, job, wait_ms }, reply) => self.described(*queue, *job, reply, *wait_ms > 0),
+            (Command::DescribeJob { queue, job, wait_ms }, reply) => {
+                self.described(*queue, *job, reply, *wait_ms > 0, at)
+            }
             (Command::PutLimiter { name, terms, unknown, .. }, reply) => {
                 self.limiter_put(name, terms, *unknown, reply, at)
             }

@@ -1,6 +1,7 @@
 //! Deliberate faults, one at a time, to show that the checker finds such. They sit between the shard and the checker, or
 //! in the disk: the shipped code has no place for them.
 
+mod dedup;
 mod flows;
 mod jobs;
 mod varied;
@@ -141,11 +142,25 @@ pub enum Mutation {
     WaitForChildrenThatIsForgotten,
     /// A parent is told of its children without what came of them.
     ResultOfAChildThatIsLost,
+    /// A deduplication id keeps no other job away.
+    DedupOfJobsIgnored,
+    /// A deduplication id counts until its job has ended, and no longer.
+    DedupThatEndsWithItsJob,
+    /// A duplicate does not start the time anew.
+    ExtensionThatIsLost,
+    /// A duplicate does not take the place of the first one.
+    ReplacementThatIsLost,
+    /// A duplicate does not give the first one its time.
+    ReschedulingThatIsLost,
+    /// A duplicate that is kept back never comes.
+    KeptBackThatIsLost,
+    /// An id is said to be free and is not.
+    FreedIdThatStays,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 63] = [
+    pub const ALL: [Mutation; 70] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -209,6 +224,13 @@ impl Mutation {
         Mutation::ChildFailureIgnored,
         Mutation::WaitForChildrenThatIsForgotten,
         Mutation::ResultOfAChildThatIsLost,
+        Mutation::DedupOfJobsIgnored,
+        Mutation::DedupThatEndsWithItsJob,
+        Mutation::ExtensionThatIsLost,
+        Mutation::ReplacementThatIsLost,
+        Mutation::ReschedulingThatIsLost,
+        Mutation::KeptBackThatIsLost,
+        Mutation::FreedIdThatStays,
     ];
 
     /// Changes what the shard is told of durability.
@@ -223,6 +245,7 @@ impl Mutation {
     pub(crate) fn alter_command(self, command: &mut Command, coverage: &Coverage) {
         self.alter_job_command(command);
         self.alter_flow_command(command);
+        self.alter_dedup_command(command);
         match (self, command) {
             (Mutation::DeleteThatIsLost, Command::Delete { handles, .. }) => {
                 for handle in handles {
@@ -290,6 +313,7 @@ impl Mutation {
     pub(crate) fn alter_reply(self, command: &Command, reply: &mut Result<Reply, Error>) {
         self.alter_job_reply(command, reply);
         self.alter_flow_reply(command, reply);
+        self.alter_dedup_reply(command, reply);
         match (self, command, reply) {
             (Mutation::DeleteThatIsLost, _, Ok(Reply::Settled(settled))) => {
                 for result in settled.iter_mut().filter(|result| **result == Err(Error::HandleInvalid)) {

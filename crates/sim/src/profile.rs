@@ -35,6 +35,8 @@ pub(crate) struct Profile {
     pub(crate) varied: bool,
     /// Out of ten commands about jobs, how many are about those that wait for others: none in most runs.
     pub(crate) flows: u64,
+    /// Whether jobs keep others away by deduplication ids.
+    pub(crate) dedups: bool,
     /// Whether retention is short enough to matter.
     pub(crate) short_retention: bool,
     /// Most messages or handles of a command.
@@ -99,6 +101,7 @@ impl Profile {
             job_weights: [30, 26, 30, 8, 3, 2, 3, 6, 4, 20, 10, 8],
             varied: false,
             flows: 0,
+            dedups: false,
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
             lanes: rng.between(1, 6),
@@ -128,6 +131,12 @@ impl Profile {
             profile.eagerness = if rng.chance(1, 6) { profile.eagerness } else { rng.between(8, 9) };
             profile.steps = rng.between(100, 300);
             profile.job_weights = [8, 40, 40, 4, 3, 1, 1, 2, 2, profile.job_weights[9].min(8), 4, 4];
+        }
+        if matches!(salt % 32, 7 | 15 | 17) {
+            profile.dedups = true;
+            profile.varied = false;
+            // What a duplicate does is known where it is known which jobs are under a lease, and which are delayed.
+            (profile.job_weights[8], profile.job_weights[9]) = (0, 0);
         }
         let mut of_jobs = Rng::new(salt, "durability of jobs");
         let relaxed = if profile.varied { of_jobs.chance(1, 3) } else { profile.jobs == 0 && kills.chance(1, 2) };

@@ -1,5 +1,6 @@
 //! What clients do.
 
+mod dedup;
 mod flows;
 mod jobs;
 mod limits;

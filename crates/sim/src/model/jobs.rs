@@ -10,6 +10,7 @@ mod asked;
 mod batches;
 mod changed;
 mod counted;
+mod dedup;
 mod described;
 mod flow;
 mod flows;
@@ -25,13 +26,14 @@ mod standing;
 
 use std::collections::BTreeMap;
 
-use weir_core::api::job::{Added, JobOptions, JobState, PageMark};
+use weir_core::api::job::{Added, JobOptions, JobState, NewJob, PageMark};
 use weir_core::api::limit::LimitKey;
 use weir_core::api::{Handle, Lane, QueueId};
 
-use super::{Checked, Model};
+use super::{Checked, Model, number_of};
 
 pub use batches::Offer;
+pub use dedup::{Away, Back, Duplicates};
 pub use flow::How;
 pub use flows::Flows;
 pub use limits::{Key, Limits, Starts, Use};
@@ -58,6 +60,8 @@ pub struct Jobs {
     pub walks: BTreeMap<(QueueId, JobState, PageMark), Walk>,
     /// What came of them.
     pub pages: Pages,
+    /// What came of duplicates by their deduplication ids.
+    pub duplicates: Duplicates,
 }
 
 /// A job as far as it is known.
@@ -71,8 +75,12 @@ pub struct Job {
     pub place: Place,
     /// Its group.
     pub lane: Option<Lane>,
-    /// When it was sent.
+    /// When it was sent; not before, where that is not known.
     pub sent: u64,
+    /// Whether that is known.
+    pub sent_is_known: bool,
+    /// What is known of it because it was kept back.
+    pub back: Option<Back>,
     /// When a command last changed where it stands: what is due already is noticed after that.
     pub stands_since: u64,
     /// Length of its payload.
@@ -104,6 +112,41 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job that was just added as it stands.
+    fn new(new: &NewJob, id: u64, options: JobOptions, at: u64, standing: Standing) -> Option<Self> {
+        Some(Self {
+            queue: new.queue,
+            number: number_of(&new.message.payload)?,
+            place: Place::new(new.message.priority, id, options.lifo),
+            lane: new.message.lane,
+            sent: at,
+            sent_is_known: true,
+            back: None,
+            stands_since: at,
+            bytes: new.message.payload.len() as u64,
+            options,
+            limits: new.message.limits.as_ref().map(|limits| limits.uses.clone()).unwrap_or_default(),
+            first_received: None,
+            progress: None,
+            logs: Vec::new(),
+            logs_from: 0,
+            failures: BTreeMap::new(),
+            result: None,
+            returning: None,
+            parent: None,
+            not_before: None,
+            may: vec![standing],
+        })
+    }
+
+    /// It is told as sent then. Says whether it can have been.
+    fn was_sent(&mut self, told: u64, at: u64) -> bool {
+        if !self.sent_is_known && (self.sent..=at).contains(&told) {
+            (self.sent, self.sent_is_known) = (told, true);
+        }
+        self.sent_is_known && self.sent == told
+    }
+
     /// Whether `test` holds beyond doubt.
     pub fn certainly(&self, test: impl Fn(&Standing) -> bool) -> bool {
         self.may.iter().all(test)

@@ -1,6 +1,6 @@
 //! Queues created, configured, purged, deleted and counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use weir_core::api::{Command, Config, Counters, Error, Kind, QueueId, Reply};
 
@@ -91,6 +91,7 @@ impl Model {
             | Command::DescribeJob { queue, .. }
             | Command::ChangeJobs { queue, .. }
             | Command::Explain { queue, .. }
+            | Command::ForgetDedup { queue, .. }
             | Command::JobChildren { queue, .. }
             | Command::Report { queue, .. }
             | Command::ListJobs { queue, .. }
@@ -146,7 +147,11 @@ impl Model {
     pub(super) fn counted(&self, id: QueueId, counters: Counters, oldest: Option<u64>, at: u64) -> Checked {
         let (oldest_certain, sent) = self.count(id, counters, at)?;
         match oldest {
-            Some(oldest) if oldest <= oldest_certain && sent.contains(&oldest) => Ok(()),
+            Some(oldest)
+                if oldest <= oldest_certain && sent.iter().any(|(from, to)| (*from..=*to).contains(&oldest)) =>
+            {
+                Ok(())
+            }
             None if oldest_certain == u64::MAX => Ok(()),
             oldest => Err(format!("the oldest message of queue {} is from {oldest:?}, not {oldest_certain}", id.0)),
         }
@@ -154,16 +159,16 @@ impl Model {
 
     /// Compares counters with what they can be. Says when the oldest message that is certainly there was sent, and when
     /// all that may be there.
-    fn count(&self, id: QueueId, counters: Counters, at: u64) -> Result<(u64, BTreeSet<u64>), String> {
+    fn count(&self, id: QueueId, counters: Counters, at: u64) -> Result<(u64, Vec<(u64, u64)>), String> {
         if is_job_queue(&self.queue(id)?.name) {
-            return self.count_jobs(id, counters);
+            return self.count_jobs(id, counters, at);
         }
         let mut least = Counters::default();
         let mut most = Counters::default();
-        let mut sent = BTreeSet::new();
+        let mut sent = Vec::new();
         let mut oldest_certain = u64::MAX;
         for message in self.messages.values().filter(|message| self.possibly_in(message, id)) {
-            sent.insert(message.sent);
+            sent.push((message.sent, message.sent));
             let ended = message.hold == Hold::Free || message.free <= at;
             let noticed = self.certainly_free(message);
             most.ready += u64::from(ended || message.maybe_returned || message.queue != id);

@@ -34,7 +34,8 @@ impl Run {
             self.pass(10_300)?;
             self.settle()?;
         }
-        let there: Vec<_> = self.model.jobs.all.iter().map(|(id, job)| (job.queue, *id)).collect();
+        let known = self.model.jobs.all.iter().filter(|(_, job)| job.is_known());
+        let there: Vec<_> = known.map(|(id, job)| (job.queue, *id)).collect();
         for (queue, id) in there {
             self.submit(Command::DescribeJob { queue, job: JobRef::Id(id), wait_ms: 0 })?;
         }

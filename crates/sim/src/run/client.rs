@@ -44,8 +44,9 @@ impl Run {
         let line = format!("{} took effect at {sequence}: {reply:?}", token.0);
         self.say(|| line);
         let (repeats, additions) = (self.model.repeats, self.model.jobs.repeats);
-        let pages = self.model.jobs.pages;
+        let (pages, duplicates) = (self.model.jobs.pages, self.model.jobs.duplicates);
         self.model.take(&effect)?;
+        self.coverage.deduplicated(duplicates, self.model.jobs.duplicates);
         self.coverage.listings_to_the_end += self.model.jobs.pages.walks - pages.walks;
         self.coverage.jobs_listed_once += self.model.jobs.pages.stayed - pages.stayed;
         self.coverage.additions_repeated += self.model.jobs.repeats - additions;

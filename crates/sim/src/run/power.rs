@@ -130,6 +130,7 @@ impl Run {
         if self.now < model.written_until {
             return Err(format!("it is {} and something was stored at {}", self.now, model.written_until));
         }
+        model.came_back(self.now).map_err(|wrong| format!("after recovery: {wrong}"))?;
         self.forget(&mut model, &handles);
         self.base = model.clone();
         self.model = model;

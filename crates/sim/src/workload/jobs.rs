@@ -7,7 +7,7 @@ use weir_core::api::job::{
 };
 use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Tags};
 
-use super::{Clients, KnownQueue, limits, uuid};
+use super::{Clients, KnownQueue, dedup, limits, uuid};
 use crate::clocks::START;
 use crate::model::payload_of;
 use crate::profile::Profile;
@@ -45,6 +45,9 @@ impl Clients {
         let id = queue.id;
         if profile.flows > 0 && rng.chance(profile.flows, 10) {
             return self.draw_flow(rng, profile, &queue);
+        }
+        if profile.dedups && rng.chance(1, 12) {
+            return self.draw_dedup(rng, id);
         }
         match rng.weighted(&profile.job_weights) {
             0 => self.add(rng, profile, &queue),
@@ -127,7 +130,7 @@ impl Clients {
         if let Some(options) = options.as_mut().filter(|_| fifo) {
             options.lifo &= rng.chance(1, 20);
         }
-        NewMessage {
+        let message = NewMessage {
             uuid: uuid(rng),
             payload: payload_of(self.next_number, len),
             delay_ms: *rng.pick(&[None, None, Some(0), Some(600), Some(15_000)]).unwrap_or(&None),
@@ -136,7 +139,8 @@ impl Clients {
             limits: limits::limits_of(rng, queue),
             options,
             ..NewMessage::default()
-        }
+        };
+        if profile.dedups { dedup::deduplicated(rng, message) } else { message }
     }
 
     fn settle(&self, rng: &mut Rng, profile: &Profile, queue: QueueId) -> Command {
@@ -173,7 +177,7 @@ impl Clients {
     }
 
     /// A job that was added, or nobody.
-    fn job(&self, rng: &mut Rng, queue: QueueId) -> JobRef {
+    pub(super) fn job(&self, rng: &mut Rng, queue: QueueId) -> JobRef {
         let of: Vec<u64> = self.jobs.ids.iter().filter(|(of, _)| *of == queue).map(|(_, id)| *id).collect();
         match rng.pick(&of) {
             Some(&id) if !rng.chance(1, 5) => JobRef::Id(id),
@@ -255,7 +259,7 @@ fn config(rng: &mut Rng, profile: &Profile, name: &str) -> Config {
         visibility_ms: *rng.pick(&[1_000, 30_000, 30_000, 600_000]).unwrap_or(&30_000),
         retry: retry(rng),
         stalls_max: rng.below(4) as u32,
-        timeout_ms: *rng.pick(&[None, None, Some(3_000), Some(90_000)]).unwrap_or(&None),
+        timeout_ms: rng.pick(&[None, None, Some(3_000), Some(90_000)]).copied().flatten().filter(|_| !profile.dedups),
         keep_completed: keep(rng),
         keep_failed: keep(rng),
         limiters: if profile.job_weights[9] > 0 { limits::limiters_of(name) } else { Vec::new() },

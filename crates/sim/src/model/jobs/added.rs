@@ -1,13 +1,12 @@
 //! Jobs added.
 
-use std::collections::BTreeMap;
-
 use weir_core::api::job::{Added, JobOptions, NewJob};
 use weir_core::api::{Error, IDEMPOTENCY_WINDOW_MS, QueueId, Reply};
 
 use super::super::{Checked, Model, number_of};
+use super::dedup::standing_at;
 use super::flows::Joining;
-use super::{Job, Place, Span, Standing, State};
+use super::{Away, Job, Standing, State};
 
 impl Model {
     pub(in crate::model) fn jobs_added(
@@ -56,7 +55,9 @@ impl Model {
             return Err(format!("job {number} was added to queue {}", added.queue.0));
         }
         let options = new.message.options.as_deref().cloned().unwrap_or_default();
-        if self.named(new.queue, &options, added, number)? {
+        if self.named(new.queue, &options, added, (number, at))?
+            || self.deduplicated(new, (added.id, added.duplicate), at)?
+        {
             return Ok(());
         }
         if added.duplicate {
@@ -67,49 +68,50 @@ impl Model {
         {
             return Err(format!("job {number} got the id {}, which is not above {last}", added.id));
         }
-        let delay = new.message.delay_ms.unwrap_or(self.job_queue(new.queue)?.config().delay_ms);
-        let ready_at = options.run_at.map_or(at.saturating_add(delay), |run_at| run_at.0);
-        let standing = if ready_at <= at {
-            Standing::new(State::Ready, Span::at(at))
-        } else {
-            Standing::new(State::Delayed, Span::at(ready_at))
-        };
+        let (state, due) = standing_at(self.ready_at(new, at)?, at);
         self.written_until = self.written_until.max(at);
         self.by_id.insert(added.id, number);
-        self.jobs.all.insert(
-            added.id,
-            Job {
-                queue: new.queue,
-                number,
-                place: Place::new(new.message.priority, added.id, options.lifo),
-                lane: new.message.lane,
-                sent: at,
-                stands_since: at,
-                bytes: new.message.payload.len() as u64,
-                options,
-                limits: new.message.limits.as_ref().map(|limits| limits.uses.clone()).unwrap_or_default(),
-                first_received: None,
-                progress: None,
-                logs: Vec::new(),
-                logs_from: 0,
-                failures: BTreeMap::new(),
-                result: None,
-                returning: None,
-                parent: None,
-                not_before: None,
-                may: vec![standing],
-            },
-        );
+        let mut job =
+            Job::new(new, added.id, options, at, Standing::new(state, due)).ok_or("a payload without a number")?;
+        job.keep_away(at);
+        self.jobs.all.insert(added.id, job);
         Ok(())
     }
 
+    /// When a job that is added may run.
+    pub(super) fn ready_at(&self, new: &NewJob, at: u64) -> Result<u64, String> {
+        let delay = new.message.delay_ms.unwrap_or(self.job_queue(new.queue)?.config().delay_ms);
+        let run_at = new.message.options.as_ref().and_then(|options| options.run_at);
+        Ok(run_at.map_or(at.saturating_add(delay), |run_at| run_at.0))
+    }
+
     /// Whether it is a duplicate by the id that its sender chose.
-    fn named(&mut self, queue: QueueId, options: &JobOptions, added: &Added, number: usize) -> Result<bool, String> {
+    fn named(
+        &mut self,
+        queue: QueueId,
+        options: &JobOptions,
+        added: &Added,
+        (number, at): (usize, u64),
+    ) -> Result<bool, String> {
         let Some(hash) = options.custom_id else { return Ok(false) };
         let same = |job: &&mut Job| job.queue == queue && job.options.custom_id == Some(hash);
         // All but the newest are gone: it could not have been added otherwise.
         let Some((id, job)) = self.jobs.all.iter_mut().rev().find(|(_, job)| same(job)) else { return Ok(false) };
-        if added.duplicate {
+        // What is gone may keep it away by its deduplication id.
+        let other = options.dedup.is_some() && (added.id != *id || job.certainly(|standing| !standing.is_there()));
+        if added.duplicate && !other {
+            let dedup = options.dedup.filter(|dedup| job.has_dedup(dedup.hash));
+            if added.id == *id && dedup.is_some() && job.possibly(|standing| !standing.is_there()) {
+                // It is not known by which of its ids it keeps this one away.
+                job.see("keeps another one of its ids away", |standing| {
+                    standing.is_there() || standing.keeps_away(at)
+                })?;
+                let until = dedup.filter(|dedup| dedup.extend).and_then(|dedup| dedup.ttl_ms);
+                for standing in job.may.iter_mut().filter(|standing| !standing.is_there()) {
+                    standing.away = until.map_or(standing.away, |ttl_ms| Away::Until(at.saturating_add(ttl_ms)));
+                }
+                return Ok(true);
+            }
             job.see("keeps another one of its id away", |standing| standing.state != State::Removed)?;
             if added.id != *id {
                 return Err(format!("job {number} duplicates job {id}, not {}", added.id));
@@ -117,6 +119,6 @@ impl Model {
         } else {
             job.see("is followed by one of its id", |standing| standing.state == State::Removed)?;
         }
-        Ok(added.duplicate)
+        Ok(added.duplicate && !other)
     }
 }

@@ -43,6 +43,9 @@ impl Model {
                         change => !matches!(change, JobChange::RunAt(_)),
                     };
                     self.by_id.insert(found, number);
+                    if matches!(change, JobChange::Retry { .. }) {
+                        self.keeps_away_again(found, at);
+                    }
                     if writes {
                         self.written_until = self.written_until.max(at);
                     }
@@ -123,7 +126,7 @@ impl Standing {
             State::Ready => state == JobState::Ready,
             State::Completed => state == JobState::Completed,
             State::Failed(_) => state == JobState::Failed,
-            State::Removed => false,
+            State::Removed | State::KeptBack => false,
         }
     }
 
@@ -136,7 +139,7 @@ impl Standing {
             JobChange::Promote => self.state == State::Delayed,
             JobChange::Retry { .. } => matches!(self.state, State::Completed | State::Failed(_)),
             JobChange::Cancel => waits || self.state == State::Leased,
-            JobChange::Remove | JobChange::RemoveAlone => !matches!(self.state, State::Leased | State::Removed),
+            JobChange::Remove | JobChange::RemoveAlone => self.is_there() && self.state != State::Leased,
             JobChange::Payload(_) => self.state != State::Removed,
             // No job of these lives has a parent.
             JobChange::LeaveParent => false,
@@ -189,7 +192,7 @@ impl Job {
                 if gone { failed.moved(State::Removed, now) } else { failed }
             }
             JobChange::Remove | JobChange::RemoveAlone => {
-                let mut removed = before.moved(State::Removed, now);
+                let mut removed = before.moved(State::Removed, now).freed();
                 removed.flow.takes_children = before.flow.is_parent && *change == JobChange::Remove;
                 removed
             }

@@ -20,17 +20,22 @@ fn field(standing: &Standing) -> Option<usize> {
         State::Waiting => Some(3),
         State::Completed => Some(4),
         State::Failed(_) => Some(5),
-        State::Removed => None,
+        State::Removed | State::KeptBack => None,
     }
 }
 
 impl Model {
     /// Compares counters with what they can be. Says when the oldest job that is certainly there was sent, and when all
     /// that may be there.
-    pub(in crate::model) fn count_jobs(&self, id: QueueId, counters: Counters) -> Result<(u64, BTreeSet<u64>), String> {
+    pub(in crate::model) fn count_jobs(
+        &self,
+        id: QueueId,
+        counters: Counters,
+        at: u64,
+    ) -> Result<(u64, Vec<(u64, u64)>), String> {
         let (mut least, mut most) = ([0; 6], [0; 6]);
         let (mut there, mut perhaps) = (0, 0);
-        let (mut oldest, mut sent) = (u64::MAX, BTreeSet::new());
+        let (mut oldest, mut sent) = (u64::MAX, Vec::new());
         for job in self.jobs.all.values().filter(|job| job.queue == id) {
             let fields: BTreeSet<Option<usize>> = job.may.iter().map(field).collect();
             for at in fields.iter().flatten() {
@@ -39,14 +44,16 @@ impl Model {
                     *most += 1;
                 }
             }
-            perhaps += 1;
+            perhaps += u64::from(fields.iter().any(Option::is_some));
             there += u64::from(!fields.contains(&None));
             // Those that have finished are not waited for.
-            if job.possibly(|standing| !standing.is_finished()) {
-                sent.insert(job.sent);
+            let waits = |standing: &Standing| standing.is_there() && !standing.is_finished();
+            let latest = if job.sent_is_known { job.sent } else { at };
+            if job.possibly(waits) {
+                sent.push((job.sent, latest));
             }
-            if job.certainly(|standing| !standing.is_finished()) {
-                oldest = oldest.min(job.sent);
+            if job.certainly(waits) {
+                oldest = oldest.min(latest);
             }
         }
         let found = fields(counters);

@@ -13,7 +13,11 @@ impl Model {
         reference: JobRef,
         reply: &Result<Reply, Error>,
         waited: bool,
+        at: u64,
     ) -> Checked {
+        if let JobRef::Deduplicating(hash) = reference {
+            return self.keeper_told(id, hash, reply, at);
+        }
         let found = self.find_job(id, reference);
         let told = match reply {
             Err(Error::JobNotFound) => {
@@ -42,12 +46,14 @@ impl Model {
         {
             return Err(format!("job {} is told without its progress or its result: {told:?}", job.number));
         }
-        let certain = (told.priority, told.lifo, lane, told.sent_at.0, &told.retry, told.logs, told.logs_from);
+        if !job.was_sent(told.sent_at.0, at) {
+            return Err(format!("job {} is told as sent at {}", job.number, told.sent_at));
+        }
+        let certain = (told.priority, told.lifo, lane, &told.retry, told.logs, told.logs_from);
         let expected = (
             job.place.priority(),
             job.place.is_lifo(),
             job.lane,
-            job.sent,
             JobQueue::retry(&config, job),
             job.logs.len() as u64,
             job.logs_from,
@@ -66,7 +72,7 @@ impl Model {
                 let named = |job: &Job| job.queue == queue && job.options.custom_id == Some(hash);
                 self.jobs.all.iter().rev().find(|(_, job)| named(job)).map(|(id, _)| *id)
             }
-            // The workload does not ask for jobs so.
+            // It is only asked for to be described.
             JobRef::Deduplicating(_) => None,
         }
     }
@@ -97,7 +103,7 @@ fn told_as(standing: &Standing, told: &job::Job) -> bool {
         State::Waiting => told.state == JobState::Waiting,
         State::Completed => told.state == JobState::Completed && told.failed.is_none(),
         State::Failed(kind) => told.state == JobState::Failed && told.failed == Some(kind),
-        State::Removed => false,
+        State::Removed | State::KeptBack => false,
     };
     let finished = !standing.is_finished() || told.finished_at.is_some_and(|at| standing.due.includes(at.0));
     let history = told.history.len() == standing.history.len()

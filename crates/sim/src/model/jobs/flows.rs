@@ -7,7 +7,7 @@ use weir_core::api::{Error, QueueId, Reply};
 
 use super::super::{Checked, Model};
 use super::flow::{How, Record, Visit};
-use super::{Job, Jobs, Span, Standing, State};
+use super::{Away, Job, Jobs, Span, Standing, State};
 
 /// What is known of the members of flows beside the jobs themselves.
 #[derive(Clone, Debug, Default)]
@@ -166,7 +166,7 @@ impl Model {
 
     /// Jobs that are gone are forgotten, but for what they were to others.
     pub(in crate::model) fn forget_removed(&mut self) {
-        let gone = |job: &Job| !job.possibly(|standing| standing.state != State::Removed);
+        let gone = |job: &Job| job.certainly(|standing| standing.state == State::Removed && standing.away == Away::No);
         let ids: Vec<u64> = self.jobs.all.iter().filter(|(_, job)| gone(job)).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(job) = self.jobs.all.remove(&id) else { continue };
@@ -179,6 +179,7 @@ impl Model {
                 self.jobs.flows.gone.insert(id, ends.collect());
             }
             self.take_children(&job);
+            self.let_come_of(id, &job);
         }
     }
 
@@ -333,6 +334,7 @@ impl Model {
 
     /// The shard is at rest: all is told that was to be, and who was to go has gone.
     pub fn flows_rest(&mut self, at: u64) {
+        self.kept_rest();
         let mut last = 0;
         while self.jobs.flows.any {
             self.pass(at);
@@ -446,7 +448,7 @@ impl Job {
     }
 
     /// It may be this, too.
-    fn add(&mut self, standing: Standing) {
+    pub(super) fn add(&mut self, standing: Standing) {
         if !self.may.iter().any(|other| standing.is_covered_by(other)) {
             self.may.push(standing);
         }
@@ -459,7 +461,7 @@ impl Job {
         for standing in due {
             let mut over = standing.visited(Visit::Over);
             if matches!(over.state, State::Ready | State::Delayed | State::Waiting) {
-                over = over.moved(State::Removed, Span::after(since, 0, 0));
+                over = over.moved(State::Removed, Span::after(since, 0, 0)).freed();
                 over.flow.takes_children = over.flow.is_parent;
             }
             self.add(over);

@@ -29,6 +29,7 @@ impl Model {
         if distinct.len() != deliveries.len() {
             return Err("one lease brought a job twice".to_owned());
         }
+        self.adopt_leased(id, deliveries)?;
         self.check_batch(effect, id, deliveries)?;
         if self.is_fifo(id) {
             self.check_groups(id, deliveries, &distinct)?;
@@ -143,7 +144,7 @@ impl Job {
         if let Some(bound) = self.not_before.take().filter(|bound| at < *bound) {
             return Err(format!("job {} was not to run before {bound}, and ran at {at}", self.number));
         }
-        if (delivery.priority, delivery.sent_at.0) != (self.place.priority(), self.sent) {
+        if delivery.priority != self.place.priority() || !self.was_sent(delivery.sent_at.0, at) {
             return Err(format!("job {} came with another priority or time of sending", self.number));
         }
         let first = *self.first_received.get_or_insert(at);

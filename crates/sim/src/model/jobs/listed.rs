@@ -120,8 +120,9 @@ impl Model {
                     && (asked.state == JobState::Waiting || due.is_none_or(|due| standing.due.includes(due)))
             })?;
             let lane = if limited { job.lane } else { listed.lane };
-            let told = (listed.bytes, listed.priority, lane, listed.sent_at.0);
-            if told != (job.bytes, job.place.priority(), job.lane, job.sent) {
+            let told = (listed.bytes, listed.priority, lane);
+            let sent = job.was_sent(listed.sent_at.0, u64::MAX);
+            if !sent || told != (job.bytes, job.place.priority(), job.lane) {
                 return Err(format!("job {} is listed as {listed:?}", job.number));
             }
             dues.extend(due);

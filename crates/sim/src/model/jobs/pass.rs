@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use weir_core::api::job::{Backoff, FailureKind, Retry};
 use weir_core::api::{Config, QueueId};
 
-use super::super::Model;
+use super::super::{Checked, Model};
 use super::{Job, JobQueue, Jobs, Span, Standing, State};
 
 /// The jobs of a queue that may have finished so: when at the latest, in order, and how many each of them leaves at most.
@@ -15,7 +15,9 @@ impl Model {
     /// Time has come to `at`: whatever may have happened since, may be.
     pub fn pass(&mut self, at: u64) {
         let settled = self.settled_until;
+        self.end_keeping_away();
         self.jobs.pass(settled, at);
+        self.let_kept_come(settled, at);
         self.pass_flows(settled, at);
         self.forget_removed();
         let Jobs { all, limits, .. } = &mut self.jobs;
@@ -28,6 +30,20 @@ impl Model {
             }
             goes_on
         });
+    }
+}
+
+impl Model {
+    /// The shard was opened, and it is earlier than it was when something was read last: what time alone would have done
+    /// since has not happened.
+    pub fn came_back(&mut self, now: u64) -> Checked {
+        for job in self.jobs.all.values_mut() {
+            job.see("is what it becomes later", |standing| {
+                matches!(standing.state, State::KeptBack | State::Leased | State::Delayed | State::Waiting)
+                    || standing.due.from <= now
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -67,6 +83,12 @@ impl Jobs {
 }
 
 impl Job {
+    /// What time does to it, but for what others that finish do.
+    pub(super) fn pass_alone(&mut self, queue: &JobQueue, settled: u64, at: u64) {
+        self.pass(queue, &Finished::new(), at);
+        self.notice(settled, at);
+    }
+
     /// Adds what time may have made of it.
     fn pass(&mut self, queue: &JobQueue, finished: &Finished, at: u64) {
         let mut next = 0;
@@ -160,14 +182,17 @@ impl Job {
             State::Delayed | State::Leased => standing.due.is_over(settled),
             _ => false,
         };
+        let (was_kept_back, returning, stands_since) = (self.was_kept_back(), self.returning, self.stands_since);
+        let expires_at = self.options.expires_at;
         let expired = |standing: &Standing| {
             let waits = matches!(standing.state, State::Ready | State::Delayed | State::Waiting);
             // Of one that is given back at a moment that is not known, that moment is the only one.
-            let returned = self.returning == Some(standing.grants);
-            let since = if returned { standing.due.to } else { Some(self.stands_since) };
+            let returned = returning == Some(standing.grants);
+            let came = if was_kept_back { standing.due.from } else { 0 };
+            let since = if returned { standing.due.to } else { Some(stands_since.max(came)) };
             waits
                 && standing.receives == 0
-                && self.options.expires_at.zip(since).is_some_and(|(expires, since)| expires.0.max(since) < settled)
+                && expires_at.zip(since).is_some_and(|(expires, since)| expires.0.max(since) < settled)
         };
         self.may.retain(|standing| !over(standing) && !expired(standing));
         // What followed from what is gone has happened.

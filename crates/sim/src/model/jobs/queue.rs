@@ -61,7 +61,7 @@ impl Model {
     /// All jobs of a queue go.
     pub(in crate::model) fn jobs_emptied(&mut self, id: QueueId) {
         for job in self.jobs.all.values_mut().filter(|job| job.queue == id) {
-            job.becomes(|standing| standing.moved(State::Removed, standing.due));
+            job.becomes(|standing| standing.moved(State::Removed, standing.due).freed());
         }
         self.forget_removed();
         self.jobs.limits.emptied = true;

@@ -158,7 +158,7 @@ impl Job {
             State::Leased => (JobState::Leased, after.due.to),
             State::Waiting => (JobState::Waiting, None),
             State::Completed => (JobState::Completed, None),
-            State::Failed(_) | State::Removed => (JobState::Failed, None),
+            State::Failed(_) | State::Removed | State::KeptBack => (JobState::Failed, None),
         };
         if settled.state != state || due_expected.is_some() && due != due_expected {
             return Err(format!("job {} was settled as {settled:?}, not {after:?}", self.number));

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use weir_core::api::job::FailureKind;
 
+use super::dedup::Away;
 use super::flow::{How, Membership};
 
 /// Where a job stands.
@@ -23,18 +24,21 @@ pub enum State {
     Failed(FailureKind),
     /// It is gone.
     Removed,
+    /// It comes when another one of its deduplication id has ended.
+    KeptBack,
 }
 
 impl State {
     /// Time makes a job go from a lower rank to a higher one only.
     pub fn rank(self) -> u8 {
         match self {
-            State::Leased => 0,
-            State::Waiting => 1,
-            State::Delayed => 2,
-            State::Ready => 3,
-            State::Completed | State::Failed(_) => 4,
-            State::Removed => 5,
+            State::KeptBack => 0,
+            State::Leased => 1,
+            State::Waiting => 2,
+            State::Delayed => 3,
+            State::Ready => 4,
+            State::Completed | State::Failed(_) => 5,
+            State::Removed => 6,
         }
     }
 }
@@ -100,6 +104,10 @@ pub struct Standing {
     pub history: Vec<(u32, FailureKind)>,
     /// What it is to others.
     pub flow: Membership,
+    /// Whether it keeps others of its deduplication id away.
+    pub away: Away,
+    /// The one that comes when it has ended.
+    pub kept: Option<u64>,
 }
 
 impl Standing {
@@ -116,6 +124,8 @@ impl Standing {
             cancel: false,
             history: Vec::new(),
             flow: Membership::default(),
+            away: Away::No,
+            kept: None,
         }
     }
 
@@ -123,6 +133,9 @@ impl Standing {
     #[must_use]
     pub fn moved(&self, state: State, due: Span) -> Self {
         let mut moved = Self { state, due, timeout: None, cancel: false, ..self.clone() };
+        if moved.is_finished() {
+            moved.lets_others_in();
+        }
         match (self.is_finished(), state) {
             (false, State::Completed) => moved.flow.end(How::Completed(None)),
             (false, State::Failed(_)) => moved.flow.end(How::Failed(None)),
@@ -145,6 +158,7 @@ impl Standing {
         if self.cancel {
             back.state = State::Failed(FailureKind::Cancelled);
             back.history.push((self.grants, FailureKind::Cancelled));
+            back.lets_others_in();
             back.flow.end(How::Failed(None));
         }
         back
@@ -157,7 +171,7 @@ impl Standing {
 
     /// Whether there is such a job.
     pub fn is_there(&self) -> bool {
-        self.state != State::Removed
+        !matches!(self.state, State::Removed | State::KeptBack)
     }
 
     /// Whether the lease of this grant is live at `at`, beyond doubt.
