@@ -37,6 +37,8 @@ pub(crate) enum Workload {
     Engine(Engine),
     /// One message to many queues, in process: published, and sent to each.
     Fanout(Fanout),
+    /// Messages that match one subscription of a topic, among few and among many.
+    Filters(Filters),
     /// Requests over HTTP, against a bare handler with the same requests and answers.
     Http(Http),
     /// From send to a waiting receiver, over SQS and over the native API.
@@ -84,6 +86,16 @@ pub(crate) struct Fanout {
     /// Queues that subscribe, for each run.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1_000])]
     pub(crate) queues: Vec<usize>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Filters {
+    /// How long each is driven.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// Subscriptions with filters, in the larger run.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) subscriptions: usize,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -12,6 +12,7 @@ mod child;
 mod disk;
 mod engine;
 mod fanout;
+mod filters;
 mod http;
 mod idle;
 mod keys;

@@ -3,9 +3,10 @@
 use anyhow::bail;
 
 use crate::arguments::{
-    Backlog, Campaign, Common, Engine, Fanout, Http, Idle, Keys, Latency, Look, Native, Push, Resting, Workload,
+    Backlog, Campaign, Common, Engine, Fanout, Filters, Http, Idle, Keys, Latency, Look, Native, Push, Resting,
+    Workload,
 };
-use crate::{backlog, campaign, engine, fanout, http, idle, keys, latency, look, native, push};
+use crate::{backlog, campaign, engine, fanout, filters, http, idle, keys, latency, look, native, push};
 
 impl Workload {
     pub(crate) fn run(&self, common: &Common) -> anyhow::Result<()> {
@@ -14,6 +15,7 @@ impl Workload {
             Workload::Record => all(common, &RECORD),
             Workload::Engine(workload) => engine::run(common, workload),
             Workload::Fanout(workload) => fanout::run(common, workload),
+            Workload::Filters(workload) => filters::run(common, workload),
             Workload::Http(workload) => http::run(common, workload),
             Workload::Latency(workload) => latency::run(common, workload),
             Workload::Backlog(workload) => backlog::run(common, workload),
@@ -63,6 +65,7 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
         engine::run(common, &Engine { seconds: scale.engine_seconds, queues, at_once: 128, backlog: 0 })?;
     }
     fanout::run(common, &Fanout { seconds: scale.engine_seconds.min(20), queues: vec![1, 10, 100, 1_000] })?;
+    filters::run(common, &Filters { seconds: scale.seconds.min(5), subscriptions: 10_000 })?;
     for signed in [false, true] {
         let http = Http { seconds: scale.seconds, connections: 256, filled: 100_000, rounds: scale.rounds, signed };
         http::run(common, &http)?;
