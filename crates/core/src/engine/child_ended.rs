@@ -55,10 +55,15 @@ impl Engine {
             // It was moved, or is a dead letter by now.
             (queue, parent) = (to, self.prepare_in(state, to, id)?);
         }
+        let is_known = row.is_some();
         let (Some(mut row), Some(head)) = (row, parent) else {
             // Nobody waits for it any more.
             if has_result {
                 state.delete(&keys::child_result(namespace, id, child));
+            }
+            if is_known && how == How::Left {
+                // It does not go with those that are still to be removed.
+                state.delete(&keys::child(namespace, id, child));
             }
             return Ok(());
         };

@@ -314,6 +314,24 @@ fn a_child_that_leaves_its_parent_is_waited_for_no_more() {
 }
 
 #[test]
+fn a_child_that_has_left_stays_when_its_parent_is_removed_before_that_was_told_of_it() {
+    let mut world = World::cold();
+    let queue = world.create("a", Config::default());
+    let added = world.add_all(vec![(queue, message("parent")), (queue, child("1")), (queue, child("2"))]).unwrap();
+    let jobs = vec![JobRef::Id(added[1].id)];
+    // What its parent is told of stands in rows that are still to be loaded.
+    world.give_without_loads(Command::ChangeJobs { queue, jobs, change: JobChange::LeaveParent });
+    change(&mut world, queue, added[0].id, JobChange::Remove).unwrap();
+    world.after(0);
+    assert_eq!(world.counters(queue), Counters { ready: 1, ..NONE });
+    let got = world.lease_one(queue);
+    assert_eq!(got.text, "1");
+    world.complete(queue, got.handle).unwrap();
+    change(&mut world, queue, added[1].id, JobChange::Remove).unwrap();
+    assert_no_rows_of_jobs(&world);
+}
+
+#[test]
 fn a_child_that_its_parent_has_the_result_of_stays_its_child() {
     let mut world = World::cold();
     let queue = world.create("a", Config::default());

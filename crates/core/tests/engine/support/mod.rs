@@ -148,6 +148,8 @@ pub struct World {
     pub now: Time,
     last_token: u64,
     answers: BTreeMap<Token, Result<Reply, Error>>,
+    /// Rows that were asked for and not loaded yet.
+    unloaded: Vec<Need>,
     /// What happened, until somebody takes it.
     pub events: Vec<Event>,
     pub queues: BTreeMap<String, QueueId>,
@@ -178,6 +180,7 @@ impl World {
             now: START,
             last_token: 0,
             answers: BTreeMap::new(),
+            unloaded: Vec::new(),
             events: Vec::new(),
             queues: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -208,13 +211,27 @@ impl World {
     /// Gives a command and returns its token.
     #[expect(clippy::needless_pass_by_value, reason = "a command is given away")]
     pub fn give(&mut self, command: Command) -> Token {
+        let (token, out) = self.apply(&command);
+        self.take(out);
+        token
+    }
+
+    /// Gives a command. What else is to be done, and needs rows, waits until the next command was carried out.
+    #[expect(clippy::needless_pass_by_value, reason = "a command is given away")]
+    pub fn give_without_loads(&mut self, command: Command) {
+        let (_, out) = self.apply(&command);
+        self.unloaded.extend(out.needs);
+        self.answers.extend(out.replies);
+    }
+
+    fn apply(&mut self, command: &Command) -> (Token, Output) {
         self.last_token += 1;
         let token = Token(self.last_token);
         self.rows.forget();
         let mut out = Output::default();
         loop {
             self.rows.wrote.set(false);
-            match self.engine.apply(self.now, &mut self.rows, token, &command, &mut out) {
+            match self.engine.apply(self.now, &mut self.rows, token, command, &mut out) {
                 Ok(()) => break,
                 Err(Stop::Need(needs)) => {
                     assert!(!self.rows.wrote.get(), "{command:?} wrote before it needed {needs:?}");
@@ -225,8 +242,7 @@ impl World {
                 Err(stop) => panic!("{stop}"),
             }
         }
-        self.take(out);
-        token
+        (token, out)
     }
 
     fn take(&mut self, out: Output) {
@@ -237,7 +253,8 @@ impl World {
             }
             self.events.push(event);
         }
-        let needs = out.needs;
+        let mut needs = out.needs;
+        needs.append(&mut self.unloaded);
         if !needs.is_empty() {
             self.rounds += 1;
             for need in &needs {
