@@ -233,6 +233,10 @@ coverage! {
     children_forgotten,
     /// Children that went with their parents.
     children_removed,
+    /// Children that left their parents.
+    children_that_left,
+    /// Parents removed without their children.
+    parents_removed_alone,
     /// Jobs whose waiting for children was explained.
     parents_explained,
     /// Shards opened when parents were still to be told of what had happened.

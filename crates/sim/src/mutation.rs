@@ -142,6 +142,10 @@ pub enum Mutation {
     WaitForChildrenThatIsForgotten,
     /// A parent is told of its children without what came of them.
     ResultOfAChildThatIsLost,
+    /// A child is said to have left its parent and has not.
+    ChildThatStays,
+    /// Children go with a parent that is removed alone.
+    RemovalThatTakesChildren,
     /// A deduplication id keeps no other job away.
     DedupOfJobsIgnored,
     /// A deduplication id counts until its job has ended, and no longer.
@@ -160,7 +164,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 70] = [
+    pub const ALL: [Mutation; 72] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -224,6 +228,8 @@ impl Mutation {
         Mutation::ChildFailureIgnored,
         Mutation::WaitForChildrenThatIsForgotten,
         Mutation::ResultOfAChildThatIsLost,
+        Mutation::ChildThatStays,
+        Mutation::RemovalThatTakesChildren,
         Mutation::DedupOfJobsIgnored,
         Mutation::DedupThatEndsWithItsJob,
         Mutation::ExtensionThatIsLost,

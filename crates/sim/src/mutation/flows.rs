@@ -1,6 +1,6 @@
 //! Deliberate faults of flows.
 
-use weir_core::api::job::{JobState, OnChildFailure, Settlement};
+use weir_core::api::job::{JobChange, JobRef, JobState, OnChildFailure, Settlement};
 use weir_core::api::{Command, Error, Reply};
 
 use super::Mutation;
@@ -17,6 +17,14 @@ impl Mutation {
                         _ => {}
                     }
                 }
+            }
+            Command::ChangeJobs { jobs, change: JobChange::LeaveParent, .. } if self == Mutation::ChildThatStays => {
+                jobs.fill(JobRef::Custom([0xFF; 16]));
+            }
+            Command::ChangeJobs { change, .. }
+                if self == Mutation::RemovalThatTakesChildren && *change == JobChange::RemoveAlone =>
+            {
+                *change = JobChange::Remove;
             }
             Command::Settle { entries, .. } if self == Mutation::WaitForChildrenThatIsForgotten => {
                 for (_, settlement) in entries.iter_mut().filter(|(_, kind)| *kind == Settlement::WaitForChildren) {
@@ -41,6 +49,11 @@ impl Mutation {
                     }
                 }
             }
+            (
+                Mutation::ChildThatStays,
+                Command::ChangeJobs { change: JobChange::LeaveParent, .. },
+                Ok(Reply::Settled(all)),
+            ) => all.fill(Ok(())),
             (Mutation::ResultOfAChildThatIsLost, _, Ok(Reply::Children { children, .. })) => {
                 for child in children {
                     child.result = None;

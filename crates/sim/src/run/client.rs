@@ -1,6 +1,6 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
-use weir_core::api::job::Hold;
+use weir_core::api::job::{Hold, JobChange};
 use weir_core::api::limit::Acquired;
 use weir_core::api::{Command, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
@@ -312,8 +312,14 @@ impl Run {
                 coverage.jobs_described += 1;
                 coverage.ends_awaited += u64::from(effect.at > effect.submitted);
             }
-            (Command::ChangeJobs { .. }, Some(Ok(Reply::Settled(settled)))) => {
-                coverage.jobs_changed += settled.iter().filter(|result| result.is_ok()).count() as u64;
+            (Command::ChangeJobs { change, .. }, Some(Ok(Reply::Settled(settled)))) => {
+                let changed = settled.iter().filter(|result| result.is_ok()).count() as u64;
+                coverage.jobs_changed += changed;
+                match change {
+                    JobChange::LeaveParent => coverage.children_that_left += changed,
+                    JobChange::RemoveAlone => coverage.parents_removed_alone += changed,
+                    _ => {}
+                }
             }
             (Command::AddJobs { .. }, Some(Err(Error::JobState { .. }))) => coverage.children_refused += 1,
             (Command::Report { .. }, Some(Ok(_))) => coverage.jobs_reported += 1,

@@ -13,6 +13,8 @@ use crate::rng::Rng;
 pub(crate) struct FlowClients {
     /// Jobs that were added as parents or got children.
     parents: Vec<(QueueId, u64)>,
+    /// Jobs that were added as children.
+    children: Vec<(QueueId, u64)>,
     /// Jobs that got children when they were there already: once, so that few things are open of one parent.
     grown: Vec<u64>,
     /// Leases of jobs to which children may have been added.
@@ -39,10 +41,15 @@ impl Clients {
             (_, Some((queue, job))) => {
                 let change = rng.pick(&[
                     JobChange::Remove,
+                    JobChange::RemoveAlone,
                     JobChange::Cancel,
                     JobChange::Retry { reset: true, reset_starts: false },
+                    JobChange::LeaveParent,
+                    JobChange::LeaveParent,
                 ]);
                 let change = change.cloned().unwrap_or(JobChange::Promote);
+                let child = rng.pick(&self.flows.children).filter(|_| change == JobChange::LeaveParent);
+                let (queue, job) = child.copied().unwrap_or((queue, job));
                 Command::ChangeJobs { queue, jobs: vec![JobRef::Id(job)], change }
             }
         }
@@ -125,5 +132,10 @@ impl Clients {
         self.flows.parents.dedup();
         let excess = self.flows.parents.len().saturating_sub(8);
         self.flows.parents.drain(..excess);
+        let is_child = |job: &NewJob| job.message.options.as_ref().is_some_and(|options| options.parent.is_some());
+        let children = jobs.iter().zip(added).filter(|(job, _)| is_child(job));
+        self.flows.children.extend(children.map(|(_, added)| (added.queue, added.id)));
+        let excess = self.flows.children.len().saturating_sub(8);
+        self.flows.children.drain(..excess);
     }
 }

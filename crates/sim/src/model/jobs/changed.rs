@@ -1,6 +1,6 @@
 //! Jobs changed by hand, and what was said of why they wait.
 
-use weir_core::api::job::{Explanation, FailureKind, Hold, JobChange, JobRef, JobState};
+use weir_core::api::job::{Explanation, FailureKind, Hold, JobChange, JobRef, JobState, OnChildFailure};
 use weir_core::api::{Config, Error, QueueId, Reply};
 
 use super::super::{Checked, Model, number_of};
@@ -53,8 +53,16 @@ impl Model {
                 Err(Error::JobNotFound) => {
                     job.see("was not found", |standing| standing.state == State::Removed)?;
                 }
+                Err(Error::NoParent) if *change == JobChange::LeaveParent => {
+                    job.see("is nobody's child", |standing| standing.is_there() && standing.flow.parent.is_none())?;
+                }
                 Err(Error::JobState { state }) => {
-                    let refused = |standing: &Standing| standing.is_told(*state) && !standing.allows(change);
+                    let policy = job.options.on_failure;
+                    let leaves = *change == JobChange::LeaveParent;
+                    let refused = |standing: &Standing| {
+                        let refused = standing.is_told(*state) && !standing.allows(change, policy);
+                        refused && (!leaves || standing.flow.parent.is_some())
+                    };
                     job.see(&format!("was not changed, being {state:?}"), refused)?;
                 }
                 Err(error) => return Err(format!("job {} could not be changed: {error}", job.number)),
@@ -130,8 +138,8 @@ impl Standing {
         }
     }
 
-    /// Whether a job that stands so can be changed so.
-    fn allows(&self, change: &JobChange) -> bool {
+    /// Whether a job that stands so can be changed so, one of this policy.
+    fn allows(&self, change: &JobChange, policy: OnChildFailure) -> bool {
         let waits = matches!(self.state, State::Ready | State::Delayed | State::Waiting);
         match change {
             JobChange::Priority { .. } => waits,
@@ -141,15 +149,23 @@ impl Standing {
             JobChange::Cancel => waits || self.state == State::Leased,
             JobChange::Remove | JobChange::RemoveAlone => self.is_there() && self.state != State::Leased,
             JobChange::Payload(_) => self.state != State::Removed,
-            // No job of these lives has a parent.
-            JobChange::LeaveParent => false,
+            // One whose end its parent waits for no more stays its child.
+            JobChange::LeaveParent => {
+                let is_waited_for = match self.state {
+                    State::Completed => false,
+                    State::Failed(_) => policy == OnChildFailure::Wait,
+                    _ => self.is_there(),
+                };
+                is_waited_for && self.flow.parent.is_some()
+            }
         }
     }
 }
 
 impl Job {
     fn change(&mut self, id: u64, config: &Config, change: &JobChange, at: u64) -> Checked {
-        self.see(&format!("was changed by {change:?}"), |standing| standing.allows(change))?;
+        let policy = self.options.on_failure;
+        self.see(&format!("was changed by {change:?}"), |standing| standing.allows(change, policy))?;
         let before = std::mem::take(&mut self.may);
         match change {
             JobChange::Priority { priority, lifo } => self.place = Place::new(*priority, id, *lifo),
@@ -173,7 +189,12 @@ impl Job {
     fn changed(&self, before: &Standing, config: &Config, change: &JobChange, at: u64) -> Standing {
         let now = Span::at(at);
         match change {
-            JobChange::Priority { .. } | JobChange::Payload(_) | JobChange::LeaveParent => before.clone(),
+            JobChange::Priority { .. } | JobChange::Payload(_) => before.clone(),
+            JobChange::LeaveParent => {
+                let mut left = before.clone();
+                left.flow.leave();
+                left
+            }
             JobChange::RunAt(time) if time.0 > at => before.moved(State::Delayed, Span::at(time.0)),
             JobChange::RunAt(_) | JobChange::Promote => before.moved(State::Ready, now),
             JobChange::Retry { reset, .. } => {

@@ -24,6 +24,8 @@ pub enum How {
     Removed,
     /// It is tried again after its end.
     Again,
+    /// It is a child no more.
+    Left,
 }
 
 /// What a parent knows of a child.
@@ -39,7 +41,7 @@ pub struct Record {
     pub counts: bool,
     /// Whether something of its end is kept.
     pub has_result: bool,
-    /// Whether it is a child no more, since it failed.
+    /// Whether it is a child no more, since it failed or has left.
     pub forgotten: bool,
     /// All that its parent was told.
     pub told: Vec<How>,
@@ -135,6 +137,7 @@ impl Record {
                 self.counts = false;
             }
             How::Again => self.state = JobState::Waiting,
+            How::Left => (self.counts, self.forgotten) = (false, true),
         }
         Then::Waits
     }
@@ -146,6 +149,17 @@ impl Flow {
         if self.parent.is_some() {
             self.ends.push(how);
         }
+    }
+
+    /// It is its parent's child no more: that is told like an end, and no end is after it.
+    pub fn leave(&mut self) {
+        self.end(How::Left);
+        self.parent = None;
+    }
+
+    /// Whether it was a child, and has left its parent.
+    pub fn has_left(&self) -> bool {
+        self.ends.last() == Some(&How::Left)
     }
 
     /// Who works on it said so of the end that it has just come to, after so many.

@@ -194,12 +194,12 @@ impl Model {
             let (certain, possible) = (parent.certainly(goes), parent.possibly(goes));
             let Some(child) = self.jobs.all.get_mut(&child).filter(|_| possible) else { continue };
             let mut due: Vec<Standing> = Vec::new();
-            for standing in &child.may {
+            for standing in child.may.iter().filter(|standing| !standing.flow.has_left()) {
                 let visit = if standing.flow.visit == Visit::Never { Visit::Due } else { standing.flow.visit };
                 due.push(standing.clone().visited(visit));
             }
             if certain {
-                child.may.clear();
+                child.may.retain(|standing| standing.flow.has_left());
             }
             for standing in due {
                 child.add(standing);
@@ -289,7 +289,7 @@ impl Model {
             taking.flat_map(|standing| standing.flow.records().map(|(child, _)| child)).collect();
         for child in children {
             let Some(child) = self.jobs.all.get_mut(&child) else { continue };
-            let never = |standing: &&Standing| standing.flow.visit == Visit::Never;
+            let never = |standing: &&Standing| standing.flow.visit == Visit::Never && !standing.flow.has_left();
             for standing in child.may.iter().filter(never).cloned().collect::<Vec<_>>() {
                 child.add(standing.visited(Visit::Due));
             }
@@ -305,6 +305,7 @@ impl Model {
         let went = parent.is_none_or(|parent| parent.possibly(|of| of.flow.takes_children));
         let child_of = |standing: &Standing, of: &Standing| match (standing.flow.parent, of.flow.children.get(&id)) {
             (Some(_), Some(record)) => standing.flow.ends.starts_with(&record.told),
+            (None, Some(record)) if standing.flow.has_left() => standing.flow.ends.starts_with(&record.told),
             (None, None) => true,
             _ => false,
         };

@@ -34,10 +34,11 @@ impl Model {
             match result {
                 Ok(_) if job.queue != id => return Err(format!("job {} was settled in another queue", job.number)),
                 Ok(settled) => {
+                    let is_child = job.possibly(|standing| standing.flow.parent.is_some());
                     job.see("was settled by its holder", |standing| live(standing) && at < standing.due.from)?;
                     job.settle(&config, settlement, settled, at)?;
                     let ended = matches!(settled.state, JobState::Completed | JobState::Failed);
-                    let said = settlement.said().filter(|_| ended && job.parent.is_some()).cloned();
+                    let said = settlement.said().filter(|_| ended && is_child).cloned();
                     self.jobs.flows.said.extend(said.map(|said| (found, said)));
                     match to_pause {
                         Some((for_ms, Some(keys))) => self.left_alone(id, &keys, for_ms, at),
