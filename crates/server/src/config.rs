@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_aws::sqs::Limits;
@@ -9,6 +10,7 @@ use weir_core::api::Namespace;
 use weir_push::network::Network;
 
 use crate::access::AccessKey;
+use crate::commands::Commands;
 use crate::tls::TlsFiles;
 
 /// Configuration of the server.
@@ -47,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Networks that pushes may go to although they are not public. Default none.
     pub push_allow_networks: Vec<Network>,
+    /// What runs the commands behind functions. Default none: such functions are refused, and those that are stored wait.
+    pub commands: Option<Arc<dyn Commands>>,
     /// The region in ARNs. Default `us-east-1`.
     pub region: String,
     /// The namespace of queues that are named without one. Default 0.
@@ -83,6 +87,7 @@ impl Default for Config {
             stop_timeout: Duration::from_secs(10),
             limits: Limits::OURS,
             push_allow_networks: Vec::new(),
+            commands: None,
             region: "us-east-1".to_owned(),
             namespace: Namespace(0),
             signing_directory: None,
@@ -92,23 +97,41 @@ impl Default for Config {
 
 /// `server.unsafe_listen`: an address that others can reach, without keys to tell who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "will not listen on {listen}: no keys are configured, so whoever reaches that address could read and delete every message; configure keys, listen on a loopback address such as 127.0.0.1:{}, or say --insecure if that is what you want",
-    listen.port()
-)]
-pub struct Unsafe {
-    /// The address.
-    pub listen: SocketAddr,
+pub enum Unsafe {
+    /// It would give away messages.
+    #[error(
+        "will not listen on {listen}: no keys are configured, so whoever reaches that address could read and delete every message; configure keys, listen on a loopback address such as 127.0.0.1:{}, or say --insecure if that is what you want",
+        listen.port()
+    )]
+    Messages {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// It would give away the machine.
+    #[error(
+        "will not listen on {listen} while functions.allow_commands is true: no keys are configured, so whoever reaches that address could run programs on this machine; configure keys, or listen on a loopback address such as 127.0.0.1:{}",
+        listen.port()
+    )]
+    Commands {
+        /// The address.
+        listen: SocketAddr,
+    },
 }
 
 impl Config {
-    /// Refuses addresses that others can reach, unless that is asked for.
-    pub fn check_listen(&self) -> Result<(), Unsafe> {
-        let ip = self.listen.ip().to_canonical();
-        if ip.is_loopback() || self.insecure || !self.keys.is_empty() {
-            Ok(())
-        } else {
-            Err(Unsafe { listen: self.listen })
+    /// Refuses addresses that others can reach, unless that is asked for; where commands are run it cannot be.
+    ///
+    /// # Errors
+    /// What whoever reaches the address could do.
+    pub fn check_listen(&self, runs_commands: bool) -> Result<(), Unsafe> {
+        let listen = self.listen;
+        if listen.ip().to_canonical().is_loopback() || !self.keys.is_empty() {
+            return Ok(());
+        }
+        match (runs_commands, self.insecure) {
+            (true, _) => Err(Unsafe::Commands { listen }),
+            (false, false) => Err(Unsafe::Messages { listen }),
+            (false, true) => Ok(()),
         }
     }
 }
@@ -129,10 +152,12 @@ mod tests {
             ("192.168.0.7:9324", false),
         ] {
             let config = Config { listen: address.parse().unwrap(), ..Config::default() };
-            assert_eq!(config.check_listen().is_ok(), safe, "{address}");
-            assert!(Config { insecure: true, ..config }.check_listen().is_ok(), "{address}");
+            assert_eq!(config.check_listen(false).is_ok(), safe, "{address}");
+            let insecure = Config { insecure: true, ..config };
+            assert!(insecure.check_listen(false).is_ok(), "{address}");
+            assert_eq!(insecure.check_listen(true).is_ok(), safe, "{address}");
         }
-        let text = Unsafe { listen: "0.0.0.0:80".parse().unwrap() }.to_string();
+        let text = Unsafe::Messages { listen: "0.0.0.0:80".parse().unwrap() }.to_string();
         assert!(text.contains("no keys") && text.contains("0.0.0.0:80") && text.contains("127.0.0.1:80"));
     }
 }

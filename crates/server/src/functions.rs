@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::notes::Unreadable;
 
 pub(crate) use call::{Called, Ended, Waited, add, wait};
-pub(crate) use note::Note;
+pub(crate) use note::{Command, Note};
 
 /// How many queues are looked at together.
 const LOOKED_AT: usize = 1_000;

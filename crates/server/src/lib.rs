@@ -7,6 +7,7 @@
 
 mod access;
 mod app;
+mod commands;
 mod config;
 mod engine;
 mod figures;
@@ -28,6 +29,7 @@ mod tls;
 mod topics;
 
 pub use access::{AccessKey, Role};
+pub use commands::{Commands, Process, ProcessEnd, ProcessOutcome, Stopping};
 pub use config::{Config, PublicUrl, Unsafe};
 pub use engine::{BackupError, Engine, Fate, Figure, Figures, Granted, HistogramFigure, Responder, Undelivered};
 pub use server::{Server, Stop};

@@ -64,7 +64,8 @@ impl Server {
     }
 
     async fn bind_boxed(config: Config, engine: Box<dyn Engine>) -> io::Result<Self> {
-        config.check_listen().map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
+        let runs_commands = config.commands.is_some();
+        config.check_listen(runs_commands).map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
         let tls = config.tls.clone().map(Tls::open).transpose();
         let tls = tls.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(config.listen).await?;

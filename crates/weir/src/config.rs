@@ -29,7 +29,7 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use flags::Flags;
 pub(crate) use problem::Problems;
 pub(crate) use resolve::Resolved;
-pub(crate) use tree::{Enforce, LogFormat, LogSettings, Settings};
+pub(crate) use tree::{Enforce, Functions, LogFormat, LogSettings, Settings};
 
 /// Finds out what holds, by `flags` and the process's environment.
 pub(crate) fn resolve(flags: &Flags) -> Result<Resolved, problem::Problems> {

@@ -1,6 +1,7 @@
 //! `weir serve`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,7 +10,8 @@ use weir_server::{Config, Responder, Server, Stop, TlsFiles};
 use weir_shard::Shard;
 use weir_store::{Durability, FileDisk, MemoryDisk, Options, Recovery};
 
-use crate::config::{Enforce, Flags, Resolved, Settings, resolve};
+use crate::config::{Enforce, Flags, Functions, Resolved, Settings, resolve};
+use crate::work::Runner;
 use crate::{exit, log};
 
 /// Serves until a signal comes.
@@ -42,7 +44,7 @@ fn run_logged(settings: &Settings) -> anyhow::Result<ExitCode> {
         .thread_name("weir-http")
         .build()
         .context("cannot start the threads that serve HTTP")?;
-    let outcome = runtime.block_on(serve(config, shard.clone()));
+    let outcome = runtime.block_on(serve_with_commands(config, &settings.functions, shard.clone()));
     // Blocks until all is durable and the shutdown is marked as clean.
     shard.close();
     if let Some(reason) = shard.metrics().poisoned {
@@ -55,7 +57,7 @@ fn run_logged(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 /// Refuses settings that are each in order and do not go together.
 pub(crate) fn check(settings: &Settings) -> Result<(), weir_server::Unsafe> {
-    server_config(settings).check_listen()
+    server_config(settings).check_listen(settings.functions.allow_commands)
 }
 
 /// What the server is told of the settings.
@@ -89,6 +91,24 @@ fn server_config(settings: &Settings) -> Config {
         signing_directory: (!general.memory).then(|| general.data_dir.join("sns")),
         ..Config::default()
     }
+}
+
+/// Serves, with processes where functions may have commands behind them.
+async fn serve_with_commands(mut config: Config, functions: &Functions, shard: Shard<Responder>) -> anyhow::Result<()> {
+    if !functions.allow_commands {
+        return serve(config, shard).await;
+    }
+    if config.keys.is_empty() {
+        tracing::warn!(
+            "functions.allow_commands without keys: whoever reaches this server runs programs on this machine"
+        );
+    }
+    let (runner, guardian) = Runner::start(usize::try_from(functions.processes_max).unwrap_or(usize::MAX))?;
+    config.commands = Some(Arc::new(runner));
+    let outcome = serve(config, shard).await;
+    // What was cut off is ended by it, before anything can be leased again.
+    guardian.end().await.context("cannot wait for the end of processes")?;
+    outcome
 }
 
 async fn serve(config: Config, shard: Shard<Responder>) -> anyhow::Result<()> {

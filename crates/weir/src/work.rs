@@ -6,7 +6,9 @@ mod command;
 mod guardian;
 mod output;
 mod process;
+mod runner;
 mod stderr;
+mod verdict;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,8 +23,9 @@ use crate::client::{Queue, ServerArguments};
 use crate::config::duration;
 use command::Template;
 pub(crate) use guardian::Arguments as GuardianArguments;
-use guardian::Guardian;
+pub(crate) use guardian::Guardian;
 pub(crate) use guardian::run as guard;
+pub(crate) use runner::Runner;
 
 /// Runs a command for each job of a queue.
 #[derive(clap::Args, Debug)]
@@ -56,7 +59,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     lease: Option<Duration>,
     /// Exit codes after which a job is not tried again. Can be given several times.
-    #[arg(long, value_name = "CODE", value_delimiter = ',', default_values_t = [65])]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', default_values_t = [verdict::FATAL])]
     fatal_exit: Vec<u8>,
     /// What is printed to standard output: the job's result, or lines for its log.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = output::Stdout::Result)]

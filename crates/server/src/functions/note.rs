@@ -17,11 +17,23 @@ pub(crate) struct Note {
     /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) description: String,
+    /// The command behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<Command>,
+}
+
+/// A command behind a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Command {
+    /// The program and its arguments.
+    pub(crate) line: Vec<String>,
+    /// How many processes run at once.
+    pub(crate) concurrency: u32,
 }
 
 impl Note {
-    pub(crate) fn new(description: String) -> Self {
-        Self { version: VERSION, description }
+    pub(crate) fn new(description: String, command: Option<Command>) -> Self {
+        Self { version: VERSION, description, command }
     }
 
     /// Whether a queue is a function's.
@@ -48,7 +60,7 @@ mod tests {
     fn a_function_is_read_as_it_was_stored_and_others_notes_stay() {
         let mut config = Config { notes: vec![("weir.push".to_owned(), "{}".to_owned())], ..Config::default() };
         assert!(Note::of(&config).unwrap().is_none() && !Note::is_there(&config));
-        let note = Note::new("resizes".to_owned());
+        let note = Note::new("resizes".to_owned(), Some(Command { line: vec!["true".to_owned()], concurrency: 2 }));
         note.put(&mut config);
         note.put(&mut config);
         assert_eq!(config.notes.len(), 2);

@@ -9,4 +9,4 @@ pub(crate) use call_back::CallBack;
 pub(crate) use list::List;
 pub(super) use manage::note_of;
 pub(crate) use manage::{Delete, Get, Pause, Put, Resume};
-pub(super) use view::PushView;
+pub(super) use view::{PushStatus, PushView};

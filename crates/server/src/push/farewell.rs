@@ -9,7 +9,7 @@ use weir_push::answer::{self, Answer, Outcome};
 use weir_push::request::Request;
 
 use super::outgoing::Outgoing;
-use super::setup::Setup;
+use super::setup::{Setup, Way};
 use super::shared::wall_ms;
 use crate::app::{App, stopped};
 use crate::engine::Engine;
@@ -60,10 +60,10 @@ impl Farewell {
     }
 
     async fn deliver(self, request: Request, mut stopping: watch::Receiver<bool>) {
-        let Some(notifier) = &self.setup.notifier else { return };
+        let (Some(notifier), Way::Requests(client)) = (&self.setup.notifier, &self.setup.way) else { return };
         let url = notifier.url();
         for retry in 1.. {
-            let call = self.setup.client.call(request.headers.clone(), Outgoing::new(request.body.clone()));
+            let call = client.call(request.headers.clone(), Outgoing::new(request.body.clone()));
             let answered = tokio::select! {
                 answered = call => answered,
                 () = stopped(&mut stopping) => return,

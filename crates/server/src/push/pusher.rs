@@ -36,6 +36,9 @@ const BEAT: Duration = Duration::from_secs(10);
 const WAIT_MS: u64 = 3_600_000;
 /// While so many settlements wait nothing more is leased.
 const UNSETTLED_MAX: usize = 4_096;
+/// While results, failures and logs of so many bytes wait, neither; and so many are settled together, the last one reaching
+/// beyond.
+const SETTLED_BYTES_MAX: usize = 16 << 20;
 
 /// What a task is to do.
 #[derive(Clone)]
@@ -58,10 +61,12 @@ pub(super) struct Pusher<E: Engine> {
     /// Flights before this one went through an earlier gate.
     flights_from: u64,
     /// What is under way.
-    held: HashMap<u64, SmallVec<[Handle; 1]>>,
+    held: HashMap<u64, Flight>,
     /// When leases are extended, in order.
     beats: VecDeque<(Instant, u64)>,
     unsettled: Vec<(Handle, Settlement)>,
+    /// Bytes of their results, failures and logs.
+    unsettled_bytes: usize,
     /// Whether the lease that is asked for is one of settings that have changed.
     is_stale: bool,
     /// When to lease again after that was refused.
@@ -70,7 +75,15 @@ pub(super) struct Pusher<E: Engine> {
     cut_at: Option<Instant>,
 }
 
-type Settling<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// What is under way.
+struct Flight {
+    handles: SmallVec<[Handle; 1]>,
+    /// Whether it is to end early.
+    stop: watch::Sender<bool>,
+}
+
+/// Settling leases; it answers with those that are lost, or are to be let go of.
+type Settling<'a> = Pin<Box<dyn Future<Output = Vec<Handle>> + Send + 'a>>;
 
 impl<E: Engine> Pusher<E> {
     pub(super) fn new(app: Arc<App<E>>, known: Arc<Known>, wanted: watch::Receiver<Wanted>, setup: Arc<Setup>) -> Self {
@@ -86,6 +99,7 @@ impl<E: Engine> Pusher<E> {
             held: HashMap::new(),
             beats: VecDeque::new(),
             unsettled: Vec::new(),
+            unsettled_bytes: 0,
             is_stale: false,
             leases_at: None,
             cut_at: None,
@@ -103,7 +117,8 @@ impl<E: Engine> Pusher<E> {
         }
         loop {
             if settling.is_none() && !self.unsettled.is_empty() {
-                let entries = self.unsettled.drain(..self.unsettled.len().min(BATCH_MAX)).collect();
+                let entries: Vec<_> = self.unsettled.drain(..settled_together(&self.unsettled)).collect();
+                self.unsettled_bytes -= entries.iter().map(bytes).sum::<usize>();
                 settling = Some(Box::pin(settle(&app.engine, self.setup.queue.id, entries)));
             }
             let free = self.free();
@@ -140,8 +155,11 @@ impl<E: Engine> Pusher<E> {
                     leasing = None;
                     self.leased(answer);
                 }
-                () = async { settling.as_mut().expect("the branch is only looked at while something is settled").await },
-                    if settling.is_some() => settling = None,
+                lost = async { settling.as_mut().expect("the branch is only looked at while something is settled").await },
+                    if settling.is_some() => {
+                    settling = None;
+                    self.lost(&lost);
+                }
                 changed = self.wanted.changed(), if !self.ends => {
                     // Who could want something is gone: so is the server.
                     self.ends |= changed.is_err();
@@ -168,14 +186,15 @@ impl<E: Engine> Pusher<E> {
     /// Cuts off what is under way. Its messages come again, at no cost: nobody knows what came of them.
     fn cut(&mut self) {
         self.flying.abort_all();
-        let handles = self.held.drain().flat_map(|(_, handles)| handles);
+        let handles = self.held.drain().flat_map(|(_, flight)| flight.handles);
         self.unsettled.extend(handles.map(|handle| (handle, release(None))));
     }
 
     /// How many requests may start.
     fn free(&self) -> u32 {
         let is_held = self.leases_at.is_some_and(|at| Instant::now() < at);
-        if self.ends || self.setup.paused || is_held || self.unsettled.len() >= UNSETTLED_MAX {
+        let is_full = self.unsettled.len() >= UNSETTLED_MAX || self.unsettled_bytes >= SETTLED_BYTES_MAX;
+        if self.ends || self.setup.paused || is_held || is_full {
             return 0;
         }
         self.known.free()
@@ -207,7 +226,9 @@ impl<E: Engine> Pusher<E> {
     /// Length of the leases, and whether they are to be extended.
     fn lease_ms(&self) -> (u64, bool) {
         let enough_ms = self.setup.target.settings.timeouts.total_ms.saturating_add(SLACK_MS);
-        if enough_ms <= LEASE_MS && !self.setup.is_ordered() { (enough_ms, false) } else { (LEASE_MS, true) }
+        // Only who extends a lease learns that its job was cancelled, and of a request nobody could take anything back.
+        let alone_ms = if self.setup.runs_processes() { BEAT.as_millis() as u64 } else { LEASE_MS };
+        if enough_ms <= alone_ms && !self.setup.is_ordered() { (enough_ms, false) } else { (LEASE_MS, true) }
     }
 
     /// Sends what was leased.
@@ -242,12 +263,15 @@ impl<E: Engine> Pusher<E> {
             free -= 1;
             let flight = self.next_flight;
             self.next_flight += 1;
-            self.held.insert(flight, parcel.messages().iter().map(|leased| leased.delivery.handle).collect());
+            let (stop, stopped) = watch::channel(false);
+            let handles = parcel.messages().iter().map(|leased| leased.delivery.handle).collect();
+            self.held.insert(flight, Flight { handles, stop });
             if extends {
                 self.beats.push_back((Instant::now() + BEAT, flight));
             }
             let passed = self.known.with_gate(Gate::pass);
-            self.flying.spawn(send(Arc::clone(&self.app), Arc::clone(&self.setup), parcel, flight, passed));
+            let (app, setup) = (Arc::clone(&self.app), Arc::clone(&self.setup));
+            self.flying.spawn(send(app, setup, parcel, flight, passed, stopped));
         }
     }
 
@@ -267,6 +291,7 @@ impl<E: Engine> Pusher<E> {
             // It was cut off, and its leases were ended.
             return;
         }
+        self.unsettled_bytes += settlements.iter().map(bytes).sum::<usize>();
         self.unsettled.extend(settlements);
         let queue = &self.setup.queue.name;
         if flight < self.flights_from {
@@ -293,6 +318,18 @@ impl<E: Engine> Pusher<E> {
             tracing::debug!(queue, trouble = text, "a push did not succeed");
         }
         self.known.count(counts, trouble);
+    }
+
+    /// What is under way under one of these leases need not go on.
+    fn lost(&mut self, handles: &[Handle]) {
+        if handles.is_empty() {
+            return;
+        }
+        for flight in self.held.values() {
+            if flight.handles.iter().any(|handle| handles.contains(handle)) {
+                flight.stop.send_replace(true);
+            }
+        }
     }
 
     /// A lease was refused.
@@ -333,7 +370,7 @@ impl<E: Engine> Pusher<E> {
                 return;
             }
             self.beats.pop_front();
-            let Some(handles) = self.held.get(&flight) else { continue };
+            let Some(Flight { handles, .. }) = self.held.get(&flight) else { continue };
             let extended =
                 |&handle| (handle, Settlement::Extend { lease_ms: Some(LEASE_MS), progress: None, logs: Vec::new() });
             self.unsettled.extend(handles.iter().map(extended));
@@ -352,27 +389,68 @@ impl<E: Engine> Pusher<E> {
     }
 }
 
+/// How many of these settlements go to the engine together.
+fn settled_together(unsettled: &[(Handle, Settlement)]) -> usize {
+    let mut before = 0;
+    let fits = |entry: &&(Handle, Settlement)| {
+        let fits = before < SETTLED_BYTES_MAX;
+        before += bytes(entry);
+        fits
+    };
+    unsettled.iter().take(BATCH_MAX).take_while(fits).count()
+}
+
+/// What a settlement brings.
+fn bytes((_, settlement): &(Handle, Settlement)) -> usize {
+    match settlement {
+        Settlement::Complete { result } => result.as_ref().map_or(0, Vec::len),
+        Settlement::Fail { failure, .. } => failure.len(),
+        Settlement::Extend { logs, .. } => logs.iter().map(Vec::len).sum(),
+        Settlement::Release { .. } | Settlement::WaitForChildren => 0,
+    }
+}
+
 /// Settles leases. What cannot be settled comes again when its lease ends.
-async fn settle<E: Engine>(engine: &E, queue: QueueId, entries: Vec<(Handle, Settlement)>) {
+async fn settle<E: Engine>(engine: &E, queue: QueueId, entries: Vec<(Handle, Settlement)>) -> Vec<Handle> {
+    let all = || entries.iter().map(|(handle, _)| *handle).collect();
     loop {
         let command = Command::Settle { queue, entries: entries.iter().cloned().collect(), seed: rand::random() };
         match engine::call(engine, command).await {
             Ok(answered) => {
-                if let Reply::JobsSettled(outcomes) = answered.reply {
-                    let lost = outcomes.iter().filter(|outcome| outcome.is_err()).count();
-                    if lost > 0 {
-                        tracing::debug!(queue = queue.0, lost, "leases had ended before a push was settled");
-                    }
+                let Reply::JobsSettled(outcomes) = answered.reply else { return Vec::new() };
+                let lost = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+                if lost > 0 {
+                    tracing::debug!(queue = queue.0, lost, "leases had ended before a push was settled");
                 }
-                return;
+                let ends = entries.iter().zip(&outcomes).filter(|(_, outcome)| match outcome {
+                    Ok(settled) => settled.cancel_requested,
+                    Err(_) => true,
+                });
+                return ends.map(|((handle, _), _)| *handle).collect();
             }
             Err(Refused::Overloaded { retry_after }) => sleep(retry_after).await,
             // It was deleted, and what was sent of it with it.
-            Err(Refused::Engine(Error::QueueNotFound)) => return,
+            Err(Refused::Engine(Error::QueueNotFound)) => return all(),
             Err(refused) => {
                 tracing::warn!(queue = queue.0, error = %refused, "pushes cannot be settled");
-                return;
+                return Vec::new();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_settled_together_has_a_bound_in_bytes_and_in_number() {
+        let handle = Handle { space: 1, message: 1, grant: 1, proof: 1 };
+        let of = |len: usize| (handle, Settlement::Complete { result: Some(vec![b'1'; len]) });
+        let most = SETTLED_BYTES_MAX;
+        assert_eq!(settled_together(&[]), 0);
+        assert_eq!(settled_together(&[of(most), of(1)]), 1);
+        assert_eq!(settled_together(&[of(most - 1), of(most), of(1)]), 2);
+        assert_eq!(settled_together(&vec![of(0); BATCH_MAX + 1]), BATCH_MAX);
     }
 }

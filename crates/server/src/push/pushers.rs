@@ -21,6 +21,7 @@ use super::setup::Setup;
 use super::shared::{Known, Status};
 use crate::app::{App, stopped};
 use crate::engine::Engine;
+use crate::functions;
 
 /// All push targets.
 pub(crate) struct Pushers {
@@ -49,6 +50,8 @@ enum Source {
     Note(String),
     /// What is set of the subscription that its queue belongs to.
     Subscription(Box<Notifier>),
+    /// The command of the function that its queue is, and how long an attempt may take.
+    Command(functions::Command, Option<u64>),
 }
 
 /// What was changed, or is gone.
@@ -90,6 +93,7 @@ impl Pushers {
 
     fn concerns(&self, queue: &Queue) -> bool {
         Note::text(&queue.config).is_some()
+            || functions::Note::is_there(&queue.config)
             || queue.subscription.is_some()
             || self.running.lock().contains_key(&queue.id)
     }
@@ -183,7 +187,10 @@ impl Pushers {
                 Some((notifier, topic)) => (Source::Subscription(Box::new(notifier)), Some(topic)),
                 None => return self.end(queue.id),
             },
-            (None, None) => return self.end(queue.id),
+            (None, None) => match command(app, queue) {
+                Some(command) => (Source::Command(command, queue.config.timeout_ms), None),
+                None => return self.end(queue.id),
+            },
         };
         let limited = !queue.config.limiters.is_empty();
         let is_same = |running: &Running| running.source == source && running.limited == limited;
@@ -244,6 +251,27 @@ impl Pushers {
     }
 }
 
+/// The command behind a queue, where there is one and it may be run.
+fn command<E: Engine>(app: &App<E>, queue: &Queue) -> Option<functions::Command> {
+    let note = match functions::Note::of(&queue.config) {
+        Ok(note) => note?,
+        Err(error) => {
+            tracing::error!(queue = queue.name, %error, "a stored function cannot be read");
+            return None;
+        }
+    };
+    let command = note.command?;
+    if app.config.commands.is_none() {
+        let queue = &queue.name;
+        tracing::warn!(
+            queue,
+            "the calls of a function wait: functions.allow_commands is false, so its command is not run"
+        );
+        return None;
+    }
+    Some(command)
+}
+
 fn setup<E: Engine>(app: &App<E>, queue: &Arc<Queue>, source: &Source) -> Result<Setup, String> {
     let (queue, region, shared) = (Arc::clone(queue), &app.config.region, &app.pushers.shared);
     let made = match source {
@@ -252,6 +280,10 @@ fn setup<E: Engine>(app: &App<E>, queue: &Arc<Queue>, source: &Source) -> Result
             Setup::new(queue, note.ok_or("there is none")?, region, shared)
         }
         Source::Subscription(notifier) => Setup::notifying(queue, (**notifier).clone(), region, shared),
+        Source::Command(command, _) => {
+            let runner = app.config.commands.clone().ok_or("the configuration allows no commands")?;
+            Setup::running(queue, command.clone(), runner, region)
+        }
     };
     made.map_err(|error| error.to_string())
 }

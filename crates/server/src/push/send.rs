@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 use smallvec::SmallVec;
+use tokio::sync::watch;
 use weir_core::api::Handle;
 use weir_core::api::job::{Again, PauseKeys, Settlement};
 use weir_push::Health;
@@ -12,11 +13,11 @@ use weir_push::answer::{self, Answer, Meaning, Outcome};
 use weir_push::gate::Passed;
 use weir_push::request::Request;
 
-use super::client::{Answer as Answered, NoAnswer};
+use super::client::{Answer as Answered, Client, NoAnswer};
 use super::notifier::{Notifier, Unsent};
 use super::outgoing::Outgoing;
 use super::parcel::{self, Leased, Parcel};
-use super::setup::Setup;
+use super::setup::{Setup, Way};
 use super::shared::{Counts, wall_ms};
 use crate::app::App;
 use crate::engine::Engine;
@@ -38,13 +39,14 @@ pub(super) struct Landed {
     pub(super) trouble: Option<String>,
 }
 
-/// Sends a parcel.
+/// Sends a parcel. Processes end early where `stop` says so.
 pub(super) async fn send<E: Engine>(
     app: Arc<App<E>>,
     setup: Arc<Setup>,
     parcel: Parcel,
     flight: u64,
     passed: Passed,
+    stop: watch::Receiver<bool>,
 ) -> Landed {
     let mut landed = Landed {
         flight,
@@ -57,14 +59,23 @@ pub(super) async fn send<E: Engine>(
         counts: Counts::default(),
         trouble: None,
     };
+    let client = match &setup.way {
+        Way::Requests(client) => client,
+        Way::Processes(processes) => {
+            for leased in parcel.messages() {
+                landed.run(&app, &setup, processes, leased, stop.clone()).await;
+            }
+            return landed;
+        }
+    };
     match parcel {
         Parcel::Together(messages) => {
-            landed.request(&app, &setup, &messages).await;
+            landed.request(&app, &setup, client, &messages).await;
         }
         Parcel::InTurn(messages) => {
             let mut rest = messages.iter();
             for leased in rest.by_ref() {
-                if !landed.request(&app, &setup, std::slice::from_ref(leased)).await {
+                if !landed.request(&app, &setup, client, std::slice::from_ref(leased)).await {
                     break;
                 }
             }
@@ -77,9 +88,9 @@ pub(super) async fn send<E: Engine>(
 
 impl Landed {
     /// Sends these messages in one request; whether all were done.
-    async fn request<E: Engine>(&mut self, app: &App<E>, setup: &Setup, messages: &[Leased]) -> bool {
+    async fn request<E: Engine>(&mut self, app: &App<E>, setup: &Setup, client: &Client, messages: &[Leased]) -> bool {
         if let (Some(notifier), [leased]) = (&setup.notifier, messages) {
-            return self.notify(app, setup, notifier, leased).await;
+            return self.notify(app, setup, client, notifier, leased).await;
         }
         let mut readable = Vec::with_capacity(messages.len());
         let mut handles: SmallVec<[Handle; 1]> = SmallVec::with_capacity(messages.len());
@@ -103,7 +114,7 @@ impl Landed {
                 return false;
             }
         };
-        let meaning = match self.call(app, setup, request, &handles).await {
+        let meaning = match self.call(app, setup, client, request, &handles).await {
             Ok(answered) => answer::read(&setup.target, &readable, &of(&answered), now_ms),
             Err(error) => unanswered(error, readable.len()),
         };
@@ -115,7 +126,14 @@ impl Landed {
     }
 
     /// Sends what came by a subscription over SNS.
-    async fn notify<E: Engine>(&mut self, app: &App<E>, setup: &Setup, notifier: &Notifier, leased: &Leased) -> bool {
+    async fn notify<E: Engine>(
+        &mut self,
+        app: &App<E>,
+        setup: &Setup,
+        client: &Client,
+        notifier: &Notifier,
+        leased: &Leased,
+    ) -> bool {
         let handle = leased.delivery.handle;
         let request = match notifier.request(app, leased).await {
             Ok(request) => request,
@@ -134,7 +152,7 @@ impl Landed {
                 return true;
             }
         };
-        let meaning = match self.call(app, setup, request, &[handle]).await {
+        let meaning = match self.call(app, setup, client, request, &[handle]).await {
             Ok(answered) => answer::of_notification(&of(&answered), wall_ms()),
             Err(error) => unanswered(error, 1),
         };
@@ -146,6 +164,7 @@ impl Landed {
         &mut self,
         app: &App<E>,
         setup: &Setup,
+        client: &Client,
         request: Request,
         handles: &[Handle],
     ) -> Result<Answered, NoAnswer> {
@@ -155,7 +174,7 @@ impl Landed {
             Outgoing::new(request.body)
         };
         let started = Instant::now();
-        let answered = setup.client.call(request.headers, body).await;
+        let answered = client.call(request.headers, body).await;
         self.latency = started.elapsed();
         answered
     }
@@ -208,7 +227,7 @@ impl Landed {
     }
 
     /// What can never be sent fails for good.
-    fn fail(&mut self, handles: &[Handle], text: &str) {
+    pub(super) fn fail(&mut self, handles: &[Handle], text: &str) {
         self.counts.failed += handles.len() as u64;
         self.trouble = Some(text.to_owned());
         let failed = || Settlement::Fail { failure: answer::failure(text), again: Again::Never };

@@ -2,20 +2,34 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use weir_aws::Arn;
 use weir_core::api::{Kind, Queue};
 use weir_push::message::Origin;
+use weir_push::settings::REQUEST_MS_MAX;
 use weir_push::{Invalid, Settings, Target};
 
 use super::client::{Client, Shared};
 use super::note::Note;
 use super::notifier::Notifier;
+use super::process::Processes;
+use crate::commands::Commands;
+use crate::functions;
+
+/// How messages get to what is behind a queue.
+pub(super) enum Way {
+    /// In requests to a URL.
+    Requests(Box<Client>),
+    /// Each to a process of its own.
+    Processes(Processes),
+}
 
 /// A queue and its target.
 pub(crate) struct Setup {
     pub(super) queue: Arc<Queue>,
+    /// What is called, and how fast. Where there are processes only the latter counts.
     pub(super) target: Target,
-    pub(super) client: Client,
+    pub(super) way: Way,
     pub(super) paused: bool,
     /// What makes its requests where it is the target of a subscription over SNS.
     pub(super) notifier: Option<Notifier>,
@@ -29,16 +43,41 @@ impl Setup {
     pub(crate) fn new(queue: Arc<Queue>, note: Note, region: &str, shared: &Shared) -> Result<Self, Invalid> {
         let target = Target::new(note.target)?;
         let client = Client::new(&target, shared)?;
-        Ok(Self {
+        Ok(Self::with(queue, target, Way::Requests(Box::new(client)), note.paused, region))
+    }
+
+    /// The same for a command behind a function.
+    pub(super) fn running(
+        queue: Arc<Queue>,
+        command: functions::Command,
+        runner: Arc<dyn Commands>,
+        region: &str,
+    ) -> Result<Self, Invalid> {
+        // Of a target that is never called only the pace counts, and how long an attempt takes at most.
+        let timeout_ms = queue.config.timeout_ms.unwrap_or(REQUEST_MS_MAX).min(REQUEST_MS_MAX);
+        let settings = json!({
+            "url": "http://localhost",
+            "concurrency": { "max": command.concurrency, "adaptive": false },
+            "breaker": null,
+            "timeouts": { "total_ms": timeout_ms },
+        });
+        let settings = serde_json::from_value(settings)
+            .map_err(|error| Invalid { field: "command".to_owned(), text: error.to_string() })?;
+        let way = Way::Processes(Processes { command: command.line, runner });
+        Ok(Self::with(queue, Target::new(settings)?, way, false, region))
+    }
+
+    fn with(queue: Arc<Queue>, target: Target, way: Way, paused: bool, region: &str) -> Self {
+        Self {
             arn: Arn { region, namespace: queue.namespace, name: &queue.name }.to_string(),
             region: region.to_owned(),
             account: format!("{:012}", queue.namespace.0),
             queue,
             target,
-            client,
-            paused: note.paused,
+            way,
+            paused,
             notifier: None,
-        })
+        }
     }
 
     /// The same for the endpoint of a subscription over SNS.
@@ -65,6 +104,11 @@ impl Setup {
     /// What its messages share.
     pub(super) fn origin(&self) -> Origin<'_> {
         Origin { queue: &self.queue.name, arn: &self.arn, region: &self.region, account: &self.account }
+    }
+
+    /// Whether processes do the work.
+    pub(super) fn runs_processes(&self) -> bool {
+        matches!(self.way, Way::Processes(_))
     }
 
     /// Whether messages of a group go one after the other.

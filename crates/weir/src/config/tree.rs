@@ -173,6 +173,19 @@ section! {
 }
 
 section! {
+    /// Functions: names that answer calls.
+    Functions, "functions", repeats: false;
+
+    /// Whether functions may have commands behind them, which the server runs as its own user: whoever has a key with the
+    /// role `admin`, in whatever namespace, then runs any program of this machine and reads all that the server can. Without
+    /// keys that is everybody who reaches the server, which then has to listen on a loopback address, `insecure` or not.
+    allow_commands: bool = "functions.allow_commands", default "false", range ["true or false"], since "0.1.0";
+
+    /// Most processes at once, of all functions together.
+    processes_max: u64 = "functions.processes_max", default "100", range ["1", "10000"], since "0.1.0";
+}
+
+section! {
     /// Lines on standard error.
     LogSettings, "log", repeats: false;
 
@@ -222,18 +235,20 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     pub(crate) tls: Tls,
     pub(crate) push: Push,
+    pub(crate) functions: Functions,
     pub(crate) log: LogSettings,
     pub(crate) compat: Compat,
     pub(crate) keys: Vec<AccessKey>,
 }
 
 /// Every table, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 8] = [
+pub(crate) const SECTIONS: [&Section; 9] = [
     &General::SECTION,
     &Storage::SECTION,
     &Http::SECTION,
     &Tls::SECTION,
     &Push::SECTION,
+    &Functions::SECTION,
     &LogSettings::SECTION,
     &Compat::SECTION,
     &KeySettings::SECTION,
@@ -253,6 +268,7 @@ impl Settings {
             http: Http::read(values)?,
             tls: Tls::read(values)?.complete(values)?,
             push: Push::read(values)?,
+            functions: Functions::read(values)?,
             log: LogSettings::read(values)?,
             compat: Compat::read(values)?,
             keys: Vec::new(),

@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// Name of the function.
     function: String,
     /// The URL behind it. Without one, workers lease its calls from the queue of its name.
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", conflicts_with = "command")]
     to: Option<String>,
     /// What it is for.
     #[arg(long, value_name = "TEXT")]
@@ -24,8 +24,9 @@ pub(crate) struct Arguments {
     /// How long one attempt may take. Default: a minute.
     #[arg(long, value_name = "DURATION", value_parser = milliseconds)]
     timeout: Option<u64>,
-    /// How many calls are under way at the URL at most. Without this, up to 100, as many as it can take.
-    #[arg(long, short = 'c', value_name = "N", requires = "to")]
+    /// How many calls are under way at the URL at most, or how many processes run at once. Without this, up to 100, as many as
+    /// the URL can take, and one process.
+    #[arg(long, short = 'c', value_name = "N")]
     concurrency: Option<u32>,
     #[command(flatten)]
     retry: RetryArguments,
@@ -61,6 +62,10 @@ pub(crate) struct Arguments {
     /// Prints an object.
     #[arg(long)]
     json: bool,
+    /// The command behind it, and its arguments: the server runs a process for each call, where it may
+    /// (`functions.allow_commands`).
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
     #[command(flatten)]
     server: ServerArguments,
 }
@@ -78,6 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let done = if answer.get("created").is_some_and(|created| created == true) { "created" } else { "changed" };
     output::say(&match text(&target, "url") {
         Some(url) => format!("{done} {name}: its calls go to {}\n", output::clean(url)),
+        None if text(&function, "behind") == Some("command") => {
+            format!("{done} {name}: the server runs a process for each of its calls\n")
+        }
         None => format!("{done} {name}: workers lease its calls from the queue of its name\n"),
     })
 }
@@ -95,6 +103,7 @@ impl Arguments {
         let limiters: Vec<Value> = self.limiters.iter().map(LimiterUse::settings).collect();
         let members = [
             ("description", self.description.as_deref().map(Value::from)),
+            ("command", (!self.command.is_empty()).then(|| json!(self.command))),
             ("timeout_ms", self.timeout.map(Value::from)),
             ("concurrency", self.concurrency.map(Value::from)),
             ("retry", self.retry.settings()),

@@ -36,6 +36,10 @@ fn rows(answer: &Value) -> Vec<(&'static str, String)> {
     row("arn", text(answer, "arn").map(output::clean));
     row("description", text(answer, "description").filter(|text| !text.is_empty()).map(output::clean));
     row("behind", text(answer, "behind").map(str::to_owned));
+    let words: Vec<String> =
+        list(answer, "command").iter().filter_map(|word| word.as_str().map(output::clean)).collect();
+    row("command", (!words.is_empty()).then(|| words.join(" ")));
+    row("processes", number(answer, "concurrency").map(|count| count.to_string()));
     row("url", text(&target, "url").map(output::clean));
     row("mode", text(&target, "mode").map(str::to_owned));
     row("state", text(&status, "state").map(str::to_owned));

@@ -1,29 +1,23 @@
 //! One job, one process.
 
-use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::json;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use weir_client::{Failure, Job};
 
-use super::command::{Template, describe};
+use super::command::{About, Template, describe};
 use super::output::{self, Stdout};
 use super::process::{self, Ended};
 use super::stderr::Listener;
-
-/// The exit code of what was not begun: `EX_TEMPFAIL` of `sysexits.h`.
-const NOT_BEGUN: i32 = 75;
-/// When that is tried again.
-const LATER: Duration = Duration::from_secs(1);
+use super::verdict::{self, LATER, Verdict};
 
 /// Runs the process of a job, and tells how it ended.
 pub(super) async fn run(template: Arc<Template>, job: Job<Box<RawValue>>) -> Result<Option<Box<RawValue>>, Failure> {
     let mut command = template.process();
-    describe(&mut command, &job);
+    describe(&mut command, &about(&job));
     let input = job.data.get().as_bytes().to_vec();
-    let ended = process::run(command, input, ToJob(&job), template.timeout, template.grace)
+    let ended = process::run(command, input, ToJob(&job), process::patience(template.timeout), template.grace)
         .await
         .map_err(|error| not_run(&error))?;
     if template.stdout == Stdout::Log {
@@ -38,36 +32,35 @@ pub(super) async fn run(template: Arc<Template>, job: Job<Box<RawValue>>) -> Res
     }
 }
 
-/// What the end of a process says of its job, or of those of its jobs that it said nothing of.
-pub(super) fn judge(template: &Template, ended: &Ended) -> Result<(), Failure> {
-    let Some(status) = ended.status else {
-        let after_s = template.timeout.map(|timeout| timeout.as_secs_f64());
-        return Err(Failure::with_details(json!({
-            "message": "the process took too long and was ended", "timeout_s": after_s, "stderr": ended.stderr,
-        })));
+fn about(job: &Job<Box<RawValue>>) -> About<'_> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        // Bytes stand there as base64.
+        Value::Object(bytes) => bytes.get("binary").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        number => number.to_string(),
     };
-    match status.code() {
-        Some(0) => Ok(()),
-        Some(NOT_BEGUN) => Err(Failure::release(LATER)),
-        Some(code) => {
-            let failure = failed(status, &ended.stderr);
-            let fatal = u8::try_from(code).is_ok_and(|code| template.fatal.contains(&code));
-            Err(if fatal { failure.fatal() } else { failure })
-        }
-        None => Err(failed(status, &ended.stderr)),
+    About {
+        id: &job.id,
+        attempt: job.attempt,
+        leases: job.leases,
+        priority: job.priority,
+        added_at_ms: job.added_at_ms,
+        name: job.name.as_deref(),
+        custom_id: job.custom_id.as_deref(),
+        group: job.group.as_deref(),
+        dead_letter_of: job.dead_letter_of.as_deref(),
+        attributes: job.attributes.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
     }
 }
 
-fn failed(status: ExitStatus, stderr: &str) -> Failure {
-    use std::os::unix::process::ExitStatusExt as _;
-    let message = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("the process ended with code {code}"),
-        (None, Some(signal)) => format!("the process was ended by signal {signal}"),
-        (None, None) => format!("the process ended with {status}"),
-    };
-    Failure::with_details(json!({
-        "message": message, "exit_code": status.code(), "signal": status.signal(), "stderr": stderr,
-    }))
+/// What the end of a process says of its job, or of those of its jobs that it said nothing of.
+pub(super) fn judge(template: &Template, ended: &Ended) -> Result<(), Failure> {
+    match verdict::of(ended, template.timeout, &template.fatal) {
+        Verdict::Done => Ok(()),
+        Verdict::NotBegun => Err(Failure::release(LATER)),
+        Verdict::Failed(told, true) => Err(Failure::with_details(told).fatal()),
+        Verdict::Failed(told, false) | Verdict::TookTooLong(told) => Err(Failure::with_details(told)),
+    }
 }
 
 /// The process could not be started: that is no fault of the job, and may pass.

@@ -72,7 +72,8 @@ pub(super) async fn run(template: Arc<Template>, jobs: Vec<Job<Box<RawValue>>>) 
     }
     let mut command = template.process();
     command.env("WEIR_BATCH", jobs.len().to_string());
-    let ended = match process::run(command, input, ToUs, template.timeout, template.grace).await {
+    let patience = process::patience(template.timeout);
+    let ended = match process::run(command, input, ToUs, patience, template.grace).await {
         Ok(ended) => ended,
         Err(error) => {
             let failure = not_run(&error);

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 /// The guardian as the worker holds it.
 #[derive(Debug)]
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     mark: String,
     child: Child,
     /// Closed by the system if we end in whatever way.
@@ -63,7 +63,7 @@ impl Guardian {
     }
 
     /// Lets it end what is left.
-    pub(super) async fn end(self) -> std::io::Result<()> {
+    pub(crate) async fn end(self) -> std::io::Result<()> {
         let Self { mut child, lifeline, .. } = self;
         drop(lifeline);
         child.wait().await.map(drop)

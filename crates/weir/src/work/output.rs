@@ -18,8 +18,9 @@ pub(super) const RESULT_BYTES_MAX: usize = 16 << 20;
 
 /// The result that was printed: nothing, JSON, or else the text without the end of its last line.
 pub(super) fn result(printed: &[u8]) -> Result<Option<Box<RawValue>>, String> {
+    let too_long = || format!("it printed more than a result may have: {RESULT_BYTES_MAX} bytes");
     if printed.len() > RESULT_BYTES_MAX {
-        return Err(format!("it printed more than a result may have: {RESULT_BYTES_MAX} bytes"));
+        return Err(too_long());
     }
     let text = String::from_utf8_lossy(printed);
     let text = text.trim_end_matches(['\r', '\n']);
@@ -30,6 +31,10 @@ pub(super) fn result(printed: &[u8]) -> Result<Option<Box<RawValue>>, String> {
         return Ok(Some(json));
     }
     let quoted = Value::from(text).to_string();
+    // In JSON a text is longer than it is by itself.
+    if quoted.len() > RESULT_BYTES_MAX {
+        return Err(too_long());
+    }
     RawValue::from_string(quoted).map(Some).map_err(|error| error.to_string())
 }
 
@@ -45,5 +50,6 @@ mod tests {
         assert_eq!(read(b"two words\n").as_deref(), Some("\"two words\""));
         assert_eq!(read(b"1\n2\n").as_deref(), Some("\"1\\n2\""));
         assert!(result(&vec![b'x'; RESULT_BYTES_MAX + 1]).is_err());
+        assert!(result(&vec![b'"'; RESULT_BYTES_MAX]).is_err());
     }
 }

@@ -1,12 +1,13 @@
 //! A process from its start to its end, with all that it started.
 
+use std::future::pending;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::stderr::{Lines, Listener};
 
@@ -26,6 +27,14 @@ pub(super) struct Ended {
     pub(super) stderr: String,
 }
 
+/// When a process has had enough time: after so long, or never.
+pub(super) async fn patience(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => sleep(timeout).await,
+        None => pending().await,
+    }
+}
+
 /// A process with its group, which end when they are let go of: first asked, then made to.
 struct Owned {
     child: Option<Child>,
@@ -33,12 +42,12 @@ struct Owned {
     grace: Duration,
 }
 
-/// Runs a process: writes its input, takes its output, and passes on its lines.
+/// Runs a process: writes its input, takes its output, and passes on its lines. Once it is `enough` it is made to end.
 pub(super) async fn run<L: Listener>(
     mut command: Command,
     input: Vec<u8>,
     listener: L,
-    patience: Option<Duration>,
+    enough: impl Future<Output = ()> + Send,
     grace: Duration,
 ) -> std::io::Result<Ended> {
     let mut child = command.spawn()?;
@@ -71,7 +80,7 @@ pub(super) async fn run<L: Listener>(
         tokio::pin!(talk);
         let mut talked = false;
         let status = {
-            let ending = owned.ended_within(patience);
+            let ending = owned.ended_before(enough);
             tokio::pin!(ending);
             loop {
                 tokio::select! {
@@ -91,11 +100,12 @@ pub(super) async fn run<L: Listener>(
 
 impl Owned {
     /// The end of the process, and with it of all that it started. Nothing where it was made to end.
-    async fn ended_within(&mut self, patience: Option<Duration>) -> std::io::Result<Option<ExitStatus>> {
+    async fn ended_before(&mut self, enough: impl Future<Output = ()>) -> std::io::Result<Option<ExitStatus>> {
         let Some(child) = &mut self.child else { return Ok(None) };
-        let status = match patience {
-            None => Some(child.wait().await?),
-            Some(patience) => timeout(patience, child.wait()).await.ok().transpose()?,
+        let status = tokio::select! {
+            biased;
+            status = child.wait() => Some(status?),
+            () = enough => None,
         };
         let Some(child) = self.child.take() else { return Ok(None) };
         match status {

@@ -46,7 +46,14 @@ impl<L: Listener> Lines<L> {
                 self.listener.progress(progress).await;
             } else {
                 self.keep(text);
-                self.listener.line(text.to_owned()).await;
+                let mut rest = text;
+                // What is not UTF-8 is longer as text.
+                while rest.len() as u64 > LINE_BYTES_MAX {
+                    let (piece, more) = rest.split_at(rest.floor_char_boundary(LINE_BYTES_MAX as usize));
+                    self.listener.line(piece.to_owned()).await;
+                    rest = more;
+                }
+                self.listener.line(rest.to_owned()).await;
             }
         }
     }
@@ -99,6 +106,13 @@ mod tests {
         let (heard, tail) = heard(b"begun\r\nweir:progress {\"done\": 1}\nno \xff end").await;
         assert_eq!(heard, ["begun", "at {\"done\": 1}", "no \u{fffd} end"]);
         assert_eq!(tail, "begun\nno \u{fffd} end");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_text_comes_in_pieces_that_are_no_longer_as_text() {
+        let (heard, _) = heard(&[0xff].repeat(50_000)).await;
+        let longest = heard.iter().map(String::len).max().unwrap();
+        assert!(heard.len() == 3 && longest <= 60_000, "{}, {longest}", heard.len());
     }
 
     #[tokio::test]

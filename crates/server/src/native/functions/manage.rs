@@ -69,6 +69,9 @@ impl Endpoint for Put {
             if let Some(target) = dead_letters {
                 check_dead_letters(&call, name, target)?;
             }
+            if let Some(line) = settings.command() {
+                check_command(&call, line)?;
+            }
             let config = settings.config(before.as_ref().map(|queue| &queue.config), &call.app.config.limits)?;
             check_target(&call, &settings, &config)?;
             let put = match before {
@@ -95,6 +98,19 @@ fn check_dead_letters<E: Engine>(call: &Call<'_, E>, name: &str, target: &str) -
         }
         None => Err(Problem::field("dead_letters", &format!("there is no queue called {target}"))),
     }
+}
+
+/// Refuses a command that may not be run, or cannot be.
+fn check_command<E: Engine>(call: &Call<'_, E>, line: &[String]) -> Result<(), Problem> {
+    let Some(commands) = &call.app.config.commands else {
+        let text = "the configuration of this server allows none: functions.allow_commands is false";
+        return Err(Problem::field("command", text));
+    };
+    if line.is_empty() {
+        // Its form is looked at together with all others.
+        return Ok(());
+    }
+    commands.check(line).map_err(|text| Problem::field("command[0]", &text))
 }
 
 /// Refuses a URL that cannot be called, now and not when the first call comes.

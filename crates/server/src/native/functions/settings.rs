@@ -8,7 +8,7 @@ use weir_core::api::{Config, Kind, Redrive};
 use weir_push::Settings as PushSettings;
 use weir_push::settings::{Concurrency, Mode, REQUEST_MS_MAX, Timeouts};
 
-use crate::functions::Note;
+use crate::functions::{Command, Note};
 use crate::native::Problem;
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::within;
@@ -24,8 +24,15 @@ const DESCRIPTION_BYTES_MAX: usize = 1_024;
 /// Most calls at once that can be asked for.
 const CONCURRENCY_MAX: u64 = weir_push::settings::CONCURRENCY_MAX as u64;
 
-/// A function. What is absent has its default. Behind it stand the workers that lease from its queue, unless `url` or `push`
-/// says what else.
+/// Most processes of a function at once: those of `weir work`.
+const PROCESSES_MAX: u64 = 1_000;
+/// Most arguments of a command, its program included.
+const ARGUMENTS_MAX: usize = 100;
+/// Longest argument in bytes.
+const ARGUMENT_BYTES_MAX: usize = 4_096;
+
+/// A function. What is absent has its default. Behind it stand the workers that lease from its queue, unless `url`, `push` or
+/// `command` says what else.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "FunctionSettings")]
 #[serde(deny_unknown_fields)]
@@ -39,12 +46,15 @@ pub(crate) struct FunctionSettings {
     /// The URL behind it, with all that a push target may have. Its `mode` is `payload` unless it says otherwise.
     #[schemars(with = "Option<PushSettings>")]
     push: Option<Pushed>,
+    /// The command behind it, its program first: the server runs a process for each call. Only where the server's
+    /// configuration allows it (`functions.allow_commands`).
+    command: Option<Vec<String>>,
     /// How long one attempt may take. Default 60 000.
     timeout_ms: Option<u64>,
     /// How calls are tried again that nobody waits for, and those that ask for it. Default: as for jobs.
     retry: Option<RetrySettings>,
-    /// How many calls may be under way at once at the URL. Default: as many as it can take, up to 100. Workers are as many as
-    /// there are; a limiter bounds them.
+    /// How many calls may be under way at once at the URL, or have a process. Default: as many as the URL can take, up to 100;
+    /// 1 process. Workers are as many as there are; a limiter bounds them.
     concurrency: Option<u32>,
     /// All limiters of which a call takes a slot before it starts; at most 8.
     limiters: Option<Vec<LimiterUseSettings>>,
@@ -115,7 +125,8 @@ impl FunctionSettings {
         // How often a call may fail is said by its attempts, and not by its leases.
         let redrive = |name: &String| Redrive { target: name.clone(), receives_max: u32::MAX };
         config.redrive = self.dead_letters.as_ref().map(redrive);
-        Note::new(self.description.clone()).put(&mut config);
+        let command = self.command.clone().map(|line| Command { line, concurrency: self.concurrency.unwrap_or(1) });
+        Note::new(self.description.clone(), command).put(&mut config);
         match target {
             Some(mut target) => {
                 let before = note_of(&config, None)?;
@@ -127,6 +138,11 @@ impl FunctionSettings {
             None => push::Note::remove(&mut config),
         }
         Ok(config)
+    }
+
+    /// The command behind the function.
+    pub(super) fn command(&self) -> Option<&[String]> {
+        self.command.as_deref()
     }
 
     /// The name of the queue for failed calls.
@@ -157,12 +173,20 @@ impl FunctionSettings {
             }
             (None, pushed) => pushed.clone(),
         };
+        if let Some(line) = &self.command {
+            if pushed.is_some() {
+                return Err(Problem::field("command", "stands beside a URL, and only one of them can hold"));
+            }
+            check_command(line)?;
+            within("concurrency", self.concurrency.unwrap_or(1).into(), 1, PROCESSES_MAX)?;
+            return Ok((None, within("timeout_ms", timeout_ms, 1, LONGEST_MS)?));
+        }
         if let Some(concurrency) = self.concurrency {
             within("concurrency", concurrency.into(), 1, CONCURRENCY_MAX)?;
         }
         let Some(Pushed { mut settings, has_concurrency, has_timeouts }) = pushed else {
             if self.concurrency.is_some() {
-                let text = "is for a URL; workers are as many as there are, and a limiter bounds them";
+                let text = "is for a URL or a command; workers are as many as there are, and a limiter bounds them";
                 return Err(Problem::field("concurrency", text));
             }
             return Ok((None, within("timeout_ms", timeout_ms, 1, LONGEST_MS)?));
@@ -194,6 +218,26 @@ impl FunctionSettings {
     }
 }
 
+/// Refuses what is no command.
+fn check_command(line: &[String]) -> Result<(), Problem> {
+    if line.is_empty() || line.len() > ARGUMENTS_MAX {
+        let text = format!("must have from 1 to {ARGUMENTS_MAX} entries, found {}", line.len());
+        return Err(Problem::field("command", &text));
+    }
+    for (at, argument) in line.iter().enumerate() {
+        let text = match argument.len() {
+            0 if at == 0 => "must not be empty".to_owned(),
+            found if found > ARGUMENT_BYTES_MAX => {
+                format!("must have at most {ARGUMENT_BYTES_MAX} bytes, found {found}")
+            }
+            _ if argument.contains('\0') => "must not have a NUL".to_owned(),
+            _ => continue,
+        };
+        return Err(Problem::field(&format!("command[{at}]"), &text));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use weir_aws::sqs::Limits;
@@ -213,13 +257,18 @@ mod tests {
     fn what_makes_no_sense_is_refused_by_the_name_of_its_field() {
         for (json, text) in [
             (r#"{"url": "http://a", "push": {"url": "http://a"}}"#, "url: stands beside push"),
-            (r#"{"concurrency": 3}"#, "concurrency: is for a URL"),
+            (r#"{"concurrency": 3}"#, "concurrency: is for a URL or a command"),
             (r#"{"url": "http://a", "concurrency": 0}"#, "concurrency: must be from 1 to 10000, found 0"),
             (r#"{"push": {"url": "http://a", "concurrency": {}}, "concurrency": 1}"#, "concurrency: stands beside"),
             (r#"{"push": {"url": "http://a", "mode": "lambda"}}"#, "push.mode: must be another one"),
             (r#"{"push": {"url": "http://a", "batch": {"max": "x"}}}"#, "push: batch.max: invalid type"),
             (r#"{"url": "http://a", "timeout_ms": 3600001}"#, "timeout_ms: must be from 1 to 3600000, found 3600001"),
             (r#"{"retry": {"attempts_max": 0}}"#, "retry.attempts_max: must be from 1 to"),
+            (r#"{"command": []}"#, "command: must have from 1 to 100 entries, found 0"),
+            (r#"{"command": [""]}"#, "command[0]: must not be empty"),
+            (r#"{"command": ["a\u0000"]}"#, "command[0]: must not have a NUL"),
+            (r#"{"command": ["a"], "url": "http://a"}"#, "command: stands beside a URL"),
+            (r#"{"command": ["a"], "concurrency": 1001}"#, "concurrency: must be from 1 to 1000, found 1001"),
             (r#"{"time": 1}"#, "time: unknown field `time`"),
         ] {
             let found = refusal(json);

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::functions::{self, Note};
 use crate::native::Problem;
 use crate::native::jobs::options::{KeepSettings, RetrySettings};
-use crate::native::push::{PushView, note_of};
+use crate::native::push::{PushStatus, PushView, note_of};
 use crate::native::queues::LimiterUseSettings;
 
 /// A function.
@@ -27,6 +27,15 @@ pub(crate) struct FunctionView {
     /// The URL behind it, and how that stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     push: Option<PushView>,
+    /// The command behind it, its program first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<Vec<String>>,
+    /// How the processes of the command stand. Absent where none are run, because the configuration does not allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<PushStatus>,
+    /// How many processes run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
     /// How long one attempt may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<u64>,
@@ -57,17 +66,28 @@ pub(crate) enum Behind {
     Workers,
     /// A URL.
     Url,
+    /// A command, of which the server runs a process for each call.
+    Command,
 }
 
 impl FunctionView {
     pub(super) fn new<E: Engine>(app: &App<E>, queue: &Queue, note: &Note) -> Result<Self, Problem> {
         let config = &queue.config;
         let pushed = note_of(config, Some(&queue.name))?;
+        // A push target that was set at the queue takes the place of a command.
+        let command = note.command.as_ref().filter(|_| pushed.is_none());
         Ok(Self {
             name: queue.name.clone(),
             arn: functions::arn(&app.config.region, queue),
             description: note.description.clone(),
-            behind: if pushed.is_some() { Behind::Url } else { Behind::Workers },
+            behind: match (&pushed, command) {
+                (Some(_), _) => Behind::Url,
+                (None, Some(_)) => Behind::Command,
+                (None, None) => Behind::Workers,
+            },
+            command: command.map(|command| command.line.clone()),
+            processes: command.and_then(|_| app.pushers.status(queue.id)).map(PushStatus::of),
+            concurrency: command.map(|command| command.concurrency),
             push: pushed.map(|note| PushView::new(&queue.name, &note, app.pushers.status(queue.id))),
             timeout_ms: config.timeout_ms,
             retry: RetrySettings::of(&config.retry),

@@ -26,12 +26,12 @@ pub(crate) struct PushView {
     status: Option<PushStatus>,
 }
 
-/// How a push target stands. Counts are those since the server was started.
+/// How a push target stands, or how the processes of a command do. Counts are those since the server was started.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PushStatus {
     /// What it does.
     state: PushState,
-    /// How many requests may be under way.
+    /// How many requests or processes may be under way.
     concurrency: u32,
     /// How many are.
     in_flight: u32,
@@ -48,7 +48,7 @@ pub(crate) struct PushStatus {
     delivered: u64,
     /// Attempts that failed.
     failed: u64,
-    /// Jobs that came back, at no cost, because the target had too much to do.
+    /// Jobs that came back, at no cost, because the target had too much to do, or a process was not begun.
     throttled: u64,
     /// What went wrong, newest first: at most 10.
     last_errors: Vec<PushError>,
@@ -96,7 +96,7 @@ impl PushView {
 }
 
 impl PushStatus {
-    fn of(status: Status) -> Self {
+    pub(in crate::native) fn of(status: Status) -> Self {
         let state = match status {
             Status { paused: true, .. } => PushState::Paused,
             Status { breaker: Some(State::Open), .. } => PushState::Open,
