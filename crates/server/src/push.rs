@@ -6,6 +6,7 @@
 //! sent, or nothing may be, a task waits: for the engine, which knows it as a receiver, or for a moment. What may be sent
 //! how fast is decided in `weir-push`.
 
+mod caller;
 mod client;
 mod connect;
 mod farewell;

@@ -32,7 +32,7 @@ use crate::http::{Content, Reply};
 use crate::sqs::Refusal;
 
 pub(crate) use confirm::Asking;
-pub(crate) use deliver::{envelopes, notification};
+pub(crate) use deliver::{envelopes, function_event, notification};
 pub(crate) use ended::Ended;
 pub(crate) use signer::Signer;
 pub(crate) use subscribe::unsubscribe;

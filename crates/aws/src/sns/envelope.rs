@@ -60,6 +60,51 @@ struct Signed<'a> {
     certificate_url: &'a str,
 }
 
+/// What Lambda calls a function with for a notification. Its names differ in places from those that go to a URL.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(rename = "Records")]
+    records: [Record<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(rename = "EventSource")]
+    source: &'static str,
+    #[serde(rename = "EventVersion")]
+    version: &'static str,
+    #[serde(rename = "EventSubscriptionArn")]
+    subscription_arn: &'a str,
+    #[serde(rename = "Sns")]
+    sns: EventNotification<'a>,
+}
+
+#[derive(Serialize)]
+struct EventNotification<'a> {
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    #[serde(rename = "MessageId")]
+    message_id: &'a str,
+    #[serde(rename = "TopicArn")]
+    topic_arn: &'a str,
+    #[serde(rename = "Subject")]
+    subject: Option<&'a str>,
+    #[serde(rename = "Message")]
+    message: &'a str,
+    #[serde(rename = "Timestamp")]
+    timestamp: &'a str,
+    #[serde(rename = "SignatureVersion", skip_serializing_if = "Option::is_none")]
+    signature_version: Option<String>,
+    #[serde(rename = "Signature", skip_serializing_if = "Option::is_none")]
+    signature: Option<&'a str>,
+    #[serde(rename = "SigningCertUrl", skip_serializing_if = "Option::is_none")]
+    certificate_url: Option<&'a str>,
+    #[serde(rename = "UnsubscribeUrl", skip_serializing_if = "Option::is_none")]
+    unsubscribe_url: Option<&'a str>,
+    #[serde(rename = "MessageAttributes")]
+    attributes: Box<RawValue>,
+}
+
 #[derive(Serialize)]
 struct Confirmation<'a> {
     #[serde(rename = "Type")]
@@ -130,6 +175,35 @@ pub fn notification(
         attributes: attributes(payload),
     };
     serde_json::to_string(&envelope).ok()
+}
+
+/// The event that a function is called with for a notification of the subscription of this ARN; `None` for what is no
+/// publication.
+pub fn function_event(
+    payload: &Payload<'_>,
+    subscription_arn: &str,
+    signature: Option<&Signature>,
+    links: &Links,
+) -> Option<String> {
+    let publication = payload.publication.as_deref()?;
+    let sns = EventNotification {
+        kind: "Notification",
+        message_id: &uuid::text(&payload.uuid),
+        topic_arn: publication.topic_arn,
+        subject: publication.subject,
+        message: publication.body_for("lambda", payload.body),
+        timestamp: &timestamp(publication.at_ms),
+        signature_version: signature.map(|signature| signature.version.to_string()),
+        signature: signature.map(|signature| &*signature.base64),
+        certificate_url: signature.map(|_| &*links.certificate),
+        unsubscribe_url: links.unsubscribe.as_deref(),
+        attributes: match attributes(payload) {
+            Some(attributes) => attributes,
+            None => RawValue::from_string("{}".to_owned()).ok()?,
+        },
+    };
+    let record = Record { source: "aws:sns", version: "1.0", subscription_arn, sns };
+    serde_json::to_string(&Event { records: [record] }).ok()
 }
 
 /// A message about a subscription itself.
@@ -273,6 +347,23 @@ mod tests {
         let json = notification(&payload(), "sqs", Some(7), None, &Links::default()).unwrap();
         assert!(json.contains(r#""SequenceNumber":"00000000000000000007""#) && json.contains("for queues"), "{json}");
         assert!(!json.contains("Sign") && !json.contains("UnsubscribeURL"), "{json}");
+    }
+
+    #[test]
+    fn a_function_is_called_with_the_event_of_aws() {
+        let links = Links { certificate: "http://h/cert.pem".to_owned(), unsubscribe: Some("http://h/?u".to_owned()) };
+        let signature = Signature { version: 2, base64: "c2ln".to_owned() };
+        let json = function_event(&payload(), "arn:s", Some(&signature), &links).unwrap();
+        assert_eq!(
+            json,
+            r#"{"Records":[{"EventSource":"aws:sns","EventVersion":"1.0","EventSubscriptionArn":"arn:s","Sns":{"Type":"Notification","MessageId":"abababab-abab-abab-abab-abababababab","TopicArn":"arn:aws:sns:us-east-1:000000000000:t","Subject":"S","Message":"hello","Timestamp":"2012-05-02T00:54:06.655Z","SignatureVersion":"2","Signature":"c2ln","SigningCertUrl":"http://h/cert.pem","UnsubscribeUrl":"http://h/?u","MessageAttributes":{"kind":{"Type":"String","Value":"a\"b"},"bytes":{"Type":"Binary","Value":"AQI="}}}}]}"#
+        );
+        let mut plain = payload();
+        plain.attributes.clear();
+        plain.publication.as_mut().unwrap().subject = None;
+        let json = function_event(&plain, "arn:s", None, &Links::default()).unwrap();
+        assert!(json.contains(r#""Subject":null"#) && json.contains(r#""MessageAttributes":{}"#), "{json}");
+        assert!(!json.contains("Sign") && !json.contains("Unsubscribe"), "{json}");
     }
 
     #[test]

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_aws::sqs::Limits;
-use weir_core::api::job::{Extra, FailureKind, Job, JobRef, JobState};
+use weir_core::api::job::{Extra, FailureKind, Job, JobRef, JobState, NewJob};
 use weir_core::api::{Command, Error, Queue, Reply};
 use weir_shard::{Answered, Refused};
 
 use crate::app::App;
 use crate::engine::{self, Engine};
-use crate::native::{Problem, Spec};
+use crate::native::Problem;
 
 /// How often a call is prepared anew when its function is changed meanwhile.
 const TRIES: usize = 8;
@@ -49,16 +48,15 @@ pub(crate) struct Waited {
     pub(crate) log_lines: u64,
 }
 
-/// Adds a call of the function that is there now, within `limits`.
+/// Adds a call of the function that is there now: the job that it makes of its queue.
 pub(crate) async fn add<E: Engine>(
     app: &App<E>,
-    limits: &Limits,
     find: impl Fn() -> Result<Arc<Queue>, Problem> + Send,
-    spec: &Spec<'_>,
+    job: impl Fn(&Queue) -> Result<NewJob, Problem> + Send,
 ) -> Result<Called, Problem> {
     for _ in 0..TRIES {
         let queue = find()?;
-        let jobs = vec![spec.job(&queue, limits, None)?];
+        let jobs = vec![job(&queue)?];
         match engine::call(&app.engine, Command::AddJobs { jobs, idempotency: None }).await {
             Ok(Answered { reply: Reply::Added(added), .. }) => {
                 let id = added.first().map(|added| added.id).ok_or_else(Problem::internal)?;

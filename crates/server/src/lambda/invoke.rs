@@ -62,7 +62,7 @@ impl<E: Engine> Door<'_, E> {
             let now = self.app.engine.find(queue.namespace, &queue.name).filter(|now| now.id == queue.id);
             now.ok_or_else(|| Problem::no_queue(&queue.name))
         };
-        functions::add(self.app, limits, find, spec).await.map_err(|problem| fault(&problem))
+        functions::add(self.app, find, |queue| spec.job(queue, limits, None)).await.map_err(|problem| fault(&problem))
     }
 
     async fn answer(&self, called: &Called, waited: Waited, log_tail: bool) -> Result<Reply, Fault> {

@@ -25,12 +25,8 @@ impl<E: Engine> endpoint::Call<'_, E> {
     fn function(&self) -> Result<(Arc<Queue>, Note), Problem> {
         let name = self.params.get("function");
         let found = functions::find(&self.app.engine, self.caller.namespace, name);
-        found.map_err(|error| unreadable(name, &error))?.ok_or_else(|| none(name))
+        found.map_err(|error| unreadable(name, &error))?.ok_or_else(|| Problem::no_function(name))
     }
-}
-
-fn none(name: &str) -> Problem {
-    Problem::new("function.not_found", &format!("there is no function called {name}"))
 }
 
 fn unreadable(name: &str, error: &Unreadable) -> Problem {

@@ -134,6 +134,11 @@ impl Problem {
         Self::new("queue.not_found", &format!("there is no queue called {name}"))
     }
 
+    /// A function that is not there.
+    pub(crate) fn no_function(name: &str) -> Self {
+        Self::new("function.not_found", &format!("there is no function called {name}"))
+    }
+
     /// A job that is not there.
     pub(crate) fn no_job(id: &str, queue: &str) -> Self {
         Self::new("job.not_found", &format!("there is no job {id} in queue {queue}"))

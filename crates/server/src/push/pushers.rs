@@ -11,6 +11,7 @@ use weir_core::api::topic::{Endpoint, SubscriptionId, Topic, TopicId};
 use weir_core::api::{Event, Queue, QueueId};
 use weir_push::network::Network;
 
+use super::caller::Caller;
 use super::client::Shared;
 use super::farewell::{Farewell, Farewells};
 use super::links;
@@ -50,6 +51,8 @@ enum Source {
     Note(String),
     /// What is set of the subscription that its queue belongs to.
     Subscription(Box<Notifier>),
+    /// The function that is called for the subscription that its queue belongs to.
+    Function(Caller),
     /// The command of the function that its queue is, and how long an attempt may take.
     Command(functions::Command, Option<u64>),
 }
@@ -184,7 +187,7 @@ impl Pushers {
         let (source, topic) = match (Note::text(&queue.config), queue.subscription) {
             (Some(text), _) => (Source::Note(text.to_owned()), None),
             (None, Some(subscription)) => match self.subscribed(app, queue, subscription) {
-                Some((notifier, topic)) => (Source::Subscription(Box::new(notifier)), Some(topic)),
+                Some((source, topic)) => (source, topic),
                 None => return self.end(queue.id),
             },
             (None, None) => match command(app, queue) {
@@ -219,18 +222,27 @@ impl Pushers {
         tasks.spawn(Pusher::new(Arc::clone(app), known, wants, setup).run());
     }
 
-    /// What is to be said to the endpoint of the subscription that a queue belongs to, and by the policy of which topic;
-    /// nothing where that is no URL.
+    /// What is to be said to the endpoint of the subscription that a queue belongs to, and by the policy of which topic,
+    /// if by one; nothing where that is a queue.
     fn subscribed<E: Engine>(
         &self,
         app: &App<E>,
         queue: &Queue,
         subscription: SubscriptionId,
-    ) -> Option<(Notifier, TopicId)> {
+    ) -> Option<(Source, Option<TopicId>)> {
         let directory = app.engine.directory();
         let subscription = directory.subscription(subscription)?;
-        if subscription.queue != Some(queue.id) || !matches!(subscription.endpoint, Endpoint::Url(_)) {
+        if subscription.queue != Some(queue.id) {
             return None;
+        }
+        let (base, region) = (links::base(app, &queue.config), &app.config.region);
+        match &subscription.endpoint {
+            Endpoint::Queue(_) => return None,
+            Endpoint::Function(function) => {
+                let topic = directory.topic_by_id(subscription.topic)?;
+                return Some((Source::Function(Caller::new(base, region, function, &subscription, &topic)), None));
+            }
+            Endpoint::Url(_) => {}
         }
         let topic = {
             // Looked up under the lock: of a change that comes later it is told.
@@ -239,8 +251,8 @@ impl Pushers {
             policies.insert(topic.id, delivery_policy_of(&topic.config).map(str::to_owned));
             topic
         };
-        let base = links::base(app, &queue.config);
-        Some((Notifier::new(base, &app.config.region, &subscription, &topic), topic.id))
+        let notifier = Notifier::new(base, region, &subscription, &topic);
+        Some((Source::Subscription(Box::new(notifier)), Some(topic.id)))
     }
 
     /// Has the target of a queue end.
@@ -280,6 +292,7 @@ fn setup<E: Engine>(app: &App<E>, queue: &Arc<Queue>, source: &Source) -> Result
             Setup::new(queue, note.ok_or("there is none")?, region, shared)
         }
         Source::Subscription(notifier) => Setup::notifying(queue, (**notifier).clone(), region, shared),
+        Source::Function(caller) => Setup::calling(queue, caller.clone(), region),
         Source::Command(command, _) => {
             let runner = app.config.commands.clone().ok_or("the configuration allows no commands")?;
             Setup::running(queue, command.clone(), runner, region)

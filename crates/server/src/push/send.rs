@@ -67,6 +67,16 @@ pub(super) async fn send<E: Engine>(
             }
             return landed;
         }
+        Way::Calls(caller) => {
+            let mut rest = parcel.messages().iter();
+            for leased in rest.by_ref() {
+                if !landed.call_function(&app, &setup, caller, leased).await {
+                    break;
+                }
+            }
+            landed.put_back(rest);
+            return landed;
+        }
     };
     match parcel {
         Parcel::Together(messages) => {
@@ -79,14 +89,18 @@ pub(super) async fn send<E: Engine>(
                     break;
                 }
             }
-            // Behind a message that was not done none may go: they come again, in order, and it costs them nothing.
-            landed.settlements.extend(rest.map(|leased| (leased.delivery.handle, release(None))));
+            landed.put_back(rest);
         }
     }
     landed
 }
 
 impl Landed {
+    /// Behind a message that was not done none may go: they come again, in order, and it costs them nothing.
+    fn put_back<'a>(&mut self, rest: impl Iterator<Item = &'a Leased>) {
+        self.settlements.extend(rest.map(|leased| (leased.delivery.handle, release(None))));
+    }
+
     /// Sends these messages in one request; whether all were done.
     async fn request<E: Engine>(&mut self, app: &App<E>, setup: &Setup, client: &Client, messages: &[Leased]) -> bool {
         if let (Some(notifier), [leased]) = (&setup.notifier, messages) {

@@ -9,6 +9,7 @@ use weir_push::message::Origin;
 use weir_push::settings::REQUEST_MS_MAX;
 use weir_push::{Invalid, Settings, Target};
 
+use super::caller::Caller;
 use super::client::{Client, Shared};
 use super::note::Note;
 use super::notifier::Notifier;
@@ -16,12 +17,18 @@ use super::process::Processes;
 use crate::commands::Commands;
 use crate::functions;
 
+/// How many calls a subscription adds at once, and how long that may take.
+const CALLS_AT_ONCE: u32 = 100;
+const CALL_MS: u64 = 10_000;
+
 /// How messages get to what is behind a queue.
 pub(super) enum Way {
     /// In requests to a URL.
     Requests(Box<Client>),
     /// Each to a process of its own.
     Processes(Processes),
+    /// Each in a call of a function.
+    Calls(Caller),
 }
 
 /// A queue and its target.
@@ -53,18 +60,16 @@ impl Setup {
         runner: Arc<dyn Commands>,
         region: &str,
     ) -> Result<Self, Invalid> {
-        // Of a target that is never called only the pace counts, and how long an attempt takes at most.
         let timeout_ms = queue.config.timeout_ms.unwrap_or(REQUEST_MS_MAX).min(REQUEST_MS_MAX);
-        let settings = json!({
-            "url": "http://localhost",
-            "concurrency": { "max": command.concurrency, "adaptive": false },
-            "breaker": null,
-            "timeouts": { "total_ms": timeout_ms },
-        });
-        let settings = serde_json::from_value(settings)
-            .map_err(|error| Invalid { field: "command".to_owned(), text: error.to_string() })?;
+        let target = pace(command.concurrency, timeout_ms)?;
         let way = Way::Processes(Processes { command: command.line, runner });
-        Ok(Self::with(queue, Target::new(settings)?, way, false, region))
+        Ok(Self::with(queue, target, way, false, region))
+    }
+
+    /// The same for a function that a subscription calls.
+    pub(super) fn calling(queue: Arc<Queue>, caller: Caller, region: &str) -> Result<Self, Invalid> {
+        let target = pace(CALLS_AT_ONCE, CALL_MS)?;
+        Ok(Self::with(queue, target, Way::Calls(caller), false, region))
     }
 
     fn with(queue: Arc<Queue>, target: Target, way: Way, paused: bool, region: &str) -> Self {
@@ -120,4 +125,16 @@ impl Setup {
     pub(super) fn is_limited(&self) -> bool {
         !self.queue.config.limiters.is_empty()
     }
+}
+
+/// A target that is never called: of it only counts how much goes on at once, and for how long.
+fn pace(at_once: u32, timeout_ms: u64) -> Result<Target, Invalid> {
+    let settings = json!({
+        "url": "http://localhost",
+        "concurrency": { "max": at_once, "adaptive": false },
+        "breaker": null,
+        "timeouts": { "total_ms": timeout_ms },
+    });
+    let settings = serde_json::from_value(settings);
+    Target::new(settings.map_err(|error| Invalid { field: "concurrency".to_owned(), text: error.to_string() })?)
 }

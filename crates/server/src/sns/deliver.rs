@@ -42,6 +42,32 @@ pub(crate) async fn notification<E: Engine>(
     origin: Origin,
     payload: &Payload<'_>,
 ) -> Result<Option<String>, Fault> {
+    let (signature, links) = signed(app, base, protocol, origin, payload).await?;
+    // On a FIFO topic each message is told from its duplicates, and has a sequence number.
+    let sequence = payload.deduplication.map(|_| origin.publication);
+    Ok(envelope::notification(payload, protocol, sequence, signature.as_ref(), &links))
+}
+
+/// The event of a message for the function of the subscription of this ARN; `None` for what was not published.
+pub(crate) async fn function_event<E: Engine>(
+    app: &App<E>,
+    base: &str,
+    subscription_arn: &str,
+    origin: Origin,
+    payload: &Payload<'_>,
+) -> Result<Option<String>, Fault> {
+    let (signature, links) = signed(app, base, "lambda", origin, payload).await?;
+    Ok(envelope::function_event(payload, subscription_arn, signature.as_ref(), &links))
+}
+
+/// The signature of a message for subscriptions of `protocol`, where its topic signs, and the links that go with it.
+async fn signed<E: Engine>(
+    app: &App<E>,
+    base: &str,
+    protocol: &str,
+    origin: Origin,
+    payload: &Payload<'_>,
+) -> Result<(Option<Signature>, Links), Fault> {
     let mut links = Links { certificate: String::new(), unsubscribe: unsubscribe_url(app, base, origin) };
     let mut signature = None;
     if let Some((version, text)) = signed_text(payload, protocol) {
@@ -49,9 +75,7 @@ pub(crate) async fn notification<E: Engine>(
         links.certificate = format!("{base}{}", keys.path());
         signature = Some(Signature { version, base64: app.signer.sign(&keys, version, &text)? });
     }
-    // On a FIFO topic each message is told from its duplicates, and has a sequence number.
-    let sequence = payload.deduplication.map(|_| origin.publication);
-    Ok(envelope::notification(payload, protocol, sequence, signature.as_ref(), &links))
+    Ok((signature, links))
 }
 
 fn unsubscribe_url<E: Engine>(app: &App<E>, base: &str, origin: Origin) -> Option<String> {

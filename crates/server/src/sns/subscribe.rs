@@ -39,7 +39,11 @@ impl<E: Engine> Door<'_, E> {
                 check_url(url, &self.app.pushers.shared)?;
                 own_queue(&self.app.base_url(self.call.host))
             }
-            _ => Config { retry: retry(&topic, &config), ..Config::default() },
+            Endpoint::Function(_) => {
+                let base = self.app.base_url(self.call.host);
+                Config { retry: retry(&topic, &config), ..own_queue(&base) }
+            }
+            Endpoint::Queue(_) => Config { retry: retry(&topic, &config), ..Config::default() },
         };
         let new = NewSubscription {
             uuid: uuid(),
@@ -162,8 +166,8 @@ fn check_url(url: &str, shared: &Shared) -> Result<(), Fault> {
     checked.map_err(|problem| invalid("Endpoint", &format!("the URL {}", problem.text)))
 }
 
-/// The configuration of the queue of a subscription of a URL: what goes wrong is tried again as the delivery policy says,
-/// and nothing of what was delivered remains. Links lead to this server at `base`.
+/// The configuration of the queue of a subscription of a URL or a function: what goes wrong is tried again as the delivery
+/// policy says, and nothing of what was delivered remains. Links lead to this server at `base`.
 pub(super) fn own_queue(base: &str) -> Config {
     Config {
         retry: Retry { attempts_max: ATTEMPTS_MAX, ..Retry::default() },

@@ -61,7 +61,8 @@ impl Endpoint for Call {
         let wait_ms = within("wait_ms", query.wait_ms.unwrap_or(WAIT_MS), 1, WAIT_MS_MAX)?;
         spec.check_call()?;
         let find = || call.function().map(|(queue, _)| queue);
-        let called = functions::add(call.app, &call.app.config.limits, find, &spec.called(wait_ms)).await?;
+        let (spec, limits) = (spec.called(wait_ms), &call.app.config.limits);
+        let called = functions::add(call.app, find, |queue| spec.job(queue, limits, None)).await?;
         let Called { queue, id } = &called;
         let problem = match functions::wait(call.app, &called, wait_ms).await?.ended {
             Ended::Done(result) => {

@@ -194,7 +194,7 @@ impl Endpoint for Delete {
         let (queue, _) = call.function()?;
         match call.command(Command::DeleteQueue { queue: queue.id }).await {
             Ok(_) => Ok(Answer::Of(Nothing {})),
-            Err(problem) if problem.code() == "queue.not_found" => Err(super::none(&queue.name)),
+            Err(problem) if problem.code() == "queue.not_found" => Err(Problem::no_function(&queue.name)),
             Err(problem) => Err(problem),
         }
     }

@@ -19,6 +19,7 @@ use super::view::SubscriptionView;
 use super::{Problem, TRIES};
 use crate::access::Role;
 use crate::engine::{self, Engine};
+use crate::functions;
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
 use crate::native::jobs::options::RetrySettings;
@@ -141,7 +142,7 @@ impl SubscriptionSettings {
     }
 }
 
-/// What the own queue of a subscription of a URL is, before anything is set.
+/// What the own queue of a subscription of a URL or a function is, before anything is set.
 fn own_queue() -> Config {
     // A server that is ended in the middle is no fault of the endpoint.
     Config { retention_ms: LONGEST_MS, stalls_max: u32::MAX, keep_completed: Keep::NONE, ..Config::default() }
@@ -181,6 +182,7 @@ impl Endpoint for Subscribe {
     .errors(&[
         "topic.not_found",
         "queue.not_found",
+        "function.not_found",
         "subscription.exists",
         "subscription.kind_differs",
         "redrive.not_allowed",
@@ -206,7 +208,14 @@ impl Endpoint for Subscribe {
             Target::Url(url) => {
                 settings.apply(&mut queue, url, shared).map_err(|problem| problem.under("settings"))?;
             }
-            Target::Queue(_) | Target::Function(_) => {
+            Target::Function(name) => {
+                settings.check_no_url().map_err(|problem| problem.under("settings"))?;
+                let found = functions::find(&call.app.engine, call.caller.namespace, name);
+                if !found.is_ok_and(|found| found.is_some()) {
+                    return Err(Problem::no_function(name).of_field("function"));
+                }
+            }
+            Target::Queue(_) => {
                 settings.check_no_url().map_err(|problem| problem.under("settings"))?;
                 queue = Config { retention_ms: LONGEST_MS, ..Config::default() };
             }
