@@ -1,6 +1,6 @@
 //! What those do whose jobs keep others away.
 
-use weir_core::api::job::{JobDedup, JobRef};
+use weir_core::api::job::{JobChange, JobDedup, JobRef};
 use weir_core::api::{Command, NewMessage, QueueId};
 
 use super::Clients;
@@ -13,6 +13,11 @@ impl Clients {
     /// The next command about deduplication ids.
     pub(super) fn draw_dedup(&self, rng: &mut Rng, queue: QueueId) -> Command {
         let hash = [rng.below(IDS) as u8; 16];
+        if rng.chance(1, 4) {
+            // One that has finished keeps others away again, where nobody else does by now.
+            let change = JobChange::Retry { reset: rng.chance(1, 2), reset_starts: false };
+            return Command::ChangeJobs { queue, jobs: vec![self.job(rng, queue)], change };
+        }
         if rng.chance(1, 2) {
             return Command::DescribeJob { queue, job: JobRef::Deduplicating(hash), wait_ms: 0 };
         }
