@@ -1,4 +1,4 @@
-// The systems, what each can take, and the queues whose jobs need them.
+// The systems, what each can take, and the functions that need them.
 
 import { ask } from '../stage.mjs';
 
@@ -19,16 +19,16 @@ export async function declare(weir, mailer) {
       reserves: [{ priority_max: 0, share: KEPT }],
     });
   }
-  // A job is leased, and its URL called, only when there is a slot for it in each system that it needs.
-  await serve('campaign', ['crm', 'cms', 'db']);
-  await serve('resets', ['crm', 'cms']);
+  // A function is called only when there is a slot for the call in each system that it needs.
+  await put('campaign', ['crm', 'cms', 'db']);
+  await put('resets', ['crm', 'cms']);
 
-  async function serve(queue, needs) {
-    await ask('PUT', `${weir}/v1/queues/${queue}`, { limiters: needs.map(limiter => ({ limiter })) });
-    await ask('PUT', `${weir}/v1/queues/${queue}/push`, {
-      url: `${mailer}/${queue}`,
+  async function put(name, needs) {
+    await ask('PUT', `${weir}/v1/functions/${name}`, {
+      url: `${mailer}/${name}`,
+      limiters: needs.map(limiter => ({ limiter })),
       // The mailer itself takes what comes: the limits are those of the systems behind it.
-      concurrency: { max: 100, adaptive: false },
+      concurrency: 100,
     });
   }
 }

@@ -1,4 +1,4 @@
-// What stands behind the URLs: makes mails of what the systems know. How much they can take, it need not know.
+// What stands behind the functions: makes mails of what the systems know. How much they can take, it need not know.
 
 import express from 'express';
 
@@ -8,13 +8,13 @@ const mailer = express();
 mailer.use(express.json());
 
 mailer.post('/campaign', async (request, response) => {
-  const { to } = request.body.data;
+  const { to } = request.body;
   const parts = await Promise.all([get(`${CMS}/texts/spring`), get(`${CRM}/contacts/${to}`), get(`${DB}/segments/${to}`)]);
   response.json(send(to, parts));
 });
 
 mailer.post('/resets', async (request, response) => {
-  const { to } = request.body.data;
+  const { to } = request.body;
   const parts = await Promise.all([get(`${CMS}/texts/reset`), get(`${CRM}/contacts/${to}`)]);
   response.json(send(to, parts));
 });

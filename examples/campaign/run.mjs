@@ -28,7 +28,7 @@ try {
   await declare(weir, mailer.url);
 
   const campaign = Array.from({ length: mails }, (_, n) => ({ data: { to: `customer-${n}@example.com` }, priority: 10 }));
-  const added = (await ask('POST', `${weir}/v1/queues/campaign/jobs`, { jobs: campaign })).jobs.map(job => job.id);
+  const added = (await ask('POST', `${weir}/v1/functions/campaign/enqueue`, { jobs: campaign })).jobs.map(job => job.id);
   say(`a campaign of ${mails} mails is added`);
 
   const counters = async () => (await ask('GET', `${weir}/v1/queues/campaign`)).counters;
@@ -40,8 +40,8 @@ try {
   for (let n = 1; n <= RESETS; n += 1) {
     await until(async () => (await finished()) >= (mails * n) / (RESETS + 1));
     const job = { data: { to: `forgetful-${n}@example.com` }, priority: 0 };
-    const [reset] = (await ask('POST', `${weir}/v1/queues/resets/jobs`, job)).jobs;
-    const sent = await ask('GET', `${weir}/v1/queues/resets/jobs/${reset.id}?wait=20`);
+    const { id } = await ask('POST', `${weir}/v1/functions/resets/call?wait_ms=20000`, job);
+    const sent = await ask('GET', `${weir}/v1/queues/resets/jobs/${id}`);
     resets.push(sent);
     say(`${await finished()} mails; a password reset was ${sent.state} after ${sent.finished_at_ms - sent.added_at_ms} ms`);
   }
