@@ -88,7 +88,11 @@ pub(crate) fn is_link(operation: Operation) -> bool {
 }
 
 /// Carries out a request and returns the body of its answer.
-pub(crate) async fn serve<E: Engine>(app: &Arc<App<E>>, call: &Call<'_>, request: Request<'_>) -> Result<Content, Refusal> {
+pub(crate) async fn serve<E: Engine>(
+    app: &Arc<App<E>>,
+    call: &Call<'_>,
+    request: Request<'_>,
+) -> Result<Content, Refusal> {
     if let Some(caller) = call.caller {
         caller.check_role(call.operation.name(), needed(call.operation))?;
     }
