@@ -1,9 +1,10 @@
 //! AWS Lambda, as far as functions are invoked: `restJson1`, version 2015-03-31.
 //!
 //! [`route`] tells what a request asks for; [`Invocation`] is what the headers of an invocation say; [`Configuration`] is a
-//! function as it is described. Errors are [`Fault`]s of their own: Lambda's names and its body.
+//! function as it is described, and [`event_source`] has what is said of queues that are mapped to functions. Errors are [`Fault`]s of their own: Lambda's names and its body.
 
 mod configuration;
+pub mod event_source;
 mod fault;
 mod invocation;
 mod name;

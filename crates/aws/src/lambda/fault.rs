@@ -56,6 +56,11 @@ impl Fault {
         Self::new("TooManyRequestsException", 429, message)
     }
 
+    /// Something that is there already.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new("ResourceConflictException", 409, message)
+    }
+
     /// The server cannot do it.
     pub fn service(message: impl Into<String>) -> Self {
         Self::new("ServiceException", 500, message)
