@@ -26,6 +26,7 @@ pub mod trace;
 pub mod url;
 pub mod wait;
 
+pub use body::lambda::record as lambda_record;
 pub use egress::Egress;
 pub use gate::{Gate, Health};
 pub use settings::{Invalid, Settings};

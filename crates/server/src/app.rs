@@ -11,6 +11,7 @@ use weir_shard::{Answer, Answered, Refused};
 use crate::access::Access;
 use crate::config::Config;
 use crate::engine::{Engine, Granted, Origin, Receiving, Undelivered};
+use crate::event_sources::Pollers;
 use crate::http::Content;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub(crate) struct App<E> {
     pub(crate) matchers: Matchers,
     /// Queues with a URL behind them.
     pub(crate) pushers: Arc<Pushers>,
+    /// Queues that are mapped to functions.
+    pub(crate) pollers: Arc<Pollers>,
     /// What topics send out is signed by this.
     pub(crate) signer: Signer,
     /// Subscriptions that have ended lately.

@@ -15,7 +15,7 @@ use weir_core::api::{Namespace, Queue};
 use crate::engine::Engine;
 use crate::notes::Unreadable;
 
-pub(crate) use call::{Called, Ended, Waited, add, wait};
+pub(crate) use call::{Called, Ended, Waited, add, look, wait};
 pub(crate) use note::{Command, Note};
 
 /// How many queues are looked at together.

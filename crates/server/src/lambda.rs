@@ -1,7 +1,8 @@
-//! The Lambda door: invoking functions, and describing them, as AWS's clients do it.
+//! The Lambda door: invoking functions, describing them, and mapping queues to them, as AWS's clients do it.
 
 mod describe;
 mod invoke;
+mod mappings;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use weir_aws::lambda::{self, Fault, FunctionName, Operation, Routed};
-use weir_core::api::Queue;
+use weir_core::api::{Namespace, Queue};
 
 use crate::access::{Caller, Role};
 use crate::app::App;
@@ -68,7 +69,13 @@ async fn serve<E: Engine>(
     let Routed { operation, subject } = lambda::route(head.method.as_str(), head.uri.path())?;
     *found = Some(operation);
     let caller = app.access.caller(head, body)?;
-    let needed = if operation == Operation::Invoke { Role::Write } else { Role::Read };
+    let needed = match operation {
+        Operation::Invoke => Role::Write,
+        Operation::CreateEventSourceMapping
+        | Operation::UpdateEventSourceMapping
+        | Operation::DeleteEventSourceMapping => Role::Admin,
+        _ => Role::Read,
+    };
     caller.check_role(operation.name(), needed)?;
     let subject = percent_decode_str(subject).decode_utf8();
     let subject = subject.map_err(|_| Fault::invalid("FunctionName: must be UTF-8, percent-encoded"))?.into_owned();
@@ -78,6 +85,11 @@ async fn serve<E: Engine>(
         Operation::GetFunction => door.get_function(),
         Operation::GetFunctionConfiguration => door.get_configuration(),
         Operation::ListFunctions => door.list_functions(),
+        Operation::CreateEventSourceMapping => door.create_mapping(body).await,
+        Operation::GetEventSourceMapping => door.get_mapping(),
+        Operation::ListEventSourceMappings => door.list_mappings(),
+        Operation::UpdateEventSourceMapping => door.update_mapping(body).await,
+        Operation::DeleteEventSourceMapping => door.delete_mapping().await,
     }
 }
 
@@ -91,6 +103,10 @@ impl<E: Engine> Door<'_, E> {
         let FunctionName { namespace, name } = FunctionName::parse(&self.subject, qualifier.as_deref())?;
         let namespace = namespace.unwrap_or(self.caller.namespace);
         self.caller.check_namespace(namespace)?;
+        self.function_called(namespace, name)
+    }
+
+    fn function_called(&self, namespace: Namespace, name: &str) -> Result<(Arc<Queue>, Note), Fault> {
         let found = functions::find(&self.app.engine, namespace, name).map_err(|error| {
             tracing::error!(function = name, %error, "a stored function cannot be read");
             Fault::internal()

@@ -10,6 +10,7 @@ mod app;
 mod commands;
 mod config;
 mod engine;
+mod event_sources;
 mod figures;
 pub mod filter;
 mod functions;

@@ -26,6 +26,7 @@ pub(crate) use client::Shared;
 pub(crate) use links::{is_over_sns, note as links_note};
 pub(crate) use note::Note;
 pub(crate) use notifier::Notifier;
+pub(crate) use parcel::{Leased, message};
 pub(crate) use pushers::{Changes, Pushers};
 pub(crate) use setup::Setup;
 pub(crate) use shared::{Status, Trouble};

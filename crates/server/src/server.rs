@@ -21,6 +21,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::{Engine, Fate, Granted};
+use crate::event_sources::{self, Pollers};
 use crate::greeting::Greeting;
 use crate::http;
 use crate::hub::Hub;
@@ -39,6 +40,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     returned: mpsc::UnboundedReceiver<(Granted, Fate)>,
     targets: push::Changes,
+    /// Tells of queues that are mapped to functions.
+    mapped: event_sources::Changes,
 }
 
 /// Tells a server to stop.
@@ -76,10 +79,13 @@ impl Server {
         let hub = Arc::new(Hub::new(rand::random()));
         let (pushers, targets) = Pushers::new(config.push_allow_networks.clone());
         let pushers = Arc::new(pushers);
-        let (events, pushed) = (Arc::clone(&hub), Arc::clone(&pushers));
+        let (pollers, mapped) = Pollers::new();
+        let pollers = Arc::new(pollers);
+        let (events, pushed, polled) = (Arc::clone(&hub), Arc::clone(&pushers), Arc::clone(&pollers));
         engine.listen(Box::new(move |event| {
             events.take(event);
             pushed.take(event);
+            polled.take(event);
         }));
         let app = Arc::new(App {
             config,
@@ -89,6 +95,7 @@ impl Server {
             metrics: Metrics::default(),
             hub,
             pushers,
+            pollers,
             native: native::Table::new(),
             matchers: Matchers::default(),
             signer,
@@ -101,7 +108,7 @@ impl Server {
             undelivered,
             stopping,
         });
-        Ok(Self { app, listener, stop, returned, targets })
+        Ok(Self { app, listener, stop, returned, targets, mapped })
     }
 
     /// Where it listens.
@@ -116,11 +123,12 @@ impl Server {
 
     /// Serves until it is told to stop and what it had begun is answered. The engine runs on.
     pub async fn run(self) {
-        let Self { app, listener, stop: _stop, returned, targets } = self;
+        let Self { app, listener, stop: _stop, returned, targets, mapped } = self;
         let (all_gone, ended) = oneshot::channel();
         carry_on_all(&app);
         let returning = tokio::spawn(give_back(Arc::clone(&app), returned, ended));
         let pushing = tokio::spawn(Pushers::run(Arc::clone(&app), targets));
+        let polling = tokio::spawn(Pollers::run(Arc::clone(&app), mapped));
         let permits = Arc::new(Semaphore::new(app.config.connections_max));
         let mut connections = JoinSet::new();
         let mut stopping = app.stopping.clone();
@@ -149,6 +157,7 @@ impl Server {
         }
         connections.shutdown().await;
         let _ = pushing.await;
+        let _ = polling.await;
         // What the connections left behind has been sent to the task by now; it ends once that is returned.
         let _ = all_gone.send(());
         let _ = returning.await;

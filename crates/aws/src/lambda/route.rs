@@ -16,12 +16,31 @@ pub enum Operation {
     GetFunctionConfiguration,
     /// Lists functions.
     ListFunctions,
+    /// Maps a queue to a function.
+    CreateEventSourceMapping,
+    /// Describes a mapping.
+    GetEventSourceMapping,
+    /// Lists mappings.
+    ListEventSourceMappings,
+    /// Changes a mapping.
+    UpdateEventSourceMapping,
+    /// Takes a mapping away.
+    DeleteEventSourceMapping,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 4] =
-        [Self::Invoke, Self::GetFunction, Self::GetFunctionConfiguration, Self::ListFunctions];
+    pub const ALL: [Operation; 9] = [
+        Self::Invoke,
+        Self::GetFunction,
+        Self::GetFunctionConfiguration,
+        Self::ListFunctions,
+        Self::CreateEventSourceMapping,
+        Self::GetEventSourceMapping,
+        Self::ListEventSourceMappings,
+        Self::UpdateEventSourceMapping,
+        Self::DeleteEventSourceMapping,
+    ];
 
     /// AWS's name for it.
     pub const fn name(self) -> &'static str {
@@ -30,6 +49,11 @@ impl Operation {
             Self::GetFunction => "GetFunction",
             Self::GetFunctionConfiguration => "GetFunctionConfiguration",
             Self::ListFunctions => "ListFunctions",
+            Self::CreateEventSourceMapping => "CreateEventSourceMapping",
+            Self::GetEventSourceMapping => "GetEventSourceMapping",
+            Self::ListEventSourceMappings => "ListEventSourceMappings",
+            Self::UpdateEventSourceMapping => "UpdateEventSourceMapping",
+            Self::DeleteEventSourceMapping => "DeleteEventSourceMapping",
         }
     }
 }
@@ -39,7 +63,7 @@ impl Operation {
 pub struct Routed<'a> {
     /// What is asked for.
     pub operation: Operation,
-    /// What it is about; empty for a list.
+    /// What it is about; empty for a list, and for what is to be made.
     pub subject: &'a str,
 }
 
@@ -56,6 +80,11 @@ pub fn route<'a>(method: &str, path: &'a str) -> Result<Routed<'a>, Fault> {
         ("GET", ["functions"]) => routed(Operation::ListFunctions, ""),
         ("GET", ["functions", name]) => routed(Operation::GetFunction, *name),
         ("GET", ["functions", name, "configuration"]) => routed(Operation::GetFunctionConfiguration, *name),
+        ("POST", ["event-source-mappings"]) => routed(Operation::CreateEventSourceMapping, ""),
+        ("GET", ["event-source-mappings"]) => routed(Operation::ListEventSourceMappings, ""),
+        ("GET", ["event-source-mappings", uuid]) => routed(Operation::GetEventSourceMapping, *uuid),
+        ("PUT", ["event-source-mappings", uuid]) => routed(Operation::UpdateEventSourceMapping, *uuid),
+        ("DELETE", ["event-source-mappings", uuid]) => routed(Operation::DeleteEventSourceMapping, *uuid),
         _ => {
             let quoted: String = path.chars().take(256).collect();
             let message = format!(
@@ -77,6 +106,11 @@ mod tests {
             ("GET", "/2015-03-31/functions/", Operation::ListFunctions, ""),
             ("GET", "/2015-03-31/functions/a", Operation::GetFunction, "a"),
             ("GET", "/2015-03-31/functions/a/configuration", Operation::GetFunctionConfiguration, "a"),
+            ("POST", "/2015-03-31/event-source-mappings/", Operation::CreateEventSourceMapping, ""),
+            ("GET", "/2015-03-31/event-source-mappings/", Operation::ListEventSourceMappings, ""),
+            ("GET", "/2015-03-31/event-source-mappings/u", Operation::GetEventSourceMapping, "u"),
+            ("PUT", "/2015-03-31/event-source-mappings/u", Operation::UpdateEventSourceMapping, "u"),
+            ("DELETE", "/2015-03-31/event-source-mappings/u", Operation::DeleteEventSourceMapping, "u"),
         ] {
             assert_eq!(route(method, path), Ok(Routed { operation, subject }), "{path}");
         }

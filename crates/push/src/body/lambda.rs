@@ -42,7 +42,7 @@ struct MessageAttribute<'a> {
     data_type: &'a str,
 }
 
-fn record<'a>(origin: &Origin<'a>, message: &'a Message<'a>) -> Record<'a> {
+fn shown<'a>(origin: &Origin<'a>, message: &'a Message<'a>) -> Record<'a> {
     let mut attributes = BTreeMap::from([
         ("ApproximateReceiveCount", message.leases.to_string()),
         ("SentTimestamp", message.sent_at_ms.to_string()),
@@ -59,26 +59,26 @@ fn record<'a>(origin: &Origin<'a>, message: &'a Message<'a>) -> Record<'a> {
         // As wide as AWS writes it: texts of one length are in the order of their numbers.
         attributes.insert("SequenceNumber", format!("{:020}", message.id));
     }
-    let shown = |attribute: &'a Attribute<'a>| {
+    let attribute = |attribute: &'a Attribute<'a>| {
         let (string_value, binary_value) = match &attribute.value {
             Value::Text(text) => (Some(*text), None),
             Value::Binary(bytes) => (None, Some(STANDARD.encode(bytes))),
         };
-        let shown = MessageAttribute {
+        let described = MessageAttribute {
             string_value,
             binary_value,
             string_list_values: [],
             binary_list_values: [],
             data_type: attribute.data_type,
         };
-        (attribute.name, shown)
+        (attribute.name, described)
     };
     Record {
         message_id: message.uuid_text(),
         receipt_handle: &message.token,
         body: message.body,
         attributes,
-        message_attributes: message.attributes.iter().map(shown).collect(),
+        message_attributes: message.attributes.iter().map(attribute).collect(),
         md5_of_body: hex(&Md5::digest(message.body.as_bytes())),
         event_source: "aws:sqs",
         event_source_arn: origin.arn,
@@ -89,6 +89,11 @@ fn record<'a>(origin: &Origin<'a>, message: &'a Message<'a>) -> Record<'a> {
 /// The event of these messages.
 pub(crate) fn event(origin: &Origin<'_>, messages: &[Message<'_>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(messages.iter().map(|message| message.body.len() + 640).sum());
-    super::push_json(&mut out, &Event { records: messages.iter().map(|message| record(origin, message)).collect() });
+    super::push_json(&mut out, &Event { records: messages.iter().map(|message| shown(origin, message)).collect() });
     out
+}
+
+/// The record of a message in such an event, in JSON.
+pub fn record(origin: &Origin<'_>, message: &Message<'_>) -> String {
+    serde_json::to_string(&shown(origin, message)).expect("texts and numbers are JSON")
 }

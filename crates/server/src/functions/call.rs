@@ -88,6 +88,19 @@ pub(crate) async fn wait<E: Engine>(app: &App<E>, called: &Called, wait_ms: u64)
     Ok(Waited { ended, log_lines: job.logs })
 }
 
+/// What has come of a call, if it has ended or does so within this time. Unlike [`wait`] it goes on while the server stops.
+pub(crate) async fn look<E: Engine>(app: &App<E>, called: &Called, wait_ms: u64) -> Result<Option<Ended>, Refused> {
+    let command = Command::DescribeJob { queue: called.queue.id, job: JobRef::Id(called.id), wait_ms };
+    let answered = match engine::call(&app.engine, command).await {
+        Ok(answered) => answered,
+        Err(Refused::Engine(Error::JobNotFound)) => return Ok(Some(Ended::Removed)),
+        Err(refused) => return Err(refused),
+    };
+    let Reply::Job(job) = &answered.reply else { return Err(Refused::Closed) };
+    let goes_on = matches!(job.state, JobState::Ready | JobState::Delayed | JobState::Leased | JobState::Waiting);
+    Ok((!goes_on).then(|| ended(job, &answered.payloads)))
+}
+
 /// What a job's state says of the call that it is; `payloads` are its stored parts.
 fn ended(job: &Job, payloads: &[Bytes]) -> Ended {
     match job.state {

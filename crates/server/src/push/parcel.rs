@@ -12,9 +12,9 @@ use crate::native::{CUSTOM_ID, NAME, own, push_data};
 
 /// A message under a lease, with what it carries.
 #[derive(Debug)]
-pub(super) struct Leased {
-    pub(super) delivery: Delivery,
-    pub(super) payload: Bytes,
+pub(crate) struct Leased {
+    pub(crate) delivery: Delivery,
+    pub(crate) payload: Bytes,
 }
 
 /// Messages that are sent by one task.
@@ -72,7 +72,7 @@ pub(super) fn by_group(leased: Vec<Leased>) -> Vec<Parcel> {
 ///
 /// # Errors
 /// When what is stored cannot be read.
-pub(super) fn message(queue: QueueId, leased: &Leased) -> Result<Message<'_>, String> {
+pub(crate) fn message(queue: QueueId, leased: &Leased) -> Result<Message<'_>, String> {
     let payload =
         Payload::decode(&leased.payload).map_err(|error| format!("the stored message cannot be read: {error}"))?;
     let mut data = Vec::with_capacity(payload.body.len() + 2);

@@ -1,0 +1,301 @@
+//! A batch: the call that it makes, and what becomes of its messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::time::{Instant, sleep, sleep_until};
+use weir_aws::lambda::{REQUEST_BYTES_MAX, event_source::failed_items};
+use weir_aws::sqs::Limits;
+use weir_core::api::job::{JobChange, JobRef, Settlement};
+use weir_core::api::{BATCH_MAX, Command, Error, Handle, Kind, Reply};
+use weir_shard::Refused;
+
+use super::LastResult;
+use super::gather::{BYTES_MAX, Held, Setup};
+use crate::app::{App, stopped};
+use crate::engine::{self, Engine, Fate, Granted};
+use crate::functions::{self, Called, Ended};
+use crate::native::{Problem, Spec};
+
+/// Length of the leases, which are extended as long as the batch is under way. After a crash of the server its messages
+/// come again when they end.
+pub(super) const LEASE_MS: u64 = 30_000;
+/// How often they are extended.
+pub(super) const BEAT: Duration = Duration::from_secs(10);
+/// A call that was not begun within this time is taken back.
+const TURN_MS: u64 = 900_000;
+/// How long one look at a call waits for its end.
+const LOOK_MS: u64 = 60_000;
+/// What a message waits at least that was not handled: a queue without a visibility timeout would have it come back at once.
+const AWAY_MS: u64 = 1_000;
+
+/// What came of a call.
+enum Outcome {
+    /// It was handled, except for the messages of these ids.
+    Handled(Vec<String>),
+    /// It was not: none of it.
+    Failed(String),
+    /// It was not begun, or nobody knows how it ends.
+    NotHandled(LastResult),
+}
+
+/// Hands a batch over, and settles its messages.
+pub(super) async fn hand_over<E: Engine>(app: Arc<App<E>>, setup: Arc<Setup>, batch: Vec<Held>) -> LastResult {
+    let mut result = LastResult::Nothing;
+    let mut parts = parts(batch).into_iter();
+    while let Some(part) = parts.next() {
+        let waiting: Vec<Handle> = parts.as_slice().iter().flatten().map(|held| held.handle).collect();
+        let outcome = {
+            let mut calling = std::pin::pin!(call(&app, &setup, &part));
+            loop {
+                tokio::select! {
+                    outcome = &mut calling => break outcome,
+                    () = sleep(BEAT) => {
+                        let handles = part.iter().map(|held| held.handle).chain(waiting.iter().copied());
+                        extend(&app, &setup, handles.collect()).await;
+                    }
+                }
+            }
+        };
+        let all_done = matches!(&outcome, Outcome::Handled(failed) if failed.is_empty());
+        result = settle(&app, &setup, &part, outcome).await;
+        if !all_done && setup.queue.kind == Kind::Fifo {
+            // Behind a message that was not handled none may go.
+            release(&app, &setup, waiting).await;
+            break;
+        }
+    }
+    result
+}
+
+/// The batch in parts whose events are not too long.
+fn parts(batch: Vec<Held>) -> Vec<Vec<Held>> {
+    let mut parts: Vec<Vec<Held>> = Vec::new();
+    let mut bytes = 0;
+    for held in batch {
+        let more = held.record.as_ref().map_or(0, String::len) + 1;
+        if let Some(part) = parts.last_mut().filter(|_| bytes + more <= BYTES_MAX) {
+            part.push(held);
+        } else {
+            parts.push(vec![held]);
+            bytes = 0;
+        }
+        bytes += more;
+    }
+    parts
+}
+
+/// The job that calls the function with these messages.
+fn job(part: &[Held]) -> String {
+    let records: Vec<&str> = part.iter().filter_map(|held| held.record.as_deref()).collect();
+    // What it leaves behind is small: its messages are still in their queue where it failed.
+    format!(
+        r#"{{"data":{{"Records":[{}]}},"keep_completed":{{"age_ms":60000}},"keep_failed":{{"age_ms":3600000}}}}"#,
+        records.join(",")
+    )
+}
+
+/// Calls the function, and waits for what comes of it.
+async fn call<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held]) -> Outcome {
+    let name = &setup.mapping.function;
+    if part.iter().all(|held| held.record.is_none()) {
+        return Outcome::Failed("the stored messages cannot be read".to_owned());
+    }
+    let text = job(part);
+    let spec: Spec<'_> = match serde_json::from_str(&text) {
+        Ok(spec) => spec,
+        Err(error) => return Outcome::Failed(format!("no call can be made of the batch: {error}")),
+    };
+    let spec = spec.called(TURN_MS);
+    let limits = app.config.limits;
+    let limits = Limits { message_bytes_max: limits.message_bytes_max.max(REQUEST_BYTES_MAX as u64 + 1_024), ..limits };
+    let find = || match functions::find(&app.engine, setup.queue.namespace, name) {
+        Ok(Some((queue, _))) => Ok(queue),
+        Ok(None) => Err(Problem::new("function.not_found", &format!("there is no function called {name}"))),
+        Err(error) => {
+            tracing::error!(function = name, %error, "a stored function cannot be read");
+            Err(Problem::internal())
+        }
+    };
+    let mut stopping = app.stopping.clone();
+    let called = loop {
+        match functions::add(app, find, |queue| spec.job(queue, &limits, None)).await {
+            Ok(called) => break called,
+            Err(problem) => match problem.code() {
+                "function.not_found" | "queue.not_found" => return Outcome::NotHandled(LastResult::NoFunction),
+                "server.overloaded" | "server.disk_full" | "queue.stale" => tokio::select! {
+                    () = sleep(Duration::from_secs(1)) => {}
+                    () = stopped(&mut stopping) => return Outcome::NotHandled(LastResult::Nothing),
+                },
+                "server.closed" => return Outcome::NotHandled(LastResult::Nothing),
+                _ => return Outcome::Failed(problem.detail().to_owned()),
+            },
+        }
+    };
+    let limited: SmallVec<[Handle; 1]> = part.iter().filter(|held| held.is_limited).map(|held| held.handle).collect();
+    if !limited.is_empty() {
+        // Without a receiver the server has ended.
+        let _ = app.undelivered.send((Granted::Messages(setup.queue.id, limited), Fate::Left));
+    }
+    drop(text);
+    ended(app, setup, &called).await
+}
+
+/// Waits for the end of a call. When the server stops, one that was not begun is taken back at once, and one that was has a
+/// while to end.
+async fn ended<E: Engine>(app: &App<E>, setup: &Setup, called: &Called) -> Outcome {
+    let mut stopping = app.stopping.clone();
+    let mut cut_at: Option<Instant> = None;
+    loop {
+        let looked = tokio::select! {
+            looked = functions::look(app, called, LOOK_MS) => looked,
+            () = stopped(&mut stopping), if cut_at.is_none() => {
+                // The tasks of push targets give up what they do a little earlier.
+                cut_at = Some(Instant::now() + app.config.stop_timeout.mul_f64(0.85));
+                if take_back(app, called).await {
+                    return Outcome::NotHandled(LastResult::Nothing);
+                }
+                continue;
+            }
+            () = sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
+                take_back(app, called).await;
+                return Outcome::NotHandled(LastResult::Nothing);
+            }
+        };
+        return match looked {
+            Ok(None) => continue,
+            Ok(Some(ended)) => match ended {
+                Ended::Done(result) if setup.mapping.settings.reports => match failed_items(result.as_deref()) {
+                    Ok(failed) => Outcome::Handled(failed),
+                    Err(text) => Outcome::Failed(text),
+                },
+                Ended::Done(_) => Outcome::Handled(Vec::new()),
+                Ended::Failed(kind, _) => Outcome::Failed(format!("the call failed ({kind:?})")),
+                Ended::Removed => Outcome::Failed("the call was removed".to_owned()),
+                // Its turn did not come.
+                Ended::Late { .. } => Outcome::NotHandled(LastResult::Failed),
+            },
+            Err(Refused::Engine(Error::QueueNotFound)) => Outcome::NotHandled(LastResult::NoFunction),
+            Err(Refused::Overloaded { retry_after }) => {
+                sleep(retry_after).await;
+                continue;
+            }
+            Err(_) => Outcome::NotHandled(LastResult::Nothing),
+        };
+    }
+}
+
+/// Removes a call that nobody works on; whether that was so.
+async fn take_back<E: Engine>(app: &App<E>, called: &Called) -> bool {
+    let jobs = vec![JobRef::Id(called.id)];
+    let command = Command::ChangeJobs { queue: called.queue.id, jobs, change: JobChange::RemoveAlone };
+    match engine::call(&app.engine, command).await {
+        Ok(answered) => match answered.reply {
+            Reply::Settled(settled) => settled.iter().all(Result::is_ok),
+            _ => false,
+        },
+        Err(_) => false,
+    }
+}
+
+/// Settles the messages of a call.
+async fn settle<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held], outcome: Outcome) -> LastResult {
+    let failed = match outcome {
+        Outcome::NotHandled(result) => {
+            release(app, setup, part.iter().map(|held| held.handle).collect()).await;
+            return result;
+        }
+        Outcome::Failed(text) => Err(text),
+        Outcome::Handled(failed) => match failed.iter().find(|id| !part.iter().any(|held| held.id == **id)) {
+            Some(unknown) => Err(format!("the result of a batch names {unknown:.64}, which is not in it")),
+            None => Ok(failed),
+        },
+    };
+    let is_done = |held: &Held| held.record.is_some() && failed.as_ref().is_ok_and(|failed| !failed.contains(&held.id));
+    let (done, undone): (Vec<&Held>, Vec<&Held>) = part.iter().partition(|held| is_done(held));
+    drop_messages(app, setup, done.iter().map(|held| held.handle).collect()).await;
+    let visibility = Duration::from_millis(setup.queue.config.visibility_ms);
+    let away = |held: &Held| {
+        let rest = visibility.saturating_sub(held.received_at.elapsed());
+        (held.handle, (rest.as_millis() as u64).max(AWAY_MS))
+    };
+    change(app, setup, undone.into_iter().map(away).collect()).await;
+    match failed {
+        Ok(_) => LastResult::Handled,
+        Err(text) => {
+            let (queue, function) = (&setup.queue.name, &setup.mapping.function);
+            tracing::debug!(queue, function, error = text, "a batch was not handled");
+            LastResult::Failed
+        }
+    }
+}
+
+/// Deletes messages.
+pub(super) async fn drop_messages<E: Engine>(app: &App<E>, setup: &Setup, handles: Vec<Handle>) {
+    for handles in handles.chunks(BATCH_MAX) {
+        tell(app, || Command::Delete { queue: setup.queue.id, handles: handles.into() }).await;
+    }
+}
+
+/// Extends leases.
+pub(super) async fn extend<E: Engine>(app: &App<E>, setup: &Setup, handles: Vec<Handle>) {
+    change(app, setup, handles.into_iter().map(|handle| (handle, LEASE_MS)).collect()).await;
+}
+
+async fn change<E: Engine>(app: &App<E>, setup: &Setup, changes: Vec<(Handle, u64)>) {
+    for changes in changes.chunks(BATCH_MAX) {
+        tell(app, || Command::ChangeVisibility { queue: setup.queue.id, changes: changes.into() }).await;
+    }
+}
+
+/// Gives messages back that were not handed over: as if they had not been received.
+pub(super) async fn release<E: Engine>(app: &App<E>, setup: &Setup, handles: Vec<Handle>) {
+    let released = |&handle: &Handle| (handle, Settlement::Release { delay_ms: 0, pause: None });
+    for handles in handles.chunks(BATCH_MAX) {
+        let queue = setup.queue.id;
+        tell(app, || Command::Settle { queue, entries: handles.iter().map(released).collect(), seed: rand::random() })
+            .await;
+    }
+}
+
+/// Carries out a command about messages. What cannot be done shows when their leases end: they come again.
+async fn tell<E: Engine>(app: &App<E>, command: impl Fn() -> Command) {
+    loop {
+        match engine::call(&app.engine, command()).await {
+            Err(Refused::Overloaded { retry_after }) => sleep(retry_after).await,
+            Err(refused) => {
+                tracing::debug!(error = %refused, "messages of an event source mapping cannot be settled");
+                return;
+            }
+            Ok(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(id: u64, record: String) -> Held {
+        let handle = Handle { space: 1, message: id, grant: 1, proof: 0 };
+        Held { handle, id: id.to_string(), record: Some(record), received_at: Instant::now(), is_limited: false }
+    }
+
+    #[test]
+    fn a_batch_goes_in_as_many_calls_as_its_length_takes() {
+        let batch = [3 << 20, 2 << 20, 2 << 20, 7 << 20, 1].into_iter().zip(0..);
+        let batch = batch.map(|(bytes, id)| held(id, "x".repeat(bytes))).collect();
+        let ids = |part: &Vec<Held>| part.iter().map(|held| held.handle.message).collect::<Vec<_>>();
+        let found: Vec<Vec<u64>> = parts(batch).iter().map(ids).collect();
+        assert_eq!(found, [vec![0, 1], vec![2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn a_call_has_the_event_as_its_data() {
+        let job = job(&[held(1, r#"{"body":"a"}"#.to_owned()), held(2, r#"{"body":"b"}"#.to_owned())]);
+        let spec: serde_json::Value = serde_json::from_str(&job).unwrap();
+        assert_eq!(spec["data"], serde_json::json!({ "Records": [{"body": "a"}, {"body": "b"}] }));
+        assert!(serde_json::from_str::<Spec<'_>>(&job).is_ok());
+    }
+}
