@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn patterns_that_cannot_be_used_are_refused() {
-        for pattern in ["", "[]", "{}", r#"{"body": {"a": "b"}}"#, r#"{"body": {"a": [{"regex": "b"}]}}"#] {
+        for pattern in ["", "[]", r#"{"body": {"a": "b"}}"#, r#"{"body": {"a": [{"regex": "b"}]}}"#] {
             assert!(Filters::new(&[pattern.to_owned()]).is_err(), "{pattern}");
         }
         let both = r#"{"$or": [{"body": ["a"]}, {"body": {"a": [1]}}]}"#;
