@@ -24,6 +24,16 @@ const ADDED: u64 = 1_000;
 /// Longest wait for all jobs to arrive.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// Targets that answer when there are some among dead ones.
+const LIVE: u32 = 10;
+
+/// How many targets there are.
+#[derive(Clone, Copy)]
+struct Targets {
+    live: u32,
+    dead: u64,
+}
+
 /// What came of a run.
 struct Pushed {
     jobs: u64,
@@ -43,19 +53,30 @@ pub(crate) fn run(common: &Common, push: &Push) -> anyhow::Result<()> {
     let dir = work_dir::fresh(&common.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let single = drive(common, push, &dir.path().join("single"), None, 0).await?;
-        let batches = drive(common, push, &dir.path().join("batches"), Some(push.batch), 0).await?;
-        let among = drive(common, push, &dir.path().join("among"), None, push.dead).await?;
+        let alone = Targets { live: 1, dead: 0 };
+        let single = drive(common, push, &dir.path().join("single"), None, alone).await?;
+        let batches = drive(common, push, &dir.path().join("batches"), Some(push.batch), alone).await?;
+        let live = Targets { live: LIVE, dead: 0 };
+        let together = drive(common, push, &dir.path().join("together"), None, live).await?;
+        let dead = Targets { live: LIVE, dead: push.dead };
+        let among = drive(common, push, &dir.path().join("among"), None, dead).await?;
         let mut report = Report::new("push to a receiver on loopback");
         report.value("bytes of each job's data", common.body, "B").value("requests at once", push.concurrency, "");
         report.value("jobs of a batch", push.batch, "").value("dead targets", push.dead, "");
-        for (name, pushed) in [("one job in each request", single), ("batches", batches), ("among dead targets", among)]
-        {
+        let without = rate(together.jobs, together.took);
+        let with = rate(among.jobs, among.took);
+        for (name, pushed) in [
+            ("one job in each request", single),
+            ("batches", batches),
+            ("ten targets", together),
+            ("ten among dead ones", among),
+        ] {
             let micros = 1e6 / rate(pushed.jobs, pushed.processor_time);
             report.value(&format!("{name}, jobs"), rate(pushed.jobs, pushed.took).round(), "/s");
             report.value(&format!("{name}, requests"), rate(pushed.requests, pushed.took).round(), "/s");
             report.value(&format!("{name}, server's processor time a job"), (micros * 100.0).round() / 100.0, "us");
         }
+        report.ratio("ten among dead ones to ten", with / without);
         report.print()
     })
 }
@@ -65,7 +86,7 @@ async fn drive(
     push: &Push,
     data: &std::path::Path,
     batch: Option<u32>,
-    dead: u64,
+    targets: Targets,
 ) -> anyhow::Result<Pushed> {
     let server = Server::weir_configured(&common.weir, data, "[push]\nallow_networks = \"127.0.0.1\"\n")?;
     let arrived = Arc::new(Arrived::default());
@@ -78,24 +99,29 @@ async fn drive(
         .with_state(Arc::clone(&arrived));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut connection = Connection::open(server.address).await?;
-    keep_dead(&mut connection, dead).await?;
-    create_queue(&mut connection, "pushed", None).await?;
+    keep_dead(&mut connection, targets.dead).await?;
     let place = if batch.is_some() { "batch" } else { "single" };
     let target = json!({
         "url": format!("http://{address}/{place}"),
         "batch": batch.map(|max| json!({ "max": max })),
-        "concurrency": { "max": push.concurrency, "adaptive": false },
+        "concurrency": { "max": push.concurrency.div_ceil(targets.live), "adaptive": false },
     });
-    tell(&mut connection, "PUT", "/v1/queues/pushed/push", &target).await?;
-    tell(&mut connection, "POST", "/v1/queues/pushed/push/pause", &json!({})).await?;
+    let queues: Vec<String> = (0..targets.live).map(|number| format!("pushed-{number}")).collect();
+    for queue in &queues {
+        create_queue(&mut connection, queue, None).await?;
+        tell(&mut connection, "PUT", &format!("/v1/queues/{queue}/push"), &target).await?;
+        tell(&mut connection, "POST", &format!("/v1/queues/{queue}/push/pause"), &json!({})).await?;
+    }
     let rounds = (if batch.is_some() { push.jobs * 4 } else { push.jobs }).div_ceil(ADDED);
     let jobs = rounds * ADDED;
-    for _ in 0..rounds {
-        connection.ask(&add("pushed", (0..ADDED).map(|key| job(key, 0, common.body)))).await?;
+    for queue in (0..rounds).zip(queues.iter().cycle()).map(|(_, queue)| queue) {
+        connection.ask(&add(queue, (0..ADDED).map(|key| job(key, 0, common.body)))).await?;
     }
     let processor_before = server.processor_time()?;
     let began = Instant::now();
-    tell(&mut connection, "POST", "/v1/queues/pushed/push/resume", &json!({})).await?;
+    for queue in &queues {
+        tell(&mut connection, "POST", &format!("/v1/queues/{queue}/push/resume"), &json!({})).await?;
+    }
     while arrived.jobs.load(Ordering::Relaxed) < jobs {
         ensure!(began.elapsed() < PATIENCE, "not all jobs were pushed in {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(1)).await;
