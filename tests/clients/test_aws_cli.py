@@ -1,5 +1,6 @@
 """The AWS command line, version 1, as a person would type it."""
 
+import functools
 import json
 import os
 import subprocess
@@ -7,14 +8,17 @@ import sys
 
 import pytest
 
+from native_words import Native
+from receiver import Receiver
+
 
 @pytest.fixture
 def aws(weir):
     """Runs `aws sqs …`, or another service; gives back what it printed, read as JSON, or fails with what it complained of."""
 
-    def run(*words, fails=False, service="sqs"):
+    def run(*words, fails=False, service="sqs", server=weir):
         command = [sys.executable, "-m", "awscli", service, *words]
-        command += ["--endpoint-url", weir.url, "--region", "us-east-1", "--output", "json"]
+        command += ["--endpoint-url", server.url, "--region", "us-east-1", "--output", "json"]
         credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_MAX_ATTEMPTS": "1"}
         done = subprocess.run(command, env={**os.environ, **credentials}, capture_output=True, text=True, timeout=120)
         if fails:
@@ -97,3 +101,28 @@ def test_a_topic_feeds_a_queue(aws):
     sns("unsubscribe", "--subscription-arn", subscription)
     sns("delete-topic", *to)
     assert "NotFound" in sns("get-topic-attributes", *to, fails=True)
+
+
+def test_a_function_is_invoked_and_mapped_to_a_queue(aws, own_weir, tmp_path):
+    server, receiver = own_weir("--push-allow-networks", "127.0.0.0/8"), Receiver()
+    receiver.answer = lambda request: (200, {}, {"doubled": 2 * request.json["n"]} if "n" in request.json else {})
+    Native(server).put("/v1/functions/double", {"url": receiver.url})
+    lambda_ = functools.partial(aws, service="lambda", server=server)
+
+    result = tmp_path / "result.json"
+    answer = lambda_("invoke", "--function-name", "double", "--payload", '{"n": 21}', str(result))
+    assert (answer["StatusCode"], json.loads(result.read_text())) == (200, {"doubled": 42})
+    assert receiver.next().json == {"n": 21}
+    nobody = lambda_("invoke", "--function-name", "nobody", str(result), fails=True)
+    assert "ResourceNotFoundException" in nobody
+
+    url = aws("create-queue", "--queue-name", "uploads", server=server)["QueueUrl"]
+    source = ["--event-source-arn", "arn:aws:sqs:us-east-1:000000000000:uploads"]
+    made = lambda_("create-event-source-mapping", "--function-name", "double", *source, "--batch-size", "5")
+    aws("send-message", "--queue-url", url, "--message-body", "hello", server=server)
+    assert receiver.next().json["Records"][0]["body"] == "hello"
+    [found] = lambda_("list-event-source-mappings", *source)["EventSourceMappings"]
+    assert (found["UUID"], found["BatchSize"], found["State"]) == (made["UUID"], 5, "Enabled")
+    lambda_("delete-event-source-mapping", "--uuid", made["UUID"])
+    assert lambda_("list-event-source-mappings", *source)["EventSourceMappings"] == []
+    receiver.close()

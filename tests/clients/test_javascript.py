@@ -1,18 +1,21 @@
 """The AWS SDK for JavaScript, sqs-consumer and sqs-producer: their own test runner, against our server."""
 
-import os
-import pathlib
-import re
-import subprocess
+import javascript
+import pytest
 
-HERE = pathlib.Path(__file__).parent
+from weir_process import Weir
 
 
-def test_the_javascript_clients_work(weir):
-    command = ["node", "--test", "--test-reporter=tap", "sqs.test.mjs"]
-    environment = {**os.environ, "WEIR_URL": weir.url}
-    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed = int(re.search(r"^# pass (\d+)$", done.stdout, re.M).group(1))
-    written = len(re.findall(r"^test\(", (HERE / "sqs.test.mjs").read_text(), re.M))
-    assert passed == written, done.stdout
+@pytest.fixture
+def calling(tmp_path):
+    """A server that may call this machine."""
+    with Weir(tmp_path / "data", "--push-allow-networks", "127.0.0.0/8") as server:
+        yield server
+
+
+def test_the_clients_of_sqs_work(weir):
+    javascript.run("sqs.test.mjs", weir)
+
+
+def test_the_client_of_lambda_works(calling):
+    javascript.run("lambda.test.mjs", calling)

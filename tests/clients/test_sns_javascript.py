@@ -1,18 +1,14 @@
 """The AWS SDK for JavaScript and the validator of notifications, against a server with TLS."""
 
-import os
-import pathlib
-import re
 import ssl
 import subprocess
 import urllib.error
 import urllib.request
 
+import javascript
 import pytest
 
 from weir_process import PATIENCE_SECONDS, Weir
-
-HERE = pathlib.Path(__file__).parent
 
 
 class SecureWeir(Weir):
@@ -49,8 +45,4 @@ def secure(tmp_path):
 
 
 def test_the_validator_takes_what_the_server_sends(secure):
-    command = ["node", "--test", "--test-reporter=tap", "sns.test.mjs"]
-    environment = {**os.environ, "WEIR_URL": secure.url, "NODE_EXTRA_CA_CERTS": str(secure.certificate)}
-    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert int(re.search(r"^# pass (\d+)$", done.stdout, re.M).group(1)) == 4, done.stdout
+    javascript.run("sns.test.mjs", secure, NODE_EXTRA_CA_CERTS=str(secure.certificate))
