@@ -42,6 +42,17 @@ def test_jobs_go_through_with_nothing_but_curl(own_weir):
     assert retried["done"] is True
 
 
+def test_an_event_comes_to_those_who_want_it(own_weir):
+    server = own_weir()
+    script = commands("One event, many consumers").replace("http://127.0.0.1:9324", server.url)
+    answers = typed(script)
+    assert len(answers) == script.count("curl -s")
+    assert [answer for answer in answers if "code" in answer] == []
+    *_, history, sales = answers
+    assert [job["data"] for job in history["jobs"]] == [{"user": 17}]
+    assert sales["jobs"] == []
+
+
 def test_the_native_api_is_spoken_over_http_2_as_well(weir, jobs):
     jobs.add({"data": 1})
     url = f"{weir.url}{jobs.path}/lease"
