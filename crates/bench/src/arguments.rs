@@ -157,6 +157,9 @@ pub(crate) struct Push {
     /// Targets that are away.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) dead: u64,
+    /// Seconds after which these are tried again.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) probed_after: u64,
 }
 
 #[derive(Clone, Debug, Args)]

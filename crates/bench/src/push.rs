@@ -99,7 +99,7 @@ async fn drive(
         .with_state(Arc::clone(&arrived));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut connection = Connection::open(server.address).await?;
-    keep_dead(&mut connection, targets.dead).await?;
+    keep_dead(&mut connection, targets.dead, push.probed_after).await?;
     let place = if batch.is_some() { "batch" } else { "single" };
     let target = json!({
         "url": format!("http://{address}/{place}"),
@@ -135,10 +135,11 @@ async fn drive(
 }
 
 /// Puts targets behind queues at which nobody listens, and waits until their breakers have seen it.
-async fn keep_dead(connection: &mut Connection, dead: u64) -> anyhow::Result<()> {
+async fn keep_dead(connection: &mut Connection, dead: u64, probed_after: u64) -> anyhow::Result<()> {
     // A port that was free a moment ago, and that nobody listens at.
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let target = json!({ "url": format!("http://{closed}/"), "breaker": { "failures": 1, "open_ms": 10_000 } });
+    let target =
+        json!({ "url": format!("http://{closed}/"), "breaker": { "failures": 1, "open_ms": probed_after * 1_000 } });
     for number in 0..dead {
         let name = format!("dead-{number}");
         create_queue(connection, &name, None).await?;

@@ -72,7 +72,7 @@ fn all(common: &Common, scale: &Scale) -> anyhow::Result<()> {
     }
     latency::run(common, &Latency { seconds: scale.seconds, rate: 200 })?;
     native::run(common, &Native { seconds: scale.seconds, batch: 1_000, connections: 4, rounds: scale.rounds })?;
-    push::run(common, &Push { jobs: 100_000, concurrency: 64, batch: 100, dead: 1_000 })?;
+    push::run(common, &Push { jobs: 100_000, concurrency: 64, batch: 100, dead: 1_000, probed_after: 10 })?;
     keys::run(common, &Keys { count: scale.keys, jobs: 2, throttled: scale.keys, rounds: scale.rounds })?;
     campaign::run(common, &Campaign { jobs: scale.campaign, rate: 1_000, seconds: scale.seconds, workers: 16 })?;
     look::run(common, &Look { jobs: scale.backlog, asked: 1_000, page: 256 })?;
