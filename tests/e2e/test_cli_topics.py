@@ -66,6 +66,17 @@ def test_a_url_is_subscribed_with_how_it_is_called(said, weir, topic, tmp_path):
     assert (shown["url"], shown["mode"], shown["timeouts"]["total_ms"]) == ("http://example.com/", "cloudevents", 5000)
 
 
+def test_a_function_is_subscribed_and_called(said, weir, topic):
+    function = f"called-by-{topic}"
+    said("function", "set", function)
+    said("topic", "subscribe", topic, "--function", function)
+    assert re.search(rf"function {function} ", said("topic", "get", topic))
+    said("topic", "publish", topic, "--data", '{"n": 1}')
+    lease = lambda: Native(weir).post(f"/v1/queues/{function}/lease", {"max": 1})["jobs"]  # noqa: E731
+    [call] = eventually(lease, "the function is called")
+    assert call["data"] == {"n": 1}
+
+
 def test_mistakes_are_told(cli, topic):
     assert cli("topic", "subscribe", topic).returncode == USAGE
     assert cli("topic", "subscribe", topic, "--queue", "a", "--endpoint", "http://b/").returncode == USAGE

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Delete(Removal),
     /// Publishes a message to all who subscribed.
     Publish(publish::Arguments),
-    /// Subscribes a queue or a URL to a topic, and prints the id of the subscription.
+    /// Subscribes a queue, a URL or a function to a topic, and prints the id of the subscription.
     Subscribe(subscription::Arguments),
     /// Ends a subscription.
     Unsubscribe(subscription::Named),

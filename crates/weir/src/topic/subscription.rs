@@ -12,7 +12,7 @@ use crate::output;
 use crate::push::settings;
 
 #[derive(clap::Args, Debug)]
-#[command(group(ArgGroup::new("to").required(true).args(["queue", "endpoint"])))]
+#[command(group(ArgGroup::new("to").required(true).args(["queue", "endpoint", "function"])))]
 pub(crate) struct Arguments {
     /// The topic.
     topic: String,
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// The URL that is to be called.
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// The function that is to be called.
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
     /// Which messages come: a filter policy in JSON.
     #[arg(long, value_name = "JSON")]
     filter: Option<String>,
@@ -71,8 +74,8 @@ pub(crate) struct ReplayArguments {
 }
 
 pub(super) fn subscribe(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { topic, queue, endpoint, filter, by_data, dead_letters, push, attempts, json: as_json, server } =
-        arguments;
+    let Arguments { topic, queue, endpoint, function, filter, by_data, .. } = arguments;
+    let Arguments { dead_letters, push, attempts, json: as_json, server, .. } = arguments;
     let mut wanted = Map::new();
     if let Some(filter) = filter {
         wanted.insert("filter".to_owned(), serde_json::from_str::<Value>(filter).context("--filter is not JSON")?);
@@ -86,7 +89,7 @@ pub(super) fn subscribe(arguments: &Arguments) -> anyhow::Result<()> {
     }
     wanted.extend(attempts.map(|most| ("retry".to_owned(), json!({ "attempts_max": most }))));
     let mut new = Map::from_iter([("settings".to_owned(), Value::Object(wanted))]);
-    for (field, value) in [("queue", queue), ("url", endpoint)] {
+    for (field, value) in [("queue", queue), ("url", endpoint), ("function", function)] {
         new.extend(value.as_ref().map(|value| (field.to_owned(), json!(value))));
     }
     let request = Request::post(&["topics", topic, "subscriptions"]).json(&Value::Object(new));
