@@ -223,7 +223,8 @@ mod tests {
     async fn what_is_to_stop_is_asked_to_and_is_no_failure() {
         let folder = tempfile::tempdir().unwrap();
         let ready = folder.path().join("ready");
-        let script = "trap 'echo asked >&2; exit 9' TERM; touch \"$WEIR_JOB_NAME\"; while :; do sleep 0.01; done";
+        // A shell that waits for another process tells of its death, too.
+        let script = "trap 'echo asked >&2; exit 9' TERM; : > \"$WEIR_JOB_NAME\"; while :; do :; done";
         let asked = Process { name: Some(ready.to_str().unwrap().to_owned()), ..shell(script) };
         let stopping: Stopping = Box::pin(async move {
             while !ready.exists() {
