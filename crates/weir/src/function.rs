@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::client::{Request, ServerArguments};
+use crate::listing::Listing;
 use crate::output;
 
 /// Subcommands of `weir function`.
@@ -20,7 +21,7 @@ pub(crate) enum Command {
     /// Shows a function, and how what stands behind it stands.
     Get(show::Arguments),
     /// Lists functions.
-    List(list::Arguments),
+    List(Listing),
     /// Deletes functions with their queues and their calls.
     Delete(Removal),
     /// Calls a function, and prints its result.

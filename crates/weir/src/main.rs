@@ -14,6 +14,7 @@ mod generated;
 mod job;
 mod limiter;
 mod listen;
+mod listing;
 mod log;
 mod output;
 mod push;

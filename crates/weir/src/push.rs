@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::client::{Queue, Request, ServerArguments};
+use crate::listing::Listing;
 use crate::output;
 pub(crate) use set::Mode;
 
@@ -19,7 +20,7 @@ pub(crate) enum Command {
     /// Puts a URL behind a queue, or replaces all that was set of it except secrets.
     Set(Box<set::Arguments>),
     /// Lists queues with a URL behind them, and how these stand.
-    List(list::Arguments),
+    List(Listing),
     /// Shows what was set, and how the target stands.
     Get(show::Arguments),
     /// Takes the URL behind a queue away. Jobs stay.

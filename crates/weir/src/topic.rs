@@ -11,13 +11,14 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::client::{Request, ServerArguments};
+use crate::listing::Listing;
 use crate::output;
 
 /// Subcommands of `weir topic`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists topics.
-    List(list::Arguments),
+    List(Listing),
     /// Shows a topic with its counters and its subscriptions.
     Get(show::Arguments),
     /// Creates a topic, or replaces its settings.

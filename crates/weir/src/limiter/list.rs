@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::terms::{reserves, windows};
 use crate::client::{Request, ServerArguments, number, text};
+use crate::listing::names;
 use crate::output::{self, Table};
 
 #[derive(clap::Args, Debug)]
@@ -26,9 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let name = |limiter: &Value| text(limiter, "name").unwrap_or_default().to_owned();
     if arguments.names {
-        let names: Vec<String> =
-            limiters.iter().map(|limiter| format!("{}\n", output::clean(&name(limiter)))).collect();
-        return output::say(&names.concat());
+        return output::say(&names(&limiters, "name"));
     }
     let mut table = Table::new(&["NAME", "WINDOWS", "CONCURRENCY", "RESERVED", "CHANGED"]).right(&[2]);
     for limiter in &limiters {

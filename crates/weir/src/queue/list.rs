@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::client::{Request, ServerArguments, number, text};
+use crate::listing::names;
 use crate::output::{self, Table};
 
 #[derive(clap::Args, Debug)]
@@ -34,8 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let queues = client.all(request, "queues")?;
     let name = |queue: &Value| text(queue, "name").unwrap_or_default().to_owned();
     output::say(&if arguments.names {
-        let names: Vec<String> = queues.iter().map(|queue| format!("{}\n", output::clean(&name(queue)))).collect();
-        names.concat()
+        names(&queues, "name")
     } else if arguments.json {
         let objects = queues.iter().map(|queue| {
             let mut object = Map::from_iter([("name".to_owned(), name(queue).into())]);
