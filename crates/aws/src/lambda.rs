@@ -13,7 +13,7 @@ mod route;
 pub use configuration::{Configuration, function, functions};
 pub use fault::Fault;
 pub use invocation::{Invocation, Kind, LOG_TAIL_BYTES, log_tail};
-pub use name::FunctionName;
+pub use name::{FunctionName, function_arn};
 pub use route::{Operation, PREFIX, Routed, route};
 
 /// The only version of a function that there is.

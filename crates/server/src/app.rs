@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use smallvec::SmallVec;
 use tokio::sync::watch;
 use weir_core::api::limit::{LimiterId, PermitId};
-use weir_core::api::{Command, Delivery, Queue};
+use weir_core::api::{Command, Delivery, Handle, Queue, QueueId};
 use weir_shard::{Answer, Answered, Refused};
 
 use crate::access::Access;
 use crate::config::Config;
-use crate::engine::{Engine, Granted, Origin, Receiving, Undelivered};
+use crate::engine::{Engine, Fate, Granted, Origin, Receiving, Undelivered};
 use crate::event_sources::Pollers;
 use crate::http::Content;
 use crate::hub::Hub;
@@ -86,6 +87,12 @@ impl<E: Engine> App<E> {
         // Dropped unanswered, the receive withdraws.
         let before = before.await.unwrap_or(Err(Refused::Closed))?;
         Ok((before, self.await_grant(receiving, waits).await?))
+    }
+
+    /// Says what became of messages that were granted: whether they have left, or return.
+    pub(crate) fn tell_fate(&self, queue: QueueId, handles: SmallVec<[Handle; 1]>, fate: Fate) {
+        // Without a receiver the server has ended: leases then end by themselves.
+        let _ = self.undelivered.send((Granted::Messages(queue, handles), fate));
     }
 
     /// The answer of a receive, which withdraws when the server stops.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use weir_core::api::{Namespace, Queue};
 
 use crate::engine::Engine;
+use crate::native::Problem;
 use crate::notes::Unreadable;
 
 pub(crate) use call::{Called, Ended, Waited, add, look, wait};
@@ -30,6 +31,17 @@ pub(crate) fn find<E: Engine>(
 ) -> Result<Option<(Arc<Queue>, Note)>, Unreadable> {
     let Some(queue) = engine.find(namespace, name) else { return Ok(None) };
     Ok(Note::of(&queue.config)?.map(|note| (queue, note)))
+}
+
+/// The same where it has to be there.
+pub(crate) fn named<E: Engine>(engine: &E, namespace: Namespace, name: &str) -> Result<(Arc<Queue>, Note), Problem> {
+    find(engine, namespace, name).map_err(|error| unreadable(name, &error))?.ok_or_else(|| Problem::no_function(name))
+}
+
+/// What is said of a function whose note cannot be read, once it is told in the log.
+pub(crate) fn unreadable(name: &str, error: &Unreadable) -> Problem {
+    tracing::error!(function = name, %error, "a stored function cannot be read");
+    Problem::internal()
 }
 
 /// Up to `max` functions whose names start with `prefix`, in order, from the one after `after` on; and whether there are
@@ -54,9 +66,4 @@ pub(crate) fn list<E: Engine>(
             return (found, more);
         }
     }
-}
-
-/// The ARN of a function.
-pub(crate) fn arn(region: &str, queue: &Queue) -> String {
-    format!("arn:aws:lambda:{region}:{:012}:function:{}", queue.namespace.0, queue.name)
 }

@@ -14,7 +14,8 @@ use weir_core::Time;
 use weir_core::api::job::{JobEvent, JobEventKind, SameId};
 use weir_core::api::{Event, Queue, QueueId};
 
-use crate::native::{CUSTOM_ID, NAME, now_ms, own};
+use crate::fresh::now_ms;
+use crate::native::{CUSTOM_ID, NAME, own};
 
 /// Most events that are kept.
 const EVENTS_MAX: usize = 10_000;

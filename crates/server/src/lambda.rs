@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
-use weir_aws::lambda::{self, Fault, FunctionName, Operation, Routed};
+use weir_aws::lambda::{self, Fault, FunctionName, Operation, Routed, function_arn};
 use weir_core::api::{Namespace, Queue};
 
 use crate::access::{Caller, Role};
@@ -112,8 +112,7 @@ impl<E: Engine> Door<'_, E> {
             Fault::internal()
         })?;
         found.ok_or_else(|| {
-            let region = &self.app.config.region;
-            Fault::not_found(format!("Function not found: arn:aws:lambda:{region}:{:012}:function:{name}", namespace.0))
+            Fault::not_found(format!("Function not found: {}", function_arn(&self.app.config.region, namespace, name)))
         })
     }
 

@@ -13,6 +13,7 @@ mod engine;
 mod event_sources;
 mod figures;
 pub mod filter;
+mod fresh;
 mod functions;
 mod greeting;
 mod http;

@@ -41,7 +41,7 @@ use crate::engine::Engine;
 use crate::http::{Reply, read_body};
 
 pub(crate) use cursor::{read as read_cursor, write as write_cursor};
-pub(crate) use jobs::{CUSTOM_ID, NAME, Spec, now_ms, own, push_data};
+pub(crate) use jobs::{CUSTOM_ID, NAME, Spec, own, push_data};
 pub(crate) use problem::Problem;
 pub(crate) use query::read as read_query;
 pub(crate) use table::Table;

@@ -5,6 +5,11 @@ use weir_core::api::Namespace;
 use super::{Fault, LATEST};
 use crate::account_id;
 
+/// The ARN of a function.
+pub fn function_arn(region: &str, namespace: Namespace, name: &str) -> String {
+    format!("arn:aws:lambda:{region}:{:012}:function:{name}", namespace.0)
+}
+
 /// A function as a request names it: by its name (`resize`), a part of its ARN (`123456789012:function:resize`) or all of it,
 /// each with a qualifier behind a colon or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

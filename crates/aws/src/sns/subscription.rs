@@ -13,6 +13,7 @@ use super::replay_policy::ReplayPolicy;
 use super::topic::boolean;
 use crate::arn::{Arn, account_id};
 use crate::fault::{Code, Fault};
+use crate::lambda::function_arn;
 use crate::request::{Pairs, Text};
 use crate::text;
 
@@ -389,7 +390,7 @@ pub fn endpoint_text(subscription: &Subscription, region: &str) -> String {
     match &subscription.endpoint {
         Endpoint::Queue(name) => Arn { region, namespace, name }.to_string(),
         Endpoint::Url(url) => url.clone(),
-        Endpoint::Function(name) => format!("arn:aws:lambda:{region}:{:012}:function:{name}", namespace.0),
+        Endpoint::Function(name) => function_arn(region, namespace, name),
     }
 }
 

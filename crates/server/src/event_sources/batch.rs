@@ -14,9 +14,9 @@ use weir_shard::Refused;
 use super::LastResult;
 use super::gather::{BYTES_MAX, Held, Setup};
 use crate::app::{App, stopped};
-use crate::engine::{self, Engine, Fate, Granted};
+use crate::engine::{self, Engine, Fate};
 use crate::functions::{self, Called, Ended};
-use crate::native::{Problem, Spec};
+use crate::native::Spec;
 
 /// Length of the leases, which are extended as long as the batch is under way. After a crash of the server its messages
 /// come again when they end.
@@ -110,14 +110,7 @@ async fn call<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held]) -> Outcome 
     let spec = spec.called(TURN_MS);
     let limits = app.config.limits;
     let limits = Limits { message_bytes_max: limits.message_bytes_max.max(REQUEST_BYTES_MAX as u64 + 1_024), ..limits };
-    let find = || match functions::find(&app.engine, setup.queue.namespace, name) {
-        Ok(Some((queue, _))) => Ok(queue),
-        Ok(None) => Err(Problem::new("function.not_found", &format!("there is no function called {name}"))),
-        Err(error) => {
-            tracing::error!(function = name, %error, "a stored function cannot be read");
-            Err(Problem::internal())
-        }
-    };
+    let find = || functions::named(&app.engine, setup.queue.namespace, name).map(|(queue, _)| queue);
     let mut stopping = app.stopping.clone();
     let called = loop {
         match functions::add(app, find, |queue| spec.job(queue, &limits, None)).await {
@@ -135,8 +128,7 @@ async fn call<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held]) -> Outcome 
     };
     let limited: SmallVec<[Handle; 1]> = part.iter().filter(|held| held.is_limited).map(|held| held.handle).collect();
     if !limited.is_empty() {
-        // Without a receiver the server has ended.
-        let _ = app.undelivered.send((Granted::Messages(setup.queue.id, limited), Fate::Left));
+        app.tell_fate(setup.queue.id, limited, Fate::Left);
     }
     drop(text);
     ended(app, setup, &called).await

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use weir_aws::Arn;
-use weir_aws::lambda::{Configuration, Fault, function, functions};
+use weir_aws::lambda::{Configuration, Fault, function, function_arn, functions};
 use weir_core::api::Queue;
 
 use super::{Door, JSON};
@@ -66,7 +66,7 @@ impl<E: Engine> Door<'_, E> {
         let dead_letters = queue.config.redrive.as_ref();
         let dead_letters =
             dead_letters.map(|redrive| Arn { region, namespace: queue.namespace, name: &redrive.target }.to_string());
-        let arn = found::arn(region, queue);
+        let arn = function_arn(region, queue.namespace, &queue.name);
         Configuration::new(&queue.name, arn, &note.description, queue.config.timeout_ms, modified)
             .with_dead_letters(dead_letters)
     }

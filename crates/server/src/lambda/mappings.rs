@@ -6,16 +6,17 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use weir_aws::Arn;
 use weir_aws::lambda::event_source::{self, Changes, Described, Page};
-use weir_aws::lambda::{Fault, FunctionName};
+use weir_aws::lambda::{Fault, FunctionName, function_arn};
 use weir_core::api::{Command, Error, Kind, Namespace, Queue};
 use weir_shard::Refused;
 
 use super::{Door, JSON, fault};
 use crate::engine::{self, Engine};
 use crate::event_sources::{self, Mapping, Note};
+use crate::fresh::{now_ms, uuid};
 use crate::functions;
 use crate::http::Reply;
-use crate::native::{Problem, now_ms, read_cursor, read_query, write_cursor};
+use crate::native::{Problem, read_cursor, read_query, write_cursor};
 
 /// Most mappings of a queue.
 const MAPPINGS_MAX: usize = 20;
@@ -213,18 +214,11 @@ impl<E: Engine> Door<'_, E> {
             uuid: &mapping.uuid,
             arn: format!("arn:aws:lambda:{region}:{account:012}:event-source-mapping:{}", mapping.uuid),
             source_arn: Arn { region, namespace: queue.namespace, name: &queue.name }.to_string(),
-            function_arn: format!("arn:aws:lambda:{region}:{account:012}:function:{}", mapping.function),
+            function_arn: function_arn(region, queue.namespace, &mapping.function),
             settings: &mapping.settings,
             modified_ms: mapping.modified_ms,
             state: state.unwrap_or(if mapping.settings.enabled { "Enabled" } else { "Disabled" }),
             last_result: self.app.pollers.last_result(queue.id, &mapping.uuid).text(),
         }
     }
-}
-
-/// A random id in the form of version 4.
-fn uuid() -> [u8; 16] {
-    let bits: u128 = rand::random();
-    // Four bits say the version, two the variant.
-    (bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62)).to_be_bytes()
 }

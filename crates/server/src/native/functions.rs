@@ -14,7 +14,6 @@ use super::Problem;
 use super::endpoint;
 use crate::engine::Engine;
 use crate::functions::{self, Note};
-use crate::notes::Unreadable;
 
 pub(crate) use call::{Call, Enqueue};
 pub(crate) use list::List;
@@ -23,13 +22,6 @@ pub(crate) use manage::{Delete, Get, Put};
 impl<E: Engine> endpoint::Call<'_, E> {
     /// The function that the address names: its queue, and what is stored of it beside.
     fn function(&self) -> Result<(Arc<Queue>, Note), Problem> {
-        let name = self.params.get("function");
-        let found = functions::find(&self.app.engine, self.caller.namespace, name);
-        found.map_err(|error| unreadable(name, &error))?.ok_or_else(|| Problem::no_function(name))
+        functions::named(&self.app.engine, self.caller.namespace, self.params.get("function"))
     }
-}
-
-fn unreadable(name: &str, error: &Unreadable) -> Problem {
-    tracing::error!(function = name, %error, "a stored function cannot be read");
-    Problem::internal()
 }

@@ -30,6 +30,6 @@ pub(crate) use list::List;
 pub(crate) use settle::Settle;
 pub(super) use settle::StateView;
 pub(super) use settle::bytes;
+pub(crate) use spec::Spec;
 pub(super) use spec::check_text;
-pub(crate) use spec::{Spec, now_ms};
 pub(super) use view::FailureView;

@@ -60,14 +60,7 @@ impl Caller {
         let id = format!("{}-{}", own.name, leased.delivery.handle.message);
         let payload = call(&payload, event.as_deref(), &id);
         let priority = leased.delivery.priority;
-        let find = || match functions::find(&app.engine, own.namespace, &self.function) {
-            Ok(Some((queue, _))) => Ok(queue),
-            Ok(None) => Err(Problem::no_function(&self.function)),
-            Err(error) => {
-                tracing::error!(function = self.function, %error, "a stored function cannot be read");
-                Err(Problem::internal())
-            }
-        };
+        let find = || functions::named(&app.engine, own.namespace, &self.function).map(|(queue, _)| queue);
         let job = |queue: &Queue| {
             let bytes = payload.body.len() as u64 + payload.attributes.iter().map(Attribute::bytes).sum::<u64>();
             let most = app.config.limits.message_bytes(queue.config.message_bytes_max);

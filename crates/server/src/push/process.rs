@@ -18,7 +18,7 @@ use super::send::Landed;
 use super::setup::Setup;
 use crate::app::App;
 use crate::commands::{Commands, Process, ProcessEnd, ProcessOutcome, Stopping};
-use crate::engine::{self, Engine, Fate, Granted};
+use crate::engine::{self, Engine, Fate};
 
 /// Length of the lease under which the log of a process is written. It is settled in the same commit.
 const LOGGED_MS: u64 = 30_000;
@@ -46,8 +46,8 @@ impl Landed {
             Err(text) => return self.fail(&[handle], &text),
         };
         if setup.is_limited() {
-            // It starts here and now. Without a receiver the server has ended.
-            let _ = app.undelivered.send((Granted::Messages(setup.queue.id, smallvec![handle]), Fate::Left));
+            // It starts here and now.
+            app.tell_fate(setup.queue.id, smallvec![handle], Fate::Left);
         }
         let process = process(setup, &processes.command, leased, message);
         let started = Instant::now();

@@ -23,7 +23,7 @@ use super::send::{Landed, release, send};
 use super::setup::Setup;
 use super::shared::Known;
 use crate::app::App;
-use crate::engine::{self, Engine, Fate, Granted, Receiving};
+use crate::engine::{self, Engine, Fate, Receiving};
 
 /// How long a lease is, where the request may take longer: it is extended as long as the request is under way. After a
 /// crash of the server its messages come again when their leases end.
@@ -257,7 +257,7 @@ impl<E: Engine> Pusher<E> {
         for parcel in parcels {
             if free == 0 {
                 let handles = parcel.messages().iter().map(|leased| leased.delivery.handle).collect();
-                let _ = self.app.undelivered.send((Granted::Messages(self.setup.queue.id, handles), Fate::Lost));
+                self.app.tell_fate(self.setup.queue.id, handles, Fate::Lost);
                 continue;
             }
             free -= 1;

@@ -14,9 +14,10 @@ use weir_core::api::{Command, Error, NewMessage, Reply};
 use weir_shard::Refused;
 
 use super::subscribe::{link, own_queue};
-use super::{Door, now_ms, refusal, uuid};
+use super::{Door, refusal};
 use crate::app::App;
 use crate::engine::{Engine, call};
+use crate::fresh::{now_ms, uuid};
 use crate::http::Content;
 use crate::sqs::Refusal;
 

@@ -10,9 +10,10 @@ use weir_core::api::topic::{Published, Topic};
 use weir_core::api::{Error, Kind};
 use weir_shard::Refused;
 
+use super::Door;
 use super::refusal::{self, engine_fault};
-use super::{Door, now_ms, uuid};
 use crate::engine::Engine;
+use crate::fresh::{now_ms, uuid};
 use crate::http::Content;
 use crate::sqs::Refusal;
 use crate::topics::Outgoing;

@@ -11,6 +11,7 @@ use super::batch::outcome_of_none;
 use super::refusal::{Refusal, engine_fault};
 use super::{Door, call};
 use crate::engine::Engine;
+use crate::fresh::uuid;
 use crate::http::Content;
 use crate::limits;
 use weir_shard::Refused;
@@ -91,12 +92,4 @@ impl<E: Engine> Door<'_, E> {
             Err(refused) => Err(Refusal::of(refused)),
         }
     }
-}
-
-/// A new public id: a random UUID (version 4).
-fn uuid() -> [u8; 16] {
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[6] = bytes[6] & 0x0F | 0x40;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    bytes
 }

@@ -7,10 +7,10 @@ use weir_core::Time;
 
 use super::super::Problem;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
-use super::super::jobs::now_ms;
 use super::super::route::{Method, Route, Tag};
 use crate::access::Role;
 use crate::engine::Engine;
+use crate::fresh::now_ms;
 use crate::hub::Published;
 
 /// Longest name of an event in bytes.

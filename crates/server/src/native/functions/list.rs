@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::unreadable;
 use super::view::FunctionView;
 use crate::access::Role;
 use crate::engine::Engine;
@@ -54,7 +53,7 @@ impl Endpoint for List {
         let cursor = found.last().filter(|_| more).map(|queue| cursor::write(&queue.name));
         let mut functions = Vec::with_capacity(found.len());
         for queue in found {
-            let note = Note::of(&queue.config).map_err(|error| unreadable(&queue.name, &error))?;
+            let note = Note::of(&queue.config).map_err(|error| functions::unreadable(&queue.name, &error))?;
             if let Some(note) = note {
                 functions.push(FunctionView::new(call.app, &queue, &note)?);
             }

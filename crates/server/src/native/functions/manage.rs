@@ -10,11 +10,10 @@ use weir_push::Invalid;
 use weir_shard::Refused;
 
 use super::settings::FunctionSettings;
-use super::unreadable;
 use super::view::FunctionView;
 use crate::access::Role;
 use crate::engine::{self, Engine};
-use crate::functions::Note;
+use crate::functions::{self, Note};
 use crate::native::Problem;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
 use crate::native::queues::{TRIES, check_name};
@@ -145,7 +144,7 @@ async fn create<E: Engine>(
 }
 
 fn shown<E: Engine>(call: &Call<'_, E>, queue: &Queue) -> Result<FunctionView, Problem> {
-    let note = Note::of(&queue.config).map_err(|error| unreadable(&queue.name, &error))?;
+    let note = Note::of(&queue.config).map_err(|error| functions::unreadable(&queue.name, &error))?;
     FunctionView::new(call.app, queue, &note.ok_or_else(Problem::internal)?)
 }
 

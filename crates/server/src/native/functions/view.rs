@@ -2,11 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use weir_aws::lambda::function_arn;
 use weir_core::api::Queue;
 
 use crate::app::App;
 use crate::engine::Engine;
-use crate::functions::{self, Note};
+use crate::functions::Note;
 use crate::native::Problem;
 use crate::native::jobs::options::{KeepSettings, RetrySettings};
 use crate::native::push::{PushStatus, PushView, note_of};
@@ -78,7 +79,7 @@ impl FunctionView {
         let command = note.command.as_ref().filter(|_| pushed.is_none());
         Ok(Self {
             name: queue.name.clone(),
-            arn: functions::arn(&app.config.region, queue),
+            arn: function_arn(&app.config.region, queue.namespace, &queue.name),
             description: note.description.clone(),
             behind: match (&pushed, command) {
                 (Some(_), _) => Behind::Url,

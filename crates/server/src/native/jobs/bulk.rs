@@ -10,10 +10,10 @@ use super::super::Problem;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
 use super::super::route::{Method, Route, Tag};
 use super::list::{ListedState, Picked, Walk};
-use super::spec::now_ms;
 use super::view::decode;
 use crate::access::Role;
 use crate::engine::{self, Engine};
+use crate::fresh::now_ms;
 
 /// How long one request works before it answers with a cursor.
 const WORK: Duration = Duration::from_secs(5);

@@ -13,10 +13,11 @@ use super::super::bounds::LONGEST_MS;
 use super::super::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use super::super::route::{Method, Route, Tag};
 use super::job_ref::job_ref;
-use super::spec::{beyond_retention, now_ms};
+use super::spec::beyond_retention;
 use super::view::decode;
 use crate::access::Role;
 use crate::engine::{self, Engine};
+use crate::fresh::now_ms;
 
 const ERRORS: &[&str] = &["queue.not_found", "job.not_found", "job.state"];
 

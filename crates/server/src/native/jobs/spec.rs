@@ -1,7 +1,5 @@
 //! A job as a request describes it, and as the engine takes it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rand::random;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +18,7 @@ use super::attributes::Attributes;
 use super::data::{CUSTOM_ID, NAME};
 use super::job_ref::job_ref;
 use super::options::{KeepSettings, RetrySettings};
+use crate::fresh::now_ms;
 use crate::limits::{self, Seen};
 
 /// A job to be added.
@@ -329,9 +328,4 @@ pub(super) fn beyond_retention(field: &str, queue: &Queue, found_ms: u64) -> Pro
         queue.name
     );
     Problem::field(field, &text)
-}
-
-/// The time on the wall.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -8,9 +8,9 @@ use weir_core::api::{Command, Ends, MINUTES_MAX, Reply as EngineReply};
 use super::Problem;
 use crate::access::Role;
 use crate::engine::Engine;
+use crate::fresh::now_ms;
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
-use crate::native::jobs::now_ms;
 use crate::native::route::{Method, Route, Tag};
 
 const MINUTE_MS: u64 = 60_000;

@@ -14,6 +14,7 @@ use weir_core::api::{BATCH_MAX, Kind};
 use super::Problem;
 use crate::access::Role;
 use crate::engine::Engine;
+use crate::fresh::now_ms;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
 use crate::native::jobs::{Attributes, NAME, check_text};
 use crate::native::route::{Method, Route, Tag};
@@ -165,7 +166,7 @@ impl NewPublication<'_> {
         let topic_arn = TopicArn { region, namespace: topic.namespace, name: &topic.name }.to_string();
         let publication = Publication {
             topic_arn: &topic_arn,
-            at_ms: crate::sns::now_ms(),
+            at_ms: now_ms(),
             signature_version: sns::topic::signature_version(topic),
             ..Publication::default()
         };

@@ -19,6 +19,7 @@ use super::view::SubscriptionView;
 use super::{Problem, TRIES};
 use crate::access::Role;
 use crate::engine::{self, Engine};
+use crate::fresh::uuid;
 use crate::functions;
 use crate::native::bounds::LONGEST_MS;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome};
@@ -311,12 +312,4 @@ impl<E: Engine> Call<'_, E> {
         settings.apply(&mut config, url, &self.app.pushers.shared)?;
         Ok(self.configure(&own, config).await?.is_some())
     }
-}
-
-/// A new public id: a random UUID (version 4).
-fn uuid() -> [u8; 16] {
-    let mut bytes: [u8; 16] = random();
-    bytes[6] = bytes[6] & 0x0F | 0x40;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    bytes
 }
