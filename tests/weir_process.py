@@ -73,13 +73,14 @@ class Weir:
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path):
-        """Status and text of a GET."""
+        """Status and text of a GET; neither when nobody answers."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=PATIENCE_SECONDS) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except urllib.error.URLError:
+        except (urllib.error.URLError, ConnectionError):
+            # Refused, or accepted by a server that ended before it looked.
             return None, ""
 
     def sqs(self, key=("test", "test"), token=None, url=None, **options):
