@@ -167,6 +167,10 @@ coverage! {
     jobs_stalled,
     /// Jobs leased after an attempt took too long, or failed.
     jobs_failed_before,
+    /// Jobs leased as dead letters.
+    dead_jobs_leased,
+    /// Jobs moved to another queue by hand.
+    jobs_moved_by_hand,
     /// Work given back.
     jobs_released,
     /// Heartbeats.

@@ -179,7 +179,8 @@ impl Model {
             }
             (Command::AddJobs { jobs, idempotency }, reply) => self.jobs_added(jobs, *idempotency, reply, at),
             (_, Err(Error::QueueNotFound)) => self.queue_not_found(effect),
-            (Command::DeleteQueue { queue }, Ok(Reply::Done)) => self.queue_deleted(*queue),
+            (Command::Move { queue, to, ids }, reply) => self.jobs_moved((*queue, *to), ids, reply, at),
+            (Command::DeleteQueue { queue }, Ok(Reply::Done)) => self.queue_deleted(*queue, at),
             (Command::PurgeQueue { queue }, Ok(Reply::Done)) => self.purged(*queue),
             (Command::QueueStats { queue }, Ok(Reply::Stats { counters, priorities, oldest, .. })) => {
                 let by_priority = priorities.as_ref().map(|counts| counts.iter().map(|(_, count)| count).sum::<u64>());

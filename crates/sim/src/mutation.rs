@@ -1,6 +1,7 @@
 //! Deliberate faults, one at a time, to show that the checker finds such. They sit between the shard and the checker, or
 //! in the disk: the shipped code has no place for them.
 
+mod dead;
 mod dedup;
 mod flows;
 mod jobs;
@@ -160,11 +161,17 @@ pub enum Mutation {
     KeptBackThatIsLost,
     /// An id is said to be free and is not.
     FreedIdThatStays,
+    /// A job that failed for good stays in its queue.
+    DeadJobThatStays,
+    /// A dead letter does not say where it comes from.
+    DeadJobWithoutItsSource,
+    /// A job is said to have been moved and was not.
+    MoveOfJobsThatIsLost,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 72] = [
+    pub const ALL: [Mutation; 75] = [
         Mutation::ReplyBeforeDurable,
         Mutation::SyncThatDoesNothing,
         Mutation::ReplayWithoutTheLastGroup,
@@ -237,6 +244,9 @@ impl Mutation {
         Mutation::ReschedulingThatIsLost,
         Mutation::KeptBackThatIsLost,
         Mutation::FreedIdThatStays,
+        Mutation::DeadJobThatStays,
+        Mutation::DeadJobWithoutItsSource,
+        Mutation::MoveOfJobsThatIsLost,
     ];
 
     /// Changes what the shard is told of durability.
@@ -252,6 +262,7 @@ impl Mutation {
         self.alter_job_command(command);
         self.alter_flow_command(command);
         self.alter_dedup_command(command);
+        self.alter_dead_command(command);
         match (self, command) {
             (Mutation::DeleteThatIsLost, Command::Delete { handles, .. }) => {
                 for handle in handles {
@@ -320,6 +331,7 @@ impl Mutation {
         self.alter_job_reply(command, reply);
         self.alter_flow_reply(command, reply);
         self.alter_dedup_reply(command, reply);
+        self.alter_dead_reply(command, reply);
         match (self, command, reply) {
             (Mutation::DeleteThatIsLost, _, Ok(Reply::Settled(settled))) => {
                 for result in settled.iter_mut().filter(|result| **result == Err(Error::HandleInvalid)) {
@@ -360,7 +372,8 @@ impl Mutation {
     }
 
     fn alters_config(self) -> bool {
-        matches!(self, Mutation::DeadLetterTooLate | Mutation::RetentionTooShort) || self.alters_job_config()
+        matches!(self, Mutation::DeadLetterTooLate | Mutation::RetentionTooShort | Mutation::DeadJobThatStays)
+            || self.alters_job_config()
     }
 
     /// Changes what a client is answered.

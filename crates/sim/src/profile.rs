@@ -8,6 +8,7 @@ use crate::disk::Faults;
 use crate::rng::Rng;
 
 /// The settings of one run.
+#[expect(clippy::struct_excessive_bools, reason = "each turns something on that a run plays")]
 #[derive(Clone, Debug)]
 pub(crate) struct Profile {
     pub(crate) steps: u64,
@@ -35,6 +36,8 @@ pub(crate) struct Profile {
     pub(crate) varied: bool,
     /// Out of ten commands about jobs, how many are about those that wait for others: none in most runs.
     pub(crate) flows: u64,
+    /// Whether jobs that fail for good go to other queues.
+    pub(crate) dead_letters: bool,
     /// Whether jobs keep others away by deduplication ids.
     pub(crate) dedups: bool,
     /// Whether retention is short enough to matter.
@@ -101,6 +104,7 @@ impl Profile {
             job_weights: [30, 26, 30, 8, 3, 2, 3, 6, 4, 20, 10, 8],
             varied: false,
             flows: 0,
+            dead_letters: false,
             dedups: false,
             short_retention: rng.chance(1, 3),
             batch_max: if batches_small { 3 } else { 35 },
@@ -131,6 +135,12 @@ impl Profile {
             profile.eagerness = if rng.chance(1, 6) { profile.eagerness } else { rng.between(8, 9) };
             profile.steps = rng.between(100, 300);
             profile.job_weights = [8, 40, 40, 4, 3, 1, 1, 2, 2, profile.job_weights[9].min(8), 4, 4];
+        }
+        if matches!(salt % 32, 5 | 11 | 21 | 27) {
+            profile.dead_letters = true;
+            if salt % 64 < 32 {
+                profile.flows = 0;
+            }
         }
         if matches!(salt % 32, 7 | 15 | 17) {
             profile.dedups = true;

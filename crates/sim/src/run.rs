@@ -240,7 +240,7 @@ impl Run {
             return;
         }
         let jobs = self.model.jobs.all.iter();
-        let lines: Vec<_> = jobs.map(|(id, job)| (*id, job.queue, format!("job {id} is {job:?}"))).collect();
+        let lines: Vec<_> = jobs.map(|(id, job)| (*id, job.queue_now(), format!("job {id} is {job:?}"))).collect();
         for (id, queue, line) in lines {
             self.say(|| line);
             // What else is wrong is said, and does not matter any more.

@@ -1,5 +1,6 @@
 //! What clients do.
 
+mod dead;
 mod dedup;
 mod flows;
 mod jobs;

@@ -18,6 +18,7 @@ mod groups;
 mod leased;
 mod limits;
 mod listed;
+mod moved;
 mod pass;
 mod queue;
 mod reported;
@@ -62,12 +63,14 @@ pub struct Jobs {
     pub pages: Pages,
     /// What came of duplicates by their deduplication ids.
     pub duplicates: Duplicates,
+    /// How many jobs were moved by hand.
+    pub moved: u64,
 }
 
 /// A job as far as it is known.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its queue.
+    /// The queue that it was added to.
     pub queue: QueueId,
     /// Its number, which its payload follows from.
     pub number: usize,

@@ -80,6 +80,7 @@ impl Model {
         }
         let command = &effect.command;
         let id = match command {
+            Command::Move { queue, to, .. } if self.queue(*queue).is_ok() => *to,
             Command::ConfigureQueue { queue, .. }
             | Command::DeleteQueue { queue }
             | Command::PurgeQueue { queue }
@@ -98,15 +99,17 @@ impl Model {
             | Command::JobLogs { queue, .. }
             | Command::PauseQueue { queue, .. }
             | Command::Delete { queue, .. }
+            | Command::Move { queue, .. }
             | Command::ChangeVisibility { queue, .. } => *queue,
             _ => return Err("a command without a queue did not find it".to_owned()),
         };
         if self.queue(id).is_ok() { Err(format!("queue {} was not found", id.0)) } else { Ok(()) }
     }
 
-    pub(super) fn queue_deleted(&mut self, id: QueueId) -> Checked {
+    pub(super) fn queue_deleted(&mut self, id: QueueId, at: u64) -> Checked {
         self.empty(id)?;
         self.queue_mut(id)?.deleted = true;
+        self.find_dead_letter_queues(at);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ impl Run {
             self.settle()?;
         }
         let known = self.model.jobs.all.iter().filter(|(_, job)| job.is_known());
-        let there: Vec<_> = known.map(|(id, job)| (job.queue, *id)).collect();
+        let there: Vec<_> = known.map(|(id, job)| (job.queue_now(), *id)).collect();
         for (queue, id) in there {
             self.submit(Command::DescribeJob { queue, job: JobRef::Id(id), wait_ms: 0 })?;
         }

@@ -1,6 +1,6 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
-use weir_core::api::job::{Hold, JobChange};
+use weir_core::api::job::{Hold, JobChange, JobState, Settled};
 use weir_core::api::limit::Acquired;
 use weir_core::api::{Command, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
@@ -45,10 +45,12 @@ impl Run {
         self.say(|| line);
         let (repeats, additions) = (self.model.repeats, self.model.jobs.repeats);
         let (pages, duplicates) = (self.model.jobs.pages, self.model.jobs.duplicates);
+        let moved = self.model.jobs.moved;
         self.model.take(&effect)?;
         self.coverage.deduplicated(duplicates, self.model.jobs.duplicates);
         self.coverage.listings_to_the_end += self.model.jobs.pages.walks - pages.walks;
         self.coverage.jobs_listed_once += self.model.jobs.pages.stayed - pages.stayed;
+        self.coverage.jobs_moved_by_hand += self.model.jobs.moved - moved;
         self.coverage.additions_repeated += self.model.jobs.repeats - additions;
         let repeated = self.model.repeats - repeats;
         self.coverage.attempts_repeated += repeated;
@@ -221,6 +223,19 @@ impl Run {
                 self.clients.jobs.handles.extend(deliveries.iter().map(|delivery| (*queue, delivery.handle)));
                 let excess = self.clients.jobs.handles.len().saturating_sub(60);
                 self.clients.jobs.handles.drain(..excess);
+                for delivery in deliveries.iter().filter(|delivery| delivery.dead_letter_source.is_some()) {
+                    self.clients.learn_job(*queue, delivery.handle.message);
+                }
+            }
+            (Command::Settle { queue, entries, .. }, Some(Reply::JobsSettled(settled)))
+                if self.profile.dead_letters =>
+            {
+                let failed = |settled: &Result<Settled, Error>| {
+                    settled.as_ref().is_ok_and(|settled| settled.state == JobState::Failed)
+                };
+                for ((handle, _), _) in entries.iter().zip(settled).filter(|(_, settled)| failed(settled)) {
+                    self.clients.learn_failed(*queue, handle.message);
+                }
             }
             (command, Some(Reply::Added(added))) => {
                 if let Command::AddJobs { jobs, .. } = command {
@@ -299,6 +314,7 @@ impl Run {
                 coverage.jobs_leased += deliveries.len() as u64;
                 for delivery in deliveries {
                     coverage.jobs_stalled += u64::from(delivery.stalls > 0);
+                    coverage.dead_jobs_leased += u64::from(delivery.dead_letter_source.is_some());
                     coverage.jobs_failed_before += u64::from(delivery.failures > 0);
                 }
             }

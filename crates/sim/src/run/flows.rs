@@ -46,7 +46,7 @@ impl Run {
         told.flows_rest(self.now);
         for (id, _) in told.queues_alive().filter(|(_, queue)| is_job_queue(&queue.name)) {
             let waiting = life.driver.engine().counters(id).map_or(0, |counters| counters.waiting);
-            let may_wait = told.jobs.all.values().filter(|job| job.queue == id && job.may_wait()).count() as u64;
+            let may_wait = told.jobs.all.values().filter(|job| job.may_wait_in(id)).count() as u64;
             self.coverage.openings_with_ends_untold += u64::from(waiting > may_wait);
         }
     }

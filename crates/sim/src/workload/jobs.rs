@@ -7,7 +7,7 @@ use weir_core::api::job::{
 };
 use weir_core::api::{Command, Config, Handle, Kind, Lane, Namespace, NewMessage, QueueId, Tags};
 
-use super::{Clients, KnownQueue, dedup, limits, uuid};
+use super::{Clients, KnownQueue, dead, dedup, limits, uuid};
 use crate::clocks::START;
 use crate::model::payload_of;
 use crate::profile::Profile;
@@ -36,6 +36,8 @@ pub(crate) struct JobClients {
     pub(crate) listing: Option<(QueueId, JobState, PageMark)>,
     /// Ids of jobs that were added.
     pub(crate) ids: Vec<(QueueId, u64)>,
+    /// Ids of jobs that failed for good.
+    pub(crate) failed: Vec<(QueueId, u64)>,
 }
 
 impl Clients {
@@ -45,6 +47,9 @@ impl Clients {
         let id = queue.id;
         if profile.flows > 0 && rng.chance(profile.flows, 10) {
             return self.draw_flow(rng, profile, &queue);
+        }
+        if profile.dead_letters && rng.chance(1, 8) {
+            return self.draw_dead(rng, &queue);
         }
         if profile.dedups && rng.chance(1, 12) {
             return self.draw_dedup(rng, id);
@@ -129,6 +134,10 @@ impl Clients {
         let fifo = queue.kind == Kind::Fifo;
         if let Some(options) = options.as_mut().filter(|_| fifo) {
             options.lifo &= rng.chance(1, 20);
+        }
+        if let Some(options) = options.as_mut().filter(|_| profile.dead_letters) {
+            // Who has a name where a dead letter of that name comes keeps it: who that is may not be known.
+            options.custom_id = None;
         }
         let message = NewMessage {
             uuid: uuid(rng),
@@ -241,15 +250,22 @@ fn keep(rng: &mut Rng) -> Keep {
 
 pub(super) fn create(rng: &mut Rng, profile: &Profile) -> Command {
     let names = if profile.varied && rng.chance(1, 2) { &NAMES_IN_ORDER[..] } else { &NAMES[..] };
-    let name = *rng.pick(names).unwrap_or(&"jobs");
+    let mut name = *rng.pick(names).unwrap_or(&"jobs");
+    if profile.dead_letters && rng.chance(1, 3) {
+        name = dead::name_for(kind_of(name));
+    }
     Command::CreateQueue {
         namespace: Namespace(0),
         name: name.to_owned(),
-        kind: if NAMES_IN_ORDER.contains(&name) { Kind::Fifo } else { Kind::Standard },
+        kind: kind_of(name),
         config: config(rng, profile, name),
         tags: Tags::new(),
         seed: uuid(rng),
     }
+}
+
+fn kind_of(name: &str) -> Kind {
+    if name.starts_with(NAMES_IN_ORDER[0]) { Kind::Fifo } else { Kind::Standard }
 }
 
 fn config(rng: &mut Rng, profile: &Profile, name: &str) -> Config {
@@ -262,6 +278,7 @@ fn config(rng: &mut Rng, profile: &Profile, name: &str) -> Config {
         timeout_ms: rng.pick(&[None, None, Some(3_000), Some(90_000)]).copied().flatten().filter(|_| !profile.dedups),
         keep_completed: keep(rng),
         keep_failed: keep(rng),
+        redrive: if profile.dead_letters { dead::rule(rng, name, kind_of(name)) } else { None },
         limiters: if profile.job_weights[9] > 0 { limits::limiters_of(name) } else { Vec::new() },
         ..Config::default()
     }

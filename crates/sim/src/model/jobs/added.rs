@@ -71,8 +71,8 @@ impl Model {
         let (state, due) = standing_at(self.ready_at(new, at)?, at);
         self.written_until = self.written_until.max(at);
         self.by_id.insert(added.id, number);
-        let mut job =
-            Job::new(new, added.id, options, at, Standing::new(state, due)).ok_or("a payload without a number")?;
+        let mut job = Job::new(new, added.id, options, at, Standing::new(new.queue, state, due))
+            .ok_or("a payload without a number")?;
         job.keep_away(at);
         self.jobs.all.insert(added.id, job);
         Ok(())

@@ -3,7 +3,7 @@
 use weir_core::api::{Command, Delivery, QueueId};
 
 use super::super::{Checked, Effect, Model};
-use super::{Job, Standing, State};
+use super::Job;
 
 /// A job as it stands for batches: as long as this stays the same, the job could be leased all the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +34,12 @@ impl Model {
         // have come too late: then another one comes.
         let limited = !self.job_queue(id)?.config().limiters.is_empty();
         let too_late = |job: &Job| {
-            let ready = job.possibly(|standing| standing.state == State::Ready);
-            job.queue == id && ready && job.possibly(Standing::is_finished)
+            job.possibly(|standing| standing.is_ready_in(id))
+                && job.possibly(|standing| standing.queue != id || standing.is_finished())
         };
         let another = limited || self.jobs.all.values().any(too_late);
         let ready = |job: &&Job| {
-            let may = job.possibly(|standing| standing.state == State::Ready);
-            job.queue == id && may && (!one_lane || another || job.lane == first)
+            job.possibly(|standing| standing.is_ready_in(id)) && (!one_lane || another || job.lane == first)
         };
         let ready: Vec<u64> = self.jobs.all.values().filter(ready).map(|job| job.bytes).collect();
         if ready.len() >= max as usize || ready.iter().sum::<u64>() >= bytes_max {
@@ -66,7 +65,7 @@ impl Model {
 
     fn offer(&self, queue: QueueId, id: u64, job: &Job) -> Offer {
         let grants = |job: &Job| job.may.iter().map(|standing| standing.grants).max().unwrap_or_default();
-        let group = self.group_of(id, job).filter(|_| self.is_fifo(queue));
+        let group = self.group_of(queue, id, job).filter(|_| self.is_fifo(queue));
         let touched = &self.jobs.limits.touched;
         Offer {
             stands_since: job.stands_since,

@@ -32,6 +32,9 @@ impl Model {
                 continue;
             };
             let job = self.job(found)?;
+            if !matches!(result, Err(Error::JobNotFound)) {
+                job.see_in(id)?;
+            }
             match result {
                 Ok(()) => {
                     let place = job.place;
@@ -51,7 +54,7 @@ impl Model {
                     }
                 }
                 Err(Error::JobNotFound) => {
-                    job.see("was not found", |standing| standing.state == State::Removed)?;
+                    job.see("was not found", |standing| standing.is_gone_from(id))?;
                 }
                 Err(Error::NoParent) if *change == JobChange::LeaveParent => {
                     job.see("is nobody's child", |standing| standing.is_there() && standing.flow.parent.is_none())?;
@@ -83,11 +86,12 @@ impl Model {
         match (reply, found) {
             (Err(Error::JobNotFound), None) => Ok(()),
             (Err(Error::JobNotFound), Some(found)) => {
-                self.job(found)?.see("was not found", |standing| standing.state == State::Removed)
+                self.job(found)?.see("was not found", |standing| standing.is_gone_from(id))
             }
             (Ok(Reply::Explained(explanation)), Some(found)) => {
                 let Explanation { state, holds, not_before } = &**explanation;
                 let job = self.job(found)?;
+                job.see_in(id)?;
                 job.see(&format!("is explained as {state:?}"), |standing| standing.is_told(*state))?;
                 if *state == JobState::Waiting {
                     let children = |hold: &Hold| match hold {
@@ -119,7 +123,7 @@ impl Model {
 
     /// Somebody changed what holds jobs back, of one queue or of all: what was said of when they run counts no more.
     pub(in crate::model) fn forget_bounds(&mut self, queue: Option<QueueId>) {
-        let concerned = |job: &&mut Job| queue.is_none_or(|queue| job.queue == queue);
+        let concerned = |job: &&mut Job| queue.is_none_or(|queue| job.may_be_in(queue));
         self.jobs.all.values_mut().filter(concerned).for_each(|job| job.not_before = None);
     }
 }

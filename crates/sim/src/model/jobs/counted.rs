@@ -12,8 +12,9 @@ fn fields(counters: Counters) -> [u64; 6] {
     [ready, delayed, leased, waiting, completed, failed]
 }
 
-fn field(standing: &Standing) -> Option<usize> {
+fn field(standing: &Standing, queue: QueueId) -> Option<usize> {
     match standing.state {
+        _ if standing.queue != queue => None,
         State::Ready => Some(0),
         State::Delayed => Some(1),
         State::Leased => Some(2),
@@ -36,8 +37,8 @@ impl Model {
         let (mut least, mut most) = ([0; 6], [0; 6]);
         let (mut there, mut perhaps) = (0, 0);
         let (mut oldest, mut sent) = (u64::MAX, Vec::new());
-        for job in self.jobs.all.values().filter(|job| job.queue == id) {
-            let fields: BTreeSet<Option<usize>> = job.may.iter().map(field).collect();
+        for job in self.jobs.all.values().filter(|job| job.may_be_in(id)) {
+            let fields: BTreeSet<Option<usize>> = job.may.iter().map(|standing| field(standing, id)).collect();
             for at in fields.iter().flatten() {
                 if let (Some(least), Some(most)) = (least.get_mut(*at), most.get_mut(*at)) {
                     *least += u64::from(fields.len() == 1);
@@ -47,7 +48,7 @@ impl Model {
             perhaps += u64::from(fields.iter().any(Option::is_some));
             there += u64::from(!fields.contains(&None));
             // Those that have finished are not waited for.
-            let waits = |standing: &Standing| standing.is_there() && !standing.is_finished();
+            let waits = |standing: &Standing| standing.queue == id && standing.is_there() && !standing.is_finished();
             let latest = if job.sent_is_known { job.sent } else { at };
             if job.possibly(waits) {
                 sent.push((job.sent, latest));

@@ -153,7 +153,8 @@ impl Model {
         }
         let options = new.message.options.as_deref().cloned().unwrap_or_default();
         let options = JobOptions { custom_id: None, ..options };
-        let standing = Standing { away: Away::Unfinished, ..Standing::new(State::KeptBack, Span::after(at, 0, 0)) };
+        let standing =
+            Standing { away: Away::Unfinished, ..Standing::new(new.queue, State::KeptBack, Span::after(at, 0, 0)) };
         let mut job = Job::new(new, id, options, at, standing).ok_or("a payload without a number")?;
         job.back = Some(Back { by, delay_ms: ready_at.saturating_sub(at), is_known: false });
         job.sent_is_known = false;
@@ -386,9 +387,7 @@ impl Model {
     pub(super) fn let_kept_come(&mut self, settled: u64, at: u64) {
         for id in self.let_ended_come() {
             let Some(job) = self.jobs.all.get_mut(&id) else { continue };
-            if let Some(queue) = self.jobs.queues.get(&job.queue) {
-                job.pass_alone(queue, settled, at);
-            }
+            job.pass_alone(&self.jobs.queues, settled, at);
         }
     }
 

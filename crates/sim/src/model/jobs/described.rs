@@ -22,12 +22,12 @@ impl Model {
         let told = match reply {
             Err(Error::JobNotFound) => {
                 let Some(found) = found else { return Ok(()) };
-                return self.job(found)?.see("was not found", |standing| standing.state == State::Removed);
+                return self.job(found)?.see("was not found", |standing| standing.is_gone_from(id));
             }
             // One of which nothing is kept is told by what was at hand.
             Ok(Reply::Job(told)) if waited && (told.state == JobState::Removed || told.body.is_none()) => {
                 let Some(found) = found else { return Ok(()) };
-                return self.job(found)?.see("was removed", |standing| standing.state == State::Removed);
+                return self.job(found)?.see("was removed", |standing| standing.is_gone_from(id));
             }
             Ok(Reply::Job(told)) => told,
             reply => return Err(format!("asking for a job was answered with {reply:?}")),
@@ -38,9 +38,10 @@ impl Model {
         if (told.queue, told.id) != (id, found) {
             return Err(format!("job {} was told of in place of job {found}", told.id));
         }
+        job.see_in(id)?;
         job.see(&format!("is told as {told:?}"), |standing| told_as(standing, told))?;
         // Under limiters its keys belong to its lane.
-        let lane = if config.limiters.is_empty() { told.lane } else { job.lane };
+        let lane = if config.limiters.is_empty() && !job.has_moved() { told.lane } else { job.lane };
         if told.progress.is_some() != job.progress.is_some()
             || told.state == JobState::Completed && told.result.is_some() != job.result.is_some()
         {
@@ -67,7 +68,7 @@ impl Model {
     /// The job that is meant, if it may be there.
     pub fn find_job(&self, queue: QueueId, reference: JobRef) -> Option<u64> {
         match reference {
-            JobRef::Id(id) => self.jobs.all.get(&id).filter(|job| job.queue == queue).map(|_| id),
+            JobRef::Id(id) => self.jobs.all.get(&id).filter(|job| job.may_be_in(queue)).map(|_| id),
             JobRef::Custom(hash) => {
                 let named = |job: &Job| job.queue == queue && job.options.custom_id == Some(hash);
                 self.jobs.all.iter().rev().find(|(_, job)| named(job)).map(|(id, _)| *id)

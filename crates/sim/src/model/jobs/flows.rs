@@ -74,11 +74,13 @@ impl Model {
                 (Error::QueueNotFound, _) if self.queue(queue).is_err() => return Ok(true),
                 (Error::JobNotFound, None) => return Ok(true),
                 (Error::JobNotFound, Some(found)) => {
-                    self.job(found)?.see("was not found", |standing| standing.state == State::Removed)?;
+                    self.job(found)?.see("was not found", |standing| standing.is_gone_from(queue))?;
                     return Ok(true);
                 }
                 (Error::JobState { state }, Some(found)) => {
-                    let refused = |standing: &Standing| standing.is_told(*state) && !standing.takes_children();
+                    let refused = |standing: &Standing| {
+                        standing.queue == queue && standing.is_told(*state) && !standing.takes_children()
+                    };
                     self.job(found)?.see(&format!("got no children, being {state:?}"), refused)?;
                     return Ok(true);
                 }
@@ -92,7 +94,8 @@ impl Model {
     pub(super) fn parents_named(&mut self, jobs: &[NewJob]) -> Checked {
         for (queue, job) in jobs.iter().filter_map(existing_parent) {
             let found = self.find_job(queue, job).ok_or("a job that is gone got children")?;
-            self.job(found)?.see("got children", Standing::takes_children)?;
+            let takes = |standing: &Standing| standing.queue == queue && standing.takes_children();
+            self.job(found)?.see("got children", takes)?;
         }
         Ok(())
     }
@@ -369,7 +372,7 @@ impl Model {
         let (children, more) = match (reply, found) {
             (Err(Error::JobNotFound), None) => return Ok(()),
             (Err(Error::JobNotFound), Some(found)) => {
-                return self.job(found)?.see("was not found", |standing| standing.state == State::Removed);
+                return self.job(found)?.see("was not found", |standing| standing.is_gone_from(id));
             }
             (Ok(Reply::Children { children, more }), Some(_)) => (children, *more),
             (reply, _) => return Err(format!("asking for children was answered with {reply:?}")),
@@ -382,7 +385,7 @@ impl Model {
             let all: Vec<_> =
                 records.map(|(child, record)| (child, record.queue, record.state, record.has_result)).collect();
             let page = all.get(..all.len().min(max as usize)).unwrap_or_default();
-            standing.state != State::Removed
+            !standing.is_gone_from(id)
                 && more == (all.len() > page.len())
                 && children.iter().map(told).eq(page.iter().copied())
         })
@@ -400,7 +403,9 @@ impl Model {
         let records = waiting.flat_map(|job| job.may.iter().flat_map(|standing| standing.flow.records()));
         let failed = records.filter(|(_, record)| record.counts && record.state == JobState::Failed);
         let ids: BTreeSet<u64> = failed.map(|(id, _)| id).collect();
-        ids.into_iter().filter_map(|id| Some((self.jobs.all.get(&id)?.queue, id))).collect()
+        let failed = |standing: &&Standing| matches!(standing.state, State::Failed(_));
+        let queue = |id| Some(self.jobs.all.get(&id)?.may.iter().find(failed)?.queue);
+        ids.into_iter().filter_map(|id| Some((queue(id)?, id))).collect()
     }
 }
 
@@ -461,7 +466,9 @@ impl Job {
             self.may.iter().filter(|standing| standing.flow.visit == Visit::Due).cloned().collect();
         for standing in due {
             let mut over = standing.visited(Visit::Over);
-            if matches!(over.state, State::Ready | State::Delayed | State::Waiting) {
+            // One that is a dead letter, or was moved, is not looked for where it is.
+            let is_found = over.queue == self.queue;
+            if is_found && matches!(over.state, State::Ready | State::Delayed | State::Waiting) {
                 over = over.moved(State::Removed, Span::after(since, 0, 0)).freed();
                 over.flow.takes_children = over.flow.is_parent;
             }

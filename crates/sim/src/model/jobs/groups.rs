@@ -9,12 +9,12 @@ use super::super::{Checked, Model};
 use super::{Job, Standing, State};
 
 /// Whether a job that stands so has its place in its group, or is under a lease.
-fn is_in_line(standing: &Standing) -> bool {
-    matches!(standing.state, State::Ready | State::Delayed | State::Leased)
+fn is_in_line(standing: &Standing, queue: QueueId) -> bool {
+    standing.queue == queue && matches!(standing.state, State::Ready | State::Delayed | State::Leased)
 }
 
-fn is_leased(standing: &Standing) -> bool {
-    standing.state == State::Leased
+fn is_leased(standing: &Standing, queue: QueueId) -> bool {
+    standing.queue == queue && standing.state == State::Leased
 }
 
 impl Model {
@@ -23,30 +23,31 @@ impl Model {
         self.queues.get(&id).is_some_and(|queue| queue.kind == Kind::Fifo)
     }
 
-    /// The other jobs of a job's group.
-    pub(super) fn group_of(&self, id: u64, job: &Job) -> impl Iterator<Item = (u64, &Job)> {
-        let (queue, lane) = (job.queue, job.lane);
+    /// The other jobs of a job's group in that queue.
+    pub(super) fn group_of(&self, queue: QueueId, id: u64, job: &Job) -> impl Iterator<Item = (u64, &Job)> {
+        let lane = job.lane;
         let others = self.jobs.all.iter().map(|(id, job)| (*id, job));
-        others.filter(move |(other, job)| *other != id && job.queue == queue && job.lane == lane)
+        others.filter(move |(other, job)| *other != id && job.lane == lane && job.may_be_in(queue))
     }
 
     /// Whether a job is the one of its group that comes next, and nothing of the group is leased, beyond doubt. Where
     /// there are no groups that keep their order, every job comes next.
-    pub(super) fn leads(&self, id: u64, job: &Job) -> bool {
-        !self.is_fifo(job.queue)
-            || self.group_of(id, job).all(|(other, group)| {
-                group.certainly(|standing| !is_leased(standing) && (other > id || !is_in_line(standing)))
+    pub(super) fn leads(&self, queue: QueueId, id: u64, job: &Job) -> bool {
+        !self.is_fifo(queue)
+            || self.group_of(queue, id, job).all(|(other, group)| {
+                group.certainly(|standing| !is_leased(standing, queue) && (other > id || !is_in_line(standing, queue)))
             })
     }
 
     /// Groups of which one waits behind one that failed and is to be tried again.
     pub fn groups_held(&self, id: QueueId) -> usize {
         let held = |(first, job): &(&u64, &Job)| {
-            job.queue == id
-                && job.certainly(|standing| standing.state == State::Delayed && standing.failures > 0)
+            let failed =
+                |standing: &Standing| standing.queue == id && standing.state == State::Delayed && standing.failures > 0;
+            job.certainly(failed)
                 && self
-                    .group_of(**first, job)
-                    .any(|(other, group)| other > **first && group.certainly(|standing| standing.state == State::Ready))
+                    .group_of(id, **first, job)
+                    .any(|(other, group)| other > **first && group.certainly(|standing| standing.is_ready_in(id)))
         };
         self.jobs.all.iter().filter(held).count()
     }
@@ -81,11 +82,11 @@ impl Model {
             let Some(job) = self.jobs.all.get(&first) else { continue };
             let (number, lane) = (job.number, job.lane);
             let group = |(other, job): &(&u64, &mut Job)| {
-                job.queue == id && job.lane == lane && **other != first && !batch.contains(other)
+                job.may_be_in(id) && job.lane == lane && **other != first && !batch.contains(other)
             };
             for (&other, job) in self.jobs.all.iter_mut().filter(group) {
                 job.see(&format!("did not keep job {number} of its group back"), |standing| {
-                    !is_leased(standing) && (other > first || !is_in_line(standing))
+                    !is_leased(standing, id) && (other > first || !is_in_line(standing, id))
                 })?;
             }
         }
@@ -103,6 +104,7 @@ impl Model {
         let mut lanes = BTreeSet::new();
         let (mut leader, mut last): (Option<&Job>, Option<(u64, &Job)>) = (None, None);
         for delivery in deliveries {
+            let queue = id;
             let id = delivery.handle.message;
             let job = self.jobs.all.get(&id).ok_or_else(|| format!("job {id} came, which is not there"))?;
             if let Some((before, last)) = last.filter(|(_, last)| last.lane == job.lane) {
@@ -114,9 +116,11 @@ impl Model {
                     return Err(format!("job {} came apart from others of its group", job.number));
                 }
                 // A group stands where its first job stood, also one that turns out to have come too late.
-                let lost_first =
-                    |(other, group): (u64, &Job)| other < id && !batch.contains(&other) && group.possibly(is_in_line);
-                if self.group_of(id, job).any(lost_first) {
+                let lost_first = |(other, group): (u64, &Job)| {
+                    let is_in_line = |standing: &Standing| is_in_line(standing, queue);
+                    other < id && !batch.contains(&other) && group.possibly(is_in_line)
+                };
+                if self.group_of(queue, id, job).any(lost_first) {
                     last = Some((id, job));
                     continue;
                 }
@@ -135,30 +139,33 @@ impl Model {
 
     /// What is said of the group of a job that waits: that it holds the job back, and by which one, or that it does not.
     pub(super) fn explained_group(&mut self, id: u64, holds: &[Hold]) -> Checked {
-        let Some(job) = self.jobs.all.get(&id).filter(|job| self.is_fifo(job.queue)) else { return Ok(()) };
-        let (number, queue, lane) = (job.number, job.queue, job.lane);
+        let Some(job) = self.jobs.all.get(&id).filter(|job| self.is_fifo(job.queue_now())) else { return Ok(()) };
+        let (number, queue, lane) = (job.number, job.queue_now(), job.lane);
         let named = holds.iter().find_map(|hold| match hold {
             Hold::Group { job } => Some(*job),
             _ => None,
         });
         if named == Some(None) {
-            let leased = self.group_of(id, job).any(|(_, group)| group.possibly(is_leased));
+            let leased = |standing: &Standing| is_leased(standing, queue);
+            let leased = self.group_of(queue, id, job).any(|(_, group)| group.possibly(leased));
             return if leased { Ok(()) } else { Err(format!("nothing of the group of job {number} is leased")) };
         }
         let first = named.flatten();
-        if first.is_some_and(|first| !self.group_of(id, job).any(|(other, _)| other == first && other < id)) {
+        if first.is_some_and(|first| !self.group_of(queue, id, job).any(|(other, _)| other == first && other < id)) {
             return Err(format!("job {number} is said to wait for {first:?}, which does not come before it"));
         }
         let end = first.unwrap_or(id);
         for (&other, job) in &mut self.jobs.all {
-            if job.queue != queue || job.lane != lane || other == id {
+            if !job.may_be_in(queue) || job.lane != lane || other == id {
                 continue;
             }
             job.see(&format!("is not what job {number} waits for in its group"), |standing| {
-                !is_leased(standing) && (other > end || Some(other) == first || !is_in_line(standing))
+                !is_leased(standing, queue) && (other > end || Some(other) == first || !is_in_line(standing, queue))
             })?;
             if Some(other) == first {
-                job.see(&format!("is what job {number} waits for in its group"), is_in_line)?;
+                job.see(&format!("is what job {number} waits for in its group"), |standing| {
+                    is_in_line(standing, queue)
+                })?;
             }
         }
         Ok(())

@@ -36,17 +36,26 @@ impl Model {
         } else {
             self.check_jobs_order(id, deliveries, &distinct, one_lane)?;
         }
-        let config = self.job_queue(id)?.config();
+        let rules = self.job_queue(id)?.rules.last().cloned().ok_or("a queue without a configuration")?;
+        let config = rules.config.clone();
         self.written_until = self.written_until.max(at);
         let mut bytes = 0;
         for delivery in deliveries {
             let handle = delivery.handle;
+            let source = delivery.dead_letter_source.as_deref();
+            let from = source.map(|name| self.ever_named(name)).unwrap_or_default();
             self.started(id, handle.message, handle.grant, at)?;
             let job = self.job(handle.message)?;
-            if job.queue != id {
+            if !job.may_be_in(id) {
                 return Err(format!("job {} came out of queue {}", job.number, id.0));
             }
             bytes += job.bytes;
+            job.see_in(id)?;
+            job.see(&format!("came as a dead letter of {source:?}"), |standing| match standing.source {
+                Some(source) => from.contains(&source),
+                None => source.is_none(),
+            })?;
+            job.see("came once more and not as a dead letter", |standing| rules.dead_letter_queue(standing).is_none())?;
             job.check_grant(delivery, at)?;
             let timeout = job.options.timeout_ms.or(config.timeout_ms).map(|ms| at.saturating_add(ms));
             if delivery.timeout_at.map(|time| time.0) != timeout {
@@ -93,9 +102,9 @@ impl Model {
             .get(&id)
             .is_some_and(|queue| queue.paused_until == 0 || queue.paused_until < self.settled_until)
             && self.queues.get(&id).is_some_and(|queue| !queue.deleted);
-        let free = |job: &Job| job.certainly(|standing| standing.state == State::Ready);
-        let jobs = self.jobs.all.iter().filter(move |(_, job)| runs && job.queue == id && free(job));
-        jobs.map(|(id, job)| (*id, job)).filter(|(id, job)| self.leads(*id, job))
+        let free = move |job: &Job| job.certainly(|standing| standing.is_ready_in(id));
+        let jobs = self.jobs.all.iter().filter(move |(_, job)| runs && free(job));
+        jobs.map(|(id, job)| (*id, job)).filter(move |(job, found)| self.leads(id, *job, found))
     }
 
     fn check_jobs_order(&self, id: QueueId, deliveries: &[Delivery], batch: &BTreeSet<u64>, one_lane: bool) -> Checked {
@@ -141,7 +150,9 @@ impl Job {
             standing.state == State::Ready
                 && (standing.grants + 1, standing.receives + 1, standing.failures, standing.stalls) == told
         })?;
-        if let Some(bound) = self.not_before.take().filter(|bound| at < *bound) {
+        // Of another queue nothing was said.
+        let bound = self.not_before.take().filter(|_| !self.has_moved());
+        if let Some(bound) = bound.filter(|bound| at < *bound) {
             return Err(format!("job {} was not to run before {bound}, and ran at {at}", self.number));
         }
         if delivery.priority != self.place.priority() || !self.was_sent(delivery.sent_at.0, at) {

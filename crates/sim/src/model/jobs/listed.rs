@@ -88,9 +88,11 @@ impl Model {
 
     /// The jobs that are in a state beyond doubt, each with where it is.
     fn staying(&self, queue: QueueId, state: JobState) -> BTreeMap<u64, Stay> {
-        let there = self.jobs.all.iter().filter(|(_, job)| job.queue == queue);
+        let there = self.jobs.all.iter().filter(|(_, job)| job.may_be_in(queue));
         let stay = |job: &Job| match job.may.as_slice() {
-            [standing] if standing.is_told(state) => Some((job.place, standing.due.from, standing.grants)),
+            [standing] if standing.queue == queue && standing.is_told(state) => {
+                Some((job.place, standing.due.from, standing.grants))
+            }
             _ => None,
         };
         there.filter_map(|(id, job)| Some((*id, stay(job)?))).collect()
@@ -110,16 +112,14 @@ impl Model {
         let mut lanes = BTreeMap::<Option<Lane>, Vec<(Place, u64)>>::new();
         for listed in jobs {
             let job = self.job(listed.id)?;
-            if job.queue != asked.queue {
-                return Err(format!("job {} was listed in another queue", job.number));
-            }
+            job.see_in(asked.queue)?;
             let due = listed.due.map(|due| due.0);
             job.see(&format!("is listed as {listed:?}"), |standing: &Standing| {
                 standing.is_told(asked.state)
                     && standing.receives == listed.receives
                     && (asked.state == JobState::Waiting || due.is_none_or(|due| standing.due.includes(due)))
             })?;
-            let lane = if limited { job.lane } else { listed.lane };
+            let lane = if limited || job.has_moved() { job.lane } else { listed.lane };
             let told = (listed.bytes, listed.priority, lane);
             let sent = job.was_sent(listed.sent_at.0, u64::MAX);
             if !sent || told != (job.bytes, job.place.priority(), job.lane) {
@@ -152,10 +152,11 @@ impl Model {
         match (reply, found) {
             (Err(Error::JobNotFound), None) => Ok(()),
             (Err(Error::JobNotFound), Some(found)) => {
-                self.job(found)?.see("was not found", |standing| !standing.is_there())
+                self.job(found)?.see("was not found", |standing| standing.queue != queue || !standing.is_there())
             }
             (Ok(Reply::Logs { from: first, lines, total }), Some(found)) => {
                 let job = self.job(found)?;
+                job.see_in(queue)?;
                 job.see("has a log", Standing::is_there)?;
                 let (kept, all) = (job.logs_from, job.logs.len() as u64);
                 let expected = from.clamp(kept, all);

@@ -6,10 +6,13 @@ use weir_core::api::job::{Backoff, FailureKind, Retry};
 use weir_core::api::{Config, QueueId};
 
 use super::super::{Checked, Model};
+use super::moved::Rules;
 use super::{Job, JobQueue, Jobs, Span, Standing, State};
 
 /// The jobs of a queue that may have finished so: when at the latest, in order, and how many each of them leaves at most.
 type Finished = BTreeMap<(QueueId, bool), Vec<(u64, u64)>>;
+
+type Queues = BTreeMap<QueueId, JobQueue>;
 
 impl Model {
     /// Time has come to `at`: whatever may have happened since, may be.
@@ -54,8 +57,7 @@ impl Jobs {
         for retention in [false, true] {
             let finished = if retention { self.finished() } else { Finished::new() };
             for job in self.all.values_mut() {
-                let Some(queue) = self.queues.get(&job.queue) else { continue };
-                job.pass(queue, &finished, at);
+                job.pass(&self.queues, &finished, at);
                 job.notice(settled, at);
             }
         }
@@ -64,14 +66,14 @@ impl Jobs {
     fn finished(&self) -> Finished {
         let mut finished = Finished::new();
         for job in self.all.values() {
-            let Some(queue) = self.queues.get(&job.queue) else { continue };
             for standing in &job.may {
+                let Some(queue) = self.queues.get(&standing.queue) else { continue };
                 if !matches!(standing.state, State::Completed | State::Failed(_)) {
                     continue;
                 }
                 let counts = queue.configs_since(standing.due.from);
                 let least = counts.map(|config| JobQueue::keep(config, job, standing.state).count).min();
-                let jobs = finished.entry((job.queue, standing.state == State::Completed)).or_default();
+                let jobs = finished.entry((standing.queue, standing.state == State::Completed)).or_default();
                 jobs.push((standing.due.to.unwrap_or(u64::MAX), least.unwrap_or(0)));
             }
         }
@@ -84,16 +86,17 @@ impl Jobs {
 
 impl Job {
     /// What time does to it, but for what others that finish do.
-    pub(super) fn pass_alone(&mut self, queue: &JobQueue, settled: u64, at: u64) {
-        self.pass(queue, &Finished::new(), at);
+    pub(super) fn pass_alone(&mut self, queues: &Queues, settled: u64, at: u64) {
+        self.pass(queues, &Finished::new(), at);
         self.notice(settled, at);
     }
 
     /// Adds what time may have made of it.
-    fn pass(&mut self, queue: &JobQueue, finished: &Finished, at: u64) {
+    fn pass(&mut self, queues: &Queues, finished: &Finished, at: u64) {
         let mut next = 0;
         while let Some(standing) = self.may.get(next).cloned() {
             next += 1;
+            let Some(queue) = queues.get(&standing.queue) else { continue };
             for after in self.after(&standing, queue, finished, at) {
                 if !self.may.iter().any(|standing| standing.is_same(&after)) {
                     self.may.push(after);
@@ -112,13 +115,13 @@ impl Job {
         match standing.state {
             State::Delayed if from <= at => after.push(standing.moved(State::Ready, Span::after(from, 0, 0))),
             State::Leased if from <= at => {
-                after.extend(queue.configs_since(from).flat_map(|config| self.lease_over(standing, config)));
+                after.extend(queue.rules_since(from).flat_map(|rules| self.lease_over(standing, rules)));
             }
             State::Completed | State::Failed(_) => {
                 let old = queue
                     .configs_since(from)
                     .any(|config| from.saturating_add(JobQueue::keep(config, self, standing.state).age_ms) <= at);
-                let jobs = finished.get(&(self.queue, standing.state == State::Completed));
+                let jobs = finished.get(&(standing.queue, standing.state == State::Completed));
                 let later = jobs.map_or(&[][..], |jobs| jobs.split_at(jobs.partition_point(|job| job.0 < from)).1);
                 // A queue that keeps fewer than before lets the others go, too.
                 let driven_out = later.iter().map(|(_, left)| *left).chain(queue.configs_since(from).map(|config| {
@@ -129,6 +132,11 @@ impl Job {
                 if old || driven_out {
                     after.push(standing.moved(State::Removed, Span::after(from, 0, 0)));
                 }
+            }
+            // Who was handed out often enough goes when it would be the next one.
+            State::Ready => {
+                let dead = queue.rules_since(from).filter_map(|rules| rules.dead_letter_queue(standing));
+                after.extend(dead.map(|to| standing.fails(FailureKind::Reported, Some(to), Span::after(from, 0, 0))));
             }
             _ => {}
         }
@@ -145,7 +153,9 @@ impl Job {
     }
 
     /// What becomes of it when its lease ends by itself.
-    pub fn lease_over(&self, standing: &Standing, config: &Config) -> Vec<Standing> {
+    pub(super) fn lease_over(&self, standing: &Standing, rules: &Rules) -> Vec<Standing> {
+        let Rules { config, dead, .. } = rules;
+        let is_last = rules.dead_letter_queue(standing).is_some();
         let from = standing.due.from;
         let timed_out = standing.timeout.is_some_and(|timeout| timeout <= from);
         let mut lost = standing.clone();
@@ -158,8 +168,8 @@ impl Job {
         lost.history.push((standing.grants, kind));
         if timed_out {
             let retry = JobQueue::retry(config, self);
-            if lost.failures >= retry.attempts_max {
-                return vec![lost.moved(State::Failed(FailureKind::TimedOut), Span::after(from, 0, 0))];
+            if is_last || lost.failures >= retry.attempts_max {
+                return vec![lost.fails(FailureKind::TimedOut, *dead, Span::after(from, 0, 0))];
             }
             let (least, most) = backoff(retry, lost.failures);
             let ready = lost.moved(State::Ready, Span::after(from, 0, 0));
@@ -170,8 +180,8 @@ impl Job {
                 _ => vec![delayed],
             };
         }
-        if lost.stalls > config.stalls_max {
-            return vec![lost.moved(State::Failed(FailureKind::Stalled), Span::after(from, 0, 0))];
+        if is_last || lost.stalls > config.stalls_max {
+            return vec![lost.fails(FailureKind::Stalled, *dead, Span::after(from, 0, 0))];
         }
         vec![lost.moved(State::Ready, Span::after(from, 0, 0))]
     }

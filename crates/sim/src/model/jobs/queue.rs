@@ -4,13 +4,14 @@ use weir_core::api::job::{Keep, Retry};
 use weir_core::api::{Config, QueueId};
 
 use super::super::{Checked, Model};
+use super::moved::Rules;
 use super::{Job, State};
 
 /// A queue of jobs.
 #[derive(Clone, Debug)]
 pub struct JobQueue {
-    /// Each configuration and since when it is in force, oldest first.
-    pub configs: Vec<(u64, Config)>,
+    /// The rules that were ever in force, oldest first.
+    pub rules: Vec<Rules>,
     /// Until when nothing is given out.
     pub paused_until: u64,
 }
@@ -23,14 +24,19 @@ pub fn is_job_queue(name: &str) -> bool {
 impl JobQueue {
     /// The configuration in force.
     pub fn config(&self) -> Config {
-        self.configs.last().map(|(_, config)| config.clone()).unwrap_or_default()
+        self.rules.last().map(|rules| rules.config.clone()).unwrap_or_default()
+    }
+
+    /// The rules that were in force at `from` or later.
+    pub fn rules_since(&self, from: u64) -> impl Iterator<Item = &Rules> {
+        let ended = |at: &usize| self.rules.get(at + 1).is_some_and(|rules| rules.since < from);
+        let first = (0..self.rules.len()).find(|at| !ended(at)).unwrap_or_default();
+        self.rules.iter().skip(first)
     }
 
     /// The configurations that were in force at `from` or later.
     pub fn configs_since(&self, from: u64) -> impl Iterator<Item = &Config> {
-        let ended = |at: &usize| self.configs.get(at + 1).is_some_and(|(since, _)| *since < from);
-        let first = (0..self.configs.len()).find(|at| !ended(at)).unwrap_or_default();
-        self.configs.iter().skip(first).map(|(_, config)| config)
+        self.rules_since(from).map(|rules| &rules.config)
     }
 
     /// The retention in force for a job that finished so.
@@ -53,15 +59,26 @@ impl Model {
     pub(in crate::model) fn job_queue_configured(&mut self, id: QueueId, config: &Config, at: u64) {
         let Some(queue) = self.queues.get(&id).filter(|queue| is_job_queue(&queue.name)) else { return };
         debug_assert!(!queue.deleted, "a deleted queue is not configured");
-        let queue = self.jobs.queues.entry(id).or_insert_with(|| JobQueue { configs: Vec::new(), paused_until: 0 });
-        queue.configs.push((at, config.clone()));
+        let queue = self.jobs.queues.entry(id).or_insert_with(|| JobQueue { rules: Vec::new(), paused_until: 0 });
+        queue.rules.push(Rules {
+            since: at,
+            config: config.clone(),
+            dead: queue.rules.last().and_then(|rules| rules.dead),
+        });
+        self.find_dead_letter_queues(at);
         self.forget_bounds(None);
     }
 
     /// All jobs of a queue go.
     pub(in crate::model) fn jobs_emptied(&mut self, id: QueueId) {
-        for job in self.jobs.all.values_mut().filter(|job| job.queue == id) {
-            job.becomes(|standing| standing.moved(State::Removed, standing.due).freed());
+        for job in self.jobs.all.values_mut().filter(|job| job.may_be_in(id)) {
+            job.becomes(|standing| {
+                if standing.queue == id {
+                    standing.moved(State::Removed, standing.due).freed()
+                } else {
+                    standing.clone()
+                }
+            });
         }
         self.forget_removed();
         self.jobs.limits.emptied = true;

@@ -4,7 +4,6 @@ use weir_core::api::job::JobRef;
 use weir_core::api::{Error, QueueId, Reply};
 
 use super::super::{Checked, Model};
-use super::State;
 
 impl Model {
     pub(in crate::model) fn reported(
@@ -20,11 +19,11 @@ impl Model {
             (Err(Error::QueueNotFound), _) if self.queue(id).is_err() => Ok(()),
             (Err(Error::JobNotFound), None) => Ok(()),
             (Err(Error::JobNotFound), Some(found)) => {
-                self.job(found)?.see("was not found", |standing| standing.state == State::Removed)
+                self.job(found)?.see("was not found", |standing| standing.is_gone_from(id))
             }
             (Ok(Reply::Done), Some(found)) => {
                 let job = self.job(found)?;
-                job.see("was reported on", |standing| standing.state != State::Removed)?;
+                job.see("was reported on", |standing| !standing.is_gone_from(id))?;
                 if progress.is_some() {
                     job.progress = progress.cloned();
                 }

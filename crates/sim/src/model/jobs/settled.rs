@@ -5,6 +5,7 @@ use weir_core::api::{Config, Error, Handle, QueueId};
 
 use super::super::{Checked, Model};
 use super::asked::pause_of;
+use super::moved::Rules;
 use super::pass::backoff;
 use super::{Job, JobQueue, Span, Standing, State};
 
@@ -19,7 +20,7 @@ impl Model {
         if entries.len() != settled.len() {
             return Err("not one answer for each settlement".to_owned());
         }
-        let config = self.job_queue(id)?.config();
+        let rules = self.job_queue(id)?.rules.last().cloned().ok_or("a queue without a configuration")?;
         for ((handle, settlement), result) in entries.iter().zip(settled) {
             let Some(found) = self.job_of(handle) else {
                 if result.is_ok() {
@@ -32,11 +33,13 @@ impl Model {
             let job = self.job(found)?;
             let live = |standing: &Standing| standing.state == State::Leased && standing.grants == handle.grant;
             match result {
-                Ok(_) if job.queue != id => return Err(format!("job {} was settled in another queue", job.number)),
+                Ok(_) if !job.may_be_in(id) => return Err(format!("job {} was settled in another queue", job.number)),
                 Ok(settled) => {
                     let is_child = job.possibly(|standing| standing.flow.parent.is_some());
-                    job.see("was settled by its holder", |standing| live(standing) && at < standing.due.from)?;
-                    job.settle(&config, settlement, settled, at)?;
+                    job.see("was settled by its holder", |standing| {
+                        live(standing) && standing.queue == id && at < standing.due.from
+                    })?;
+                    job.settle(&rules, settlement, settled, at)?;
                     let ended = matches!(settled.state, JobState::Completed | JobState::Failed);
                     let said = settlement.said().filter(|_| ended && is_child).cloned();
                     self.jobs.flows.said.extend(said.map(|said| (found, said)));
@@ -49,7 +52,7 @@ impl Model {
                     }
                     self.written_until = self.written_until.max(at);
                 }
-                Err(Error::HandleInvalid) if job.queue != id => {}
+                Err(Error::HandleInvalid) if job.possibly(|standing| standing.queue != id) => {}
                 Err(Error::LimiterNotFound) if to_pause.is_some_and(|(_, keys)| keys.is_none()) => {
                     job.see("was not put back by its holder", |standing| live(standing) && at < standing.due.from)?;
                 }
@@ -67,14 +70,15 @@ impl Model {
         self.forget_bounds(None);
         for handle in handles {
             let Some(found) = self.job_of(handle) else { continue };
-            let queue = self.job(found)?.queue;
+            let leased = |standing: &&Standing| standing.state == State::Leased && standing.grants == handle.grant;
+            let Some(queue) = self.job(found)?.may.iter().find(leased).map(|standing| standing.queue) else { continue };
             let config = self.job_queue(queue)?.config();
             let job = self.job(found)?;
             if certain && job.certainly(|standing| standing.is_held(handle.grant, at)) {
                 job.stands_since = at;
                 job.becomes(|held| Standing { due: Span::at(at), ..held.given_back(at) });
                 job.finish(&config);
-            } else if job.possibly(|standing| standing.state == State::Leased && standing.grants == handle.grant) {
+            } else {
                 job.returning = Some(handle.grant);
             }
         }
@@ -83,13 +87,13 @@ impl Model {
 }
 
 impl Job {
-    fn settle(&mut self, config: &Config, settlement: &Settlement, settled: &Settled, at: u64) -> Checked {
+    fn settle(&mut self, rules: &Rules, settlement: &Settlement, settled: &Settled, at: u64) -> Checked {
         let told = format!("is told of a cancel with {settled:?}");
         self.see(&told, |standing| standing.cancel == settled.cancel_requested)?;
         let mut wrong = None;
         let mut after = Vec::new();
         for before in &self.may {
-            match self.settled_as(before, config, settlement, settled, at) {
+            match self.settled_as(before, rules, settlement, settled, at) {
                 Ok(mut standing) => {
                     standing.flow.said(before.flow.ends.len(), settlement.said());
                     if !after.contains(&standing) {
@@ -119,7 +123,7 @@ impl Job {
         self.not_before = None;
         self.stands_since = at;
         self.may = after;
-        self.finish(config);
+        self.finish(&rules.config);
         Ok(())
     }
 
@@ -127,7 +131,7 @@ impl Job {
     fn settled_as(
         &self,
         before: &Standing,
-        config: &Config,
+        rules: &Rules,
         settlement: &Settlement,
         settled: &Settled,
         at: u64,
@@ -135,7 +139,7 @@ impl Job {
         let now = Span::at(at);
         let after = match settlement {
             Settlement::Complete { .. } => before.moved(State::Completed, now),
-            Settlement::Fail { again, .. } => self.fail(before, config, *again, settled, at)?,
+            Settlement::Fail { again, .. } => self.fail(before, rules, *again, settled, at)?,
             Settlement::Release { .. } if before.cancel => {
                 let mut failed = before.clone();
                 failed.history.push((before.grants, FailureKind::Cancelled));
@@ -147,13 +151,15 @@ impl Job {
                 Standing { state: State::Delayed, due, ..before.given_back(at) }
             }
             Settlement::Extend { lease_ms, .. } => {
-                let end = at.saturating_add(lease_ms.unwrap_or(config.visibility_ms));
+                let end = at.saturating_add(lease_ms.unwrap_or(rules.config.visibility_ms));
                 Standing { due: Span::at(end.min(before.timeout.unwrap_or(u64::MAX))), ..before.clone() }
             }
             Settlement::WaitForChildren => before.waits_for_children(now),
         };
         let due = settled.due.map(|due| due.0);
         let (state, due_expected) = match after.state {
+            // Where it failed, it is no more.
+            _ if after.queue != before.queue => (JobState::Failed, None),
             State::Ready => (JobState::Ready, None),
             State::Delayed => (JobState::Delayed, after.due.to),
             State::Leased => (JobState::Leased, after.due.to),
@@ -180,7 +186,7 @@ impl Job {
     fn fail(
         &self,
         before: &Standing,
-        config: &Config,
+        rules: &Rules,
         again: Again,
         settled: &Settled,
         at: u64,
@@ -189,9 +195,13 @@ impl Job {
         let kind = if before.cancel { FailureKind::Cancelled } else { FailureKind::Reported };
         failed.failures += 1;
         failed.history.push((before.grants, kind));
-        let retry = JobQueue::retry(config, self);
-        if again == Again::Never || before.cancel || failed.failures >= retry.attempts_max {
-            return Ok(failed.moved(State::Failed(kind), Span::at(at)));
+        let retry = JobQueue::retry(&rules.config, self);
+        let is_last = again == Again::Never
+            || before.cancel
+            || failed.failures >= retry.attempts_max
+            || rules.dead_letter_queue(before).is_some();
+        if is_last {
+            return Ok(failed.fails(kind, rules.dead, Span::at(at)));
         }
         let (least, most) = match again {
             Again::After(delay_ms) => (delay_ms, delay_ms),

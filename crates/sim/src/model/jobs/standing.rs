@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use weir_core::api::QueueId;
 use weir_core::api::job::FailureKind;
 
 use super::dedup::Away;
@@ -84,6 +85,10 @@ impl Span {
 /// One of the things that a job may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
+    /// Its queue.
+    pub queue: QueueId,
+    /// The queue that it is a dead letter of.
+    pub source: Option<QueueId>,
     /// Where it stands.
     pub state: State,
     /// When its delay, its backoff or its lease ends, or when it became ready or finished.
@@ -92,6 +97,8 @@ pub struct Standing {
     pub grants: u32,
     /// How often it was handed out: grants less those that were given back.
     pub receives: u32,
+    /// How often when it came into its queue.
+    pub receives_before: u32,
     /// Failures so far.
     pub failures: u32,
     /// Workers lost so far.
@@ -112,12 +119,15 @@ pub struct Standing {
 
 impl Standing {
     /// A job that was just added.
-    pub fn new(state: State, due: Span) -> Self {
+    pub fn new(queue: QueueId, state: State, due: Span) -> Self {
         Self {
+            queue,
+            source: None,
             state,
             due,
             grants: 0,
             receives: 0,
+            receives_before: 0,
             failures: 0,
             stalls: 0,
             timeout: None,
