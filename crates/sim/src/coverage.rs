@@ -151,6 +151,8 @@ coverage! {
     deduplicating_again,
     /// Deduplication ids made free.
     deduplication_ids_freed,
+    /// Duplicates in FIFO queues that did something to the first one, or were kept back.
+    ordered_duplicates,
     /// Additions that were made before under their idempotency keys.
     additions_repeated,
     /// Jobs reported on.
@@ -225,6 +227,8 @@ coverage! {
     waits_for_children,
     /// Parents leased when their children had ended.
     parents_leased,
+    /// Parents leased from FIFO queues.
+    ordered_parents_leased,
     /// Parents leased before all of their children had, since one failed.
     parents_leased_early,
     /// Parents that failed with a child.
@@ -273,6 +277,7 @@ impl Coverage {
         self.kept_back_that_came += now.came - before.came;
         self.deduplicating_again += now.again - before.again;
         self.deduplication_ids_freed += now.freed - before.freed;
+        self.ordered_duplicates += now.in_order - before.in_order;
     }
 
     /// Jobs were added, perhaps some that wait for others.

@@ -31,9 +31,10 @@ pub(crate) struct Profile {
     pub(crate) jobs: u64,
     /// Weights of these, in the order of `workload::jobs::draw_job`.
     pub(crate) job_weights: [u64; 12],
-    /// Whether jobs also stand in groups that keep their order, come in batches, and are put back with a pause, and whether
-    /// less time passes between steps.
+    /// Whether jobs also come in batches, and are put back with a pause, and whether less time passes between steps.
     pub(crate) varied: bool,
+    /// Whether jobs also stand in groups that keep their order.
+    pub(crate) ordered: bool,
     /// Out of ten commands about jobs, how many are about those that wait for others: none in most runs.
     pub(crate) flows: u64,
     /// Whether jobs that fail for good go to other queues.
@@ -103,6 +104,7 @@ impl Profile {
             jobs: 0,
             job_weights: [30, 26, 30, 8, 3, 2, 3, 6, 4, 20, 10, 8],
             varied: false,
+            ordered: false,
             flows: 0,
             dead_letters: false,
             dedups: false,
@@ -126,11 +128,13 @@ impl Profile {
             }
             profile.steps = rng.between(100, 500);
             profile.varied = !Rng::new(salt, "settings of groups").chance(1, 2);
+            profile.ordered = profile.varied;
         }
         // A seed that found something, or plays something else, keeps to that.
         if matches!(salt % 8, 3 | 5) && !profile.varied {
             let mut rng = Rng::new(salt, "settings of flows");
             profile.flows = rng.between(2, 6);
+            profile.ordered = salt % 128 >= 64;
             // What waits for rows may be many things at once: in few runs it does so for long.
             profile.eagerness = if rng.chance(1, 6) { profile.eagerness } else { rng.between(8, 9) };
             profile.steps = rng.between(100, 300);
@@ -145,6 +149,7 @@ impl Profile {
         if matches!(salt % 32, 7 | 15 | 17) {
             profile.dedups = true;
             profile.varied = false;
+            profile.ordered = salt % 64 >= 32;
             // What a duplicate does is known where it is known which jobs are under a lease, and which are delayed.
             (profile.job_weights[8], profile.job_weights[9]) = (0, 0);
         }

@@ -27,6 +27,8 @@ impl Run {
                     let early = u64::from(flow.unfinished() > 0);
                     let parents = u64::from(!flow.children.is_empty());
                     self.coverage.parents_leased += parents - early;
+                    self.coverage.ordered_parents_leased +=
+                        if self.model.is_fifo(job.queue_now()) { parents } else { 0 };
                     self.coverage.parents_leased_early += early;
                     self.coverage.children_forgotten += flow.children.len() as u64 - flow.records().count() as u64;
                 }

@@ -207,7 +207,7 @@ fn custom_id(rng: &mut Rng) -> [u8; 16] {
 
 /// A group. No name hashes to zero: under limiters that stands for no group.
 fn group(rng: &mut Rng, profile: &Profile) -> Lane {
-    Lane([rng.below(profile.lanes) as u8 + u8::from(profile.varied); 16])
+    Lane([rng.below(profile.lanes) as u8 + u8::from(profile.ordered); 16])
 }
 
 fn options(rng: &mut Rng, now: u64) -> JobOptions {
@@ -249,7 +249,7 @@ fn keep(rng: &mut Rng) -> Keep {
 }
 
 pub(super) fn create(rng: &mut Rng, profile: &Profile) -> Command {
-    let names = if profile.varied && rng.chance(1, 2) { &NAMES_IN_ORDER[..] } else { &NAMES[..] };
+    let names = if profile.ordered && rng.chance(1, 2) { &NAMES_IN_ORDER[..] } else { &NAMES[..] };
     let mut name = *rng.pick(names).unwrap_or(&"jobs");
     if profile.dead_letters && rng.chance(1, 3) {
         name = dead::name_for(kind_of(name));

@@ -113,6 +113,7 @@ impl Model {
                     return Err(format!("job {number} was to run before now: {explanation:?}"));
                 }
                 if matches!(state, JobState::Ready | JobState::Delayed) {
+                    self.adopt_first(id, found, holds);
                     self.explained_group(found, holds)?;
                 }
                 Ok(())

@@ -4,7 +4,7 @@
 //! What is kept back is a job from the beginning, of which nothing is to be seen until it comes; its id is only known
 //! then. Until that it goes by the first one that it can have, which no other gets: ids are given in order.
 
-use weir_core::api::job::{JobDedup, JobOptions, JobRef, NewJob};
+use weir_core::api::job::{Hold, JobDedup, JobOptions, JobRef, NewJob};
 use weir_core::api::{Delivery, Error, QueueId, Reply};
 
 use super::super::{Checked, Model, number_of};
@@ -54,6 +54,8 @@ pub struct Duplicates {
     pub again: u64,
     /// Ids that were made free.
     pub freed: u64,
+    /// Those that changed what stands in a group of a FIFO queue, or were kept back there.
+    pub in_order: u64,
 }
 
 /// What a duplicate does.
@@ -110,7 +112,9 @@ impl Model {
         if let (true, Some(ttl_ms)) = (dedup.extend, dedup.ttl_ms) {
             job.becomes(|before| Standing { away: Away::Until(at.saturating_add(ttl_ms)), ..before.clone() });
         }
+        let in_order = self.is_fifo(new.queue) && act != Act::Nothing;
         let counts = &mut self.jobs.duplicates;
+        counts.in_order += u64::from(in_order);
         counts.extended += u64::from(dedup.extend && dedup.ttl_ms.is_some());
         match act {
             Act::Nothing => {
@@ -233,6 +237,18 @@ impl Model {
             }
         }
         self.jobs.all.insert(to, job);
+    }
+
+    /// A job is said to come first in a group: it may be one that was kept back.
+    pub(super) fn adopt_first(&mut self, queue: QueueId, id: u64, holds: &[Hold]) {
+        let lane = self.jobs.all.get(&id).and_then(|job| job.lane);
+        for hold in holds {
+            if let Hold::Group { job: Some(first) } = hold
+                && !self.jobs.all.get(first).is_some_and(Job::is_known)
+            {
+                self.adopt(queue, *first, |job| job.lane == lane);
+            }
+        }
     }
 
     /// Jobs come under a lease: among them may be some that were kept back.
