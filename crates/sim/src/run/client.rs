@@ -1,6 +1,6 @@
 //! What commands come to, as they take effect and as clients learn of it.
 
-use weir_core::api::job::{Hold, JobChange, JobState, Settled};
+use weir_core::api::job::{Hold, JobChange, JobState};
 use weir_core::api::limit::Acquired;
 use weir_core::api::{Command, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
@@ -8,6 +8,7 @@ use weir_shard::{Answer, Refused};
 use super::{Made, Run};
 use crate::model::{Checked, Effect, payload_of};
 use crate::mutation::Mutation;
+use crate::profile::Profile;
 
 impl Run {
     /// A command took effect.
@@ -227,14 +228,17 @@ impl Run {
                     self.clients.learn_job(*queue, delivery.handle.message);
                 }
             }
-            (Command::Settle { queue, entries, .. }, Some(Reply::JobsSettled(settled)))
-                if self.profile.dead_letters =>
-            {
-                let failed = |settled: &Result<Settled, Error>| {
-                    settled.as_ref().is_ok_and(|settled| settled.state == JobState::Failed)
+            (Command::Settle { queue, entries, .. }, Some(Reply::JobsSettled(settled))) => {
+                let Profile { dead_letters, dedups, .. } = self.profile;
+                let is_looked_after = |state| match state {
+                    JobState::Failed => dead_letters || dedups,
+                    JobState::Completed => dedups,
+                    _ => false,
                 };
-                for ((handle, _), _) in entries.iter().zip(settled).filter(|(_, settled)| failed(settled)) {
-                    self.clients.learn_failed(*queue, handle.message);
+                for ((handle, _), settled) in entries.iter().zip(settled) {
+                    if settled.as_ref().is_ok_and(|settled| is_looked_after(settled.state)) {
+                        self.clients.learn_end(*queue, handle.message);
+                    }
                 }
             }
             (command, Some(Reply::Added(added))) => {

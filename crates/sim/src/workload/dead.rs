@@ -1,7 +1,7 @@
 //! What those do who look after jobs that failed for good.
 
 use weir_core::api::job::JobRef;
-use weir_core::api::{Command, Kind, QueueId, Redrive};
+use weir_core::api::{Command, Kind, Redrive};
 
 use super::{Clients, KnownQueue};
 use crate::rng::Rng;
@@ -24,7 +24,7 @@ pub(super) fn rule(rng: &mut Rng, name: &str, kind: Kind) -> Option<Redrive> {
 impl Clients {
     /// The next command about dead letters.
     pub(super) fn draw_dead(&mut self, rng: &mut Rng, queue: &KnownQueue) -> Command {
-        let known = if rng.chance(3, 4) { &self.jobs.failed } else { &self.jobs.ids };
+        let known = if rng.chance(3, 4) { &self.jobs.ended } else { &self.jobs.ids };
         let recent = known.get(known.len().saturating_sub(8)..).unwrap_or_default();
         let of = |kind: Kind| self.jobs.queues.iter().find(|known| known.name == name_for(kind)).map(|known| known.id);
         let found = rng.pick(recent).copied();
@@ -47,12 +47,5 @@ impl Clients {
                 wait_ms: *rng.pick(&[0, 0, 5_000]).unwrap_or(&0),
             },
         }
-    }
-
-    /// A worker was told that a job had failed for good.
-    pub(crate) fn learn_failed(&mut self, queue: QueueId, id: u64) {
-        self.jobs.failed.push((queue, id));
-        let excess = self.jobs.failed.len().saturating_sub(16);
-        self.jobs.failed.drain(..excess);
     }
 }

@@ -11,12 +11,15 @@ const IDS: u64 = 5;
 
 impl Clients {
     /// The next command about deduplication ids.
-    pub(super) fn draw_dedup(&self, rng: &mut Rng, queue: QueueId) -> Command {
+    pub(super) fn draw_dedup(&mut self, rng: &mut Rng, queue: QueueId) -> Command {
         let hash = [rng.below(IDS) as u8; 16];
-        if rng.chance(1, 4) {
+        if rng.chance(1, 2) {
             // One that has finished keeps others away again, where nobody else does by now.
+            let ended = if rng.chance(5, 6) { self.jobs.ended.pop() } else { None };
+            let (queue, job) =
+                ended.map_or_else(|| (queue, self.job(rng, queue)), |(queue, id)| (queue, JobRef::Id(id)));
             let change = JobChange::Retry { reset: rng.chance(1, 2), reset_starts: false };
-            return Command::ChangeJobs { queue, jobs: vec![self.job(rng, queue)], change };
+            return Command::ChangeJobs { queue, jobs: vec![job], change };
         }
         if rng.chance(1, 2) {
             return Command::DescribeJob { queue, job: JobRef::Deduplicating(hash), wait_ms: 0 };

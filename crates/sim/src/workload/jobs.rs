@@ -36,8 +36,8 @@ pub(crate) struct JobClients {
     pub(crate) listing: Option<(QueueId, JobState, PageMark)>,
     /// Ids of jobs that were added.
     pub(crate) ids: Vec<(QueueId, u64)>,
-    /// Ids of jobs that failed for good.
-    pub(crate) failed: Vec<(QueueId, u64)>,
+    /// Ids of jobs that came to an end, where those are looked after.
+    pub(crate) ended: Vec<(QueueId, u64)>,
 }
 
 impl Clients {
@@ -51,7 +51,7 @@ impl Clients {
         if profile.dead_letters && rng.chance(1, 8) {
             return self.draw_dead(rng, &queue);
         }
-        if profile.dedups && rng.chance(1, 12) {
+        if profile.dedups && rng.chance(1, 7) {
             return self.draw_dedup(rng, id);
         }
         match rng.weighted(&profile.job_weights) {
@@ -194,6 +194,13 @@ impl Clients {
         }
     }
 
+    /// A worker was told that a job had come to its end.
+    pub(crate) fn learn_end(&mut self, queue: QueueId, id: u64) {
+        self.jobs.ended.push((queue, id));
+        let excess = self.jobs.ended.len().saturating_sub(16);
+        self.jobs.ended.drain(..excess);
+    }
+
     pub(crate) fn learn_job(&mut self, queue: QueueId, id: u64) {
         self.jobs.ids.push((queue, id));
         let excess = self.jobs.ids.len().saturating_sub(80);
@@ -239,6 +246,12 @@ fn retry(rng: &mut Rng) -> Retry {
     }
 }
 
+/// What a queue keeps. Where others are kept away, more jobs are there to be tried again.
+fn kept(rng: &mut Rng, profile: &Profile) -> Keep {
+    let keep = keep(rng);
+    if profile.dedups && rng.chance(1, 2) { Keep::ALL } else { keep }
+}
+
 fn keep(rng: &mut Rng) -> Keep {
     match rng.below(4) {
         0 => Keep::NONE,
@@ -276,8 +289,8 @@ fn config(rng: &mut Rng, profile: &Profile, name: &str) -> Config {
         retry: retry(rng),
         stalls_max: rng.below(4) as u32,
         timeout_ms: rng.pick(&[None, None, Some(3_000), Some(90_000)]).copied().flatten().filter(|_| !profile.dedups),
-        keep_completed: keep(rng),
-        keep_failed: keep(rng),
+        keep_completed: kept(rng, profile),
+        keep_failed: kept(rng, profile),
         redrive: if profile.dead_letters { dead::rule(rng, name, kind_of(name)) } else { None },
         limiters: if profile.job_weights[9] > 0 { limits::limiters_of(name) } else { Vec::new() },
         ..Config::default()
