@@ -6,34 +6,39 @@
 //! function's limits and timeout, and a batch that waits for its turn costs its messages nothing.
 
 mod batch;
+mod change;
 mod gather;
 mod note;
 mod poller;
 mod pollers;
+mod settings;
 
-pub(crate) use note::{Mapping, Note, find, list};
+pub(crate) use change::{MAPPINGS_MAX, Mapped, Refusal, Which, change, create, delete};
+pub(crate) use note::{Mapping, list};
 pub(crate) use pollers::{Changes, Pollers};
+pub(crate) use settings::{CONCURRENCY, Change, Settings, Unfit, Words};
 
-/// What came of the last batch, in the words of AWS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What came of the last batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LastResult {
     /// There was none.
     #[default]
     Nothing,
     /// It was handled.
     Handled,
-    /// The call failed.
-    Failed,
+    /// It was not, for this reason.
+    Failed(String),
     /// There is no function.
     NoFunction,
 }
 
 impl LastResult {
-    pub(crate) fn text(self) -> &'static str {
+    /// The same in the words of AWS.
+    pub(crate) fn text(&self) -> &'static str {
         match self {
             Self::Nothing => "No records processed",
             Self::Handled => "OK",
-            Self::Failed => "PROBLEM: Function call failed",
+            Self::Failed(_) => "PROBLEM: Function call failed",
             Self::NoFunction => "PROBLEM: Function not found",
         }
     }

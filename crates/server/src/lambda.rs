@@ -111,9 +111,11 @@ impl<E: Engine> Door<'_, E> {
             tracing::error!(function = name, %error, "a stored function cannot be read");
             Fault::internal()
         })?;
-        found.ok_or_else(|| {
-            Fault::not_found(format!("Function not found: {}", function_arn(&self.app.config.region, namespace, name)))
-        })
+        found.ok_or_else(|| self.no_function(namespace, name))
+    }
+
+    fn no_function(&self, namespace: Namespace, name: &str) -> Fault {
+        Fault::not_found(format!("Function not found: {}", function_arn(&self.app.config.region, namespace, name)))
     }
 
     /// The text of a header.

@@ -5,27 +5,10 @@ mod request;
 mod result;
 
 pub use filter::{Filters, Seen, Unfit};
-pub use request::{Changes, Page, Settings};
+pub use request::{Changes, Page};
 pub use result::failed_items;
 
 use serde_json::{Map, Value, json};
-
-/// Most messages of a batch.
-pub const BATCH_MAX: u32 = 10_000;
-/// Most messages of a batch of a FIFO queue.
-pub const BATCH_MAX_FIFO: u32 = 10;
-/// Most messages of a batch that is not waited for.
-pub const BATCH_MAX_AT_ONCE: u32 = 10;
-/// Longest time, in seconds, that a batch fills.
-pub const WINDOW_S_MAX: u32 = 300;
-/// Fewest batches at once that a mapping of AWS may be bounded to; here one will do.
-pub const CONCURRENCY_MIN: u32 = 1;
-/// Most batches at once that a mapping may be bounded to.
-pub const CONCURRENCY_MAX: u32 = 1_000;
-/// Most filters of a mapping.
-pub const FILTERS_MAX: usize = 10;
-/// Longest pattern of a filter, in bytes.
-pub const PATTERN_BYTES_MAX: usize = 4_096;
 
 /// A mapping as Lambda describes it.
 #[derive(Clone, Debug)]
@@ -38,8 +21,16 @@ pub struct Described<'a> {
     pub source_arn: String,
     /// The ARN of the function.
     pub function_arn: String,
-    /// What is set.
-    pub settings: &'a Settings,
+    /// Most messages of a batch.
+    pub batch: u32,
+    /// How long a batch fills, in seconds.
+    pub window_s: u32,
+    /// Most batches at once, where that is bounded.
+    pub concurrency: Option<u32>,
+    /// Patterns of which a message has to match one, where there are any.
+    pub filters: &'a [String],
+    /// Whether the function says which messages of a batch it could not handle.
+    pub reports: bool,
     /// When it was changed last, in milliseconds since 1970.
     pub modified_ms: u64,
     /// `Enabled`, `Disabled` or `Deleting`.
@@ -55,7 +46,6 @@ impl Described<'_> {
     }
 
     fn json(&self) -> Value {
-        let Settings { batch, window_s, concurrency, filters, reports, enabled: _ } = self.settings;
         #[expect(clippy::cast_precision_loss, reason = "seconds with a fraction, as AWS writes them")]
         let modified = self.modified_ms as f64 / 1_000.0;
         let mut told = json!({
@@ -63,20 +53,20 @@ impl Described<'_> {
             "EventSourceMappingArn": self.arn,
             "EventSourceArn": self.source_arn,
             "FunctionArn": self.function_arn,
-            "BatchSize": batch,
-            "MaximumBatchingWindowInSeconds": window_s,
+            "BatchSize": self.batch,
+            "MaximumBatchingWindowInSeconds": self.window_s,
             "LastModified": modified,
             "LastProcessingResult": self.last_result,
             "State": self.state,
             "StateTransitionReason": "USER_INITIATED",
-            "FunctionResponseTypes": if *reports { json!([request::REPORTS]) } else { json!([]) },
+            "FunctionResponseTypes": if self.reports { json!([request::REPORTS]) } else { json!([]) },
         });
         let mut optional = Map::new();
-        if !filters.is_empty() {
-            let filters: Vec<Value> = filters.iter().map(|pattern| json!({ "Pattern": pattern })).collect();
+        if !self.filters.is_empty() {
+            let filters: Vec<Value> = self.filters.iter().map(|pattern| json!({ "Pattern": pattern })).collect();
             optional.insert("FilterCriteria".to_owned(), json!({ "Filters": filters }));
         }
-        if let Some(most) = concurrency {
+        if let Some(most) = self.concurrency {
             optional.insert("ScalingConfig".to_owned(), json!({ "MaximumConcurrency": most }));
         }
         if let Some(told) = told.as_object_mut() {
@@ -102,13 +92,17 @@ mod tests {
 
     #[test]
     fn a_mapping_is_described_in_the_words_of_aws() {
-        let settings = Settings { concurrency: Some(5), filters: vec!["{}".to_owned()], ..Settings::default() };
+        let filters = ["{}".to_owned()];
         let described = Described {
             uuid: "u",
             arn: "a".to_owned(),
             source_arn: "s".to_owned(),
             function_arn: "f".to_owned(),
-            settings: &settings,
+            batch: 10,
+            window_s: 0,
+            concurrency: Some(5),
+            filters: &filters,
+            reports: false,
             modified_ms: 1_500,
             state: "Enabled",
             last_result: "OK",

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep, sleep_until};
 use weir_aws::lambda::{REQUEST_BYTES_MAX, event_source::failed_items};
 use weir_aws::sqs::Limits;
-use weir_core::api::job::{JobChange, JobRef, Settlement};
+use weir_core::api::job::{FailureKind, JobChange, JobRef, Settlement};
 use weir_core::api::{BATCH_MAX, Command, Error, Handle, Kind, Reply};
 use weir_shard::Refused;
 
@@ -163,10 +164,12 @@ async fn ended<E: Engine>(app: &App<E>, setup: &Setup, called: &Called) -> Outco
                     Err(text) => Outcome::Failed(text),
                 },
                 Ended::Done(_) => Outcome::Handled(Vec::new()),
-                Ended::Failed(kind, _) => Outcome::Failed(format!("the call failed ({kind:?})")),
+                Ended::Failed(kind, said) => Outcome::Failed(why(kind, said.as_deref())),
                 Ended::Removed => Outcome::Failed("the call was removed".to_owned()),
-                // Its turn did not come.
-                Ended::Late { .. } => Outcome::NotHandled(LastResult::Failed),
+                Ended::Late { .. } => {
+                    let text = format!("the turn of its call did not come within {} minutes", TURN_MS / 60_000);
+                    Outcome::NotHandled(LastResult::Failed(text))
+                }
             },
             Err(Refused::Engine(Error::QueueNotFound)) => Outcome::NotHandled(LastResult::NoFunction),
             Err(Refused::Overloaded { retry_after }) => {
@@ -175,6 +178,24 @@ async fn ended<E: Engine>(app: &App<E>, setup: &Setup, called: &Called) -> Outco
             }
             Err(_) => Outcome::NotHandled(LastResult::Nothing),
         };
+    }
+}
+
+/// Why a batch was not handled whose call failed: how it did, and the first words of what was said of that.
+fn why(kind: FailureKind, said: Option<&[u8]>) -> String {
+    let how = match kind {
+        FailureKind::Reported => "the call failed",
+        FailureKind::TimedOut => "the call took too long",
+        FailureKind::Stalled => "the workers of the call were lost too often",
+        FailureKind::Cancelled => "the call was cancelled",
+        FailureKind::Expired => "the call was not begun in time",
+        FailureKind::ChildFailed => "a job failed that the call waited for",
+    };
+    let said = said.and_then(|said| serde_json::from_slice::<Value>(said).ok()).unwrap_or_default();
+    let words = ["errorMessage", "error", "message"].into_iter().find_map(|name| said.get(name)?.as_str());
+    match words.or(said.as_str()) {
+        Some(words) => format!("{how}: {words:.256}"),
+        None => how.to_owned(),
     }
 }
 
@@ -218,7 +239,7 @@ async fn settle<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held], outcome: 
         Err(text) => {
             let (queue, function) = (&setup.queue.name, &setup.mapping.function);
             tracing::debug!(queue, function, error = text, "a batch was not handled");
-            LastResult::Failed
+            LastResult::Failed(text)
         }
     }
 }
@@ -281,6 +302,15 @@ mod tests {
         let ids = |part: &Vec<Held>| part.iter().map(|held| held.handle.message).collect::<Vec<_>>();
         let found: Vec<Vec<u64>> = parts(batch).iter().map(ids).collect();
         assert_eq!(found, [vec![0, 1], vec![2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn a_failure_is_told_with_what_was_said_of_it() {
+        let told = |said: &str| why(FailureKind::Reported, Some(said.as_bytes()));
+        assert_eq!(told(r#"{"error": "answered 500", "status": 500}"#), "the call failed: answered 500");
+        assert_eq!(told(r#""oh""#), "the call failed: oh");
+        assert_eq!(told(&format!(r#"{{"message": "{}"}}"#, "x".repeat(1_000))).len(), "the call failed: ".len() + 256);
+        assert_eq!(why(FailureKind::TimedOut, None), "the call took too long");
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(super) async fn gather<E: Engine>(app: &App<E>, setup: &Setup, cut: impl Fut
             }
         };
         if !held.is_empty() && until.is_none() {
-            until = Some(Instant::now() + Duration::from_secs(settings.window_s.into()));
+            until = Some(Instant::now() + Duration::from_millis(settings.wait_ms.into()));
             extended_at = Instant::now();
         }
         if extended_at.elapsed() >= BEAT {

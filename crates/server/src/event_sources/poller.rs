@@ -10,12 +10,10 @@ use tokio::task::JoinSet;
 use super::LastResult;
 use super::batch::{hand_over, release};
 use super::gather::{Gathered, Held, Setup, gather};
+use super::settings::CONCURRENCY;
 use crate::app::{App, stopped};
 use crate::engine::Engine;
 use crate::functions;
-
-/// Most batches at once where the mapping does not say.
-const CONCURRENCY: u32 = 100;
 
 /// What a task is to do.
 #[derive(Clone, Debug)]
@@ -87,7 +85,7 @@ impl<E: Engine> Poller<E> {
         let (namespace, name) = (self.setup.queue.namespace, &self.setup.mapping.function);
         let is_there = matches!(functions::find(&self.app.engine, namespace, name), Ok(Some(_)));
         let mut last = self.last.lock();
-        match (is_there, *last) {
+        match (is_there, &*last) {
             (false, _) => *last = LastResult::NoFunction,
             (true, LastResult::NoFunction) => *last = LastResult::Nothing,
             (true, _) => {}

@@ -55,7 +55,7 @@ impl Pollers {
         running
             .get(&queue)
             .and_then(|tasks| tasks.get(uuid))
-            .map_or(LastResult::Nothing, |running| *running.last.lock())
+            .map_or(LastResult::Nothing, |running| running.last.lock().clone())
     }
 
     /// Runs the tasks until the server stops and what was under way has ended, or for as long as it waits for that.

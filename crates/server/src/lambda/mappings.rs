@@ -1,30 +1,29 @@
 //! Event source mappings: making, looking at, changing and taking away.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use hyper::StatusCode;
 use weir_aws::Arn;
 use weir_aws::lambda::event_source::{self, Changes, Described, Page};
 use weir_aws::lambda::{Fault, FunctionName, function_arn};
-use weir_core::api::{Command, Error, Kind, Namespace, Queue};
-use weir_shard::Refused;
+use weir_core::api::{Namespace, Queue};
 
 use super::{Door, JSON, fault};
-use crate::engine::{self, Engine};
-use crate::event_sources::{self, Mapping, Note};
-use crate::fresh::{now_ms, uuid};
-use crate::functions;
+use crate::engine::Engine;
+use crate::event_sources::{self, Change, MAPPINGS_MAX, Mapping, Refusal, Settings, Which, Words};
 use crate::http::Reply;
 use crate::native::{Problem, read_cursor, read_query, write_cursor};
 
-/// Most mappings of a queue.
-const MAPPINGS_MAX: usize = 20;
-/// How often a change is made anew when its queue is changed meanwhile.
-const TRIES: usize = 8;
-
-/// What a request has done to the mappings of a queue.
-type Changed = Result<Mapping, Fault>;
+/// What Lambda calls the settings.
+const WORDS: Words = Words {
+    batch: "BatchSize",
+    wait: "MaximumBatchingWindowInSeconds",
+    wait_unit_ms: SECOND_MS,
+    concurrency: "ScalingConfig.MaximumConcurrency",
+    filters: "FilterCriteria.Filters",
+    filter: |at| format!("FilterCriteria.Filters[{at}].Pattern"),
+};
+/// How many milliseconds a second has.
+const SECOND_MS: u32 = 1_000;
 
 impl<E: Engine> Door<'_, E> {
     pub(super) async fn create_mapping(&self, body: &Bytes) -> Result<Reply, Fault> {
@@ -32,40 +31,21 @@ impl<E: Engine> Door<'_, E> {
         let arn = changes.event_source_arn.as_deref().ok_or_else(|| Fault::invalid("EventSourceArn: is needed"))?;
         let function = changes.function_name.as_deref().ok_or_else(|| Fault::invalid("FunctionName: is needed"))?;
         let arn = self.source(arn)?;
-        let function = self.mapped_function(function)?;
-        let uuid = weir_aws::uuid_text(&uuid());
-        let find = || {
-            let queue = self.app.engine.find(arn.namespace, arn.name);
-            queue.ok_or_else(|| Fault::invalid(format!("EventSourceArn: there is no queue called {:.256}", arn.name)))
-        };
-        let (queue, mapping) = self
-            .change(find, |queue, note| {
-                if functions::Note::is_there(&queue.config) {
-                    let text = format!("EventSourceArn: {} is the queue of a function, whose calls it takes", queue.name);
-                    return Err(Fault::invalid(text));
-                }
-                let settings = changes.apply(&event_source::Settings::default(), queue.kind == Kind::Fifo)?;
-                if let Some(other) = note.mappings.iter().find(|mapping| mapping.function == function) {
-                    return Err(Fault::conflict(format!(
-                        "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping already exists. Please update or delete the existing mapping with UUID {}",
-                        other.uuid
-                    )));
-                }
-                if note.mappings.len() >= MAPPINGS_MAX {
-                    let text = format!("EventSourceArn: a queue may have {MAPPINGS_MAX} event source mappings");
-                    return Err(Fault::invalid(text));
-                }
-                let mapping =
-                    Mapping { uuid: uuid.clone(), function: function.clone(), settings, modified_ms: now_ms() };
-                note.mappings.push(mapping.clone());
-                Ok(mapping)
-            })
-            .await?;
+        let function = self.named(function)?;
+        let (engine, namespace) = (&self.app.engine, self.caller.namespace);
+        let made = event_sources::create(engine, namespace, arn.name, &function, &change(&changes)).await;
+        let (queue, mapping) = made.map_err(|refusal| match refusal {
+            Refusal::Exists(other) => Fault::conflict(format!(
+                "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping already exists. Please update or delete the existing mapping with UUID {other}"
+            )),
+            refusal => self.refused(refusal, arn.name, &function),
+        })?;
         Ok(self.described(StatusCode::ACCEPTED, &queue, &mapping, None))
     }
 
     pub(super) fn get_mapping(&self) -> Result<Reply, Fault> {
-        let (queue, mapping) = self.mapping()?;
+        let found = self.which().find(&self.app.engine, self.caller.namespace).map_err(|problem| fault(&problem))?;
+        let (queue, mapping) = found.ok_or_else(|| self.no_mapping())?;
         Ok(self.described(StatusCode::OK, &queue, &mapping, None))
     }
 
@@ -74,39 +54,19 @@ impl<E: Engine> Door<'_, E> {
         if changes.event_source_arn.is_some() {
             return Err(Fault::invalid("EventSourceArn: cannot be changed; make another event source mapping"));
         }
-        let function = changes.function_name.as_deref().map(|name| self.mapped_function(name)).transpose()?;
-        let find = || self.mapping().map(|(queue, _)| queue);
-        let (queue, mapping) = self
-            .change(find, |queue, note| {
-                let taken = note.mappings.iter().any(|other| {
-                    other.uuid != self.subject && function.as_ref().is_some_and(|function| other.function == *function)
-                });
-                if taken {
-                    return Err(Fault::conflict(
-                        "FunctionName: the queue has another event source mapping to the function",
-                    ));
-                }
-                let mapping = note.mappings.iter_mut().find(|mapping| mapping.uuid == self.subject);
-                let mapping = mapping.ok_or_else(|| self.no_mapping())?;
-                mapping.settings = changes.apply(&mapping.settings, queue.kind == Kind::Fifo)?;
-                if let Some(function) = &function {
-                    mapping.function.clone_from(function);
-                }
-                mapping.modified_ms = now_ms();
-                Ok(mapping.clone())
-            })
-            .await?;
+        let function = changes.function_name.as_deref().map(|name| self.named(name)).transpose()?;
+        let function = function.as_deref();
+        let asked = change(&changes);
+        let set = |before: &Settings, queue: &Queue| asked.apply(before, queue.kind);
+        let (engine, namespace) = (&self.app.engine, self.caller.namespace);
+        let updated = event_sources::change(engine, namespace, self.which(), function, set).await;
+        let (queue, mapping) = updated.map_err(|refusal| self.refused(refusal, "", function.unwrap_or_default()))?;
         Ok(self.described(StatusCode::ACCEPTED, &queue, &mapping, None))
     }
 
     pub(super) async fn delete_mapping(&self) -> Result<Reply, Fault> {
-        let find = || self.mapping().map(|(queue, _)| queue);
-        let (queue, mapping) = self
-            .change(find, |_, note| {
-                let at = note.mappings.iter().position(|mapping| mapping.uuid == self.subject);
-                at.map(|at| note.mappings.remove(at)).ok_or_else(|| self.no_mapping())
-            })
-            .await?;
+        let deleted = event_sources::delete(&self.app.engine, self.caller.namespace, self.which()).await;
+        let (queue, mapping) = deleted.map_err(|refusal| self.refused(refusal, "", ""))?;
         Ok(self.described(StatusCode::ACCEPTED, &queue, &mapping, Some("Deleting")))
     }
 
@@ -131,35 +91,32 @@ impl<E: Engine> Door<'_, E> {
         Ok(Reply::new(StatusCode::OK, JSON, event_source::mappings(&shown, next.as_deref())))
     }
 
-    /// Changes the mappings of the queue that is there now.
-    async fn change(
-        &self,
-        find: impl Fn() -> Result<Arc<Queue>, Fault> + Send,
-        change: impl Fn(&Queue, &mut Note) -> Changed + Send,
-    ) -> Result<(Arc<Queue>, Mapping), Fault> {
-        for _ in 0..TRIES {
-            let queue = find()?;
-            let mut note = Note::of(&queue.config).map_err(|error| {
-                tracing::error!(queue = queue.name, %error, "stored event source mappings cannot be read");
-                Fault::internal()
-            })?;
-            let mapping = change(&queue, &mut note)?;
-            let mut config = queue.config.clone();
-            note.put(&mut config);
-            let command = Command::ConfigureQueue { queue: queue.id, version: queue.version, config };
-            match engine::call(&self.app.engine, command).await {
-                Ok(_) => return Ok((queue, mapping)),
-                Err(Refused::Engine(Error::Stale { .. })) => {}
-                Err(refused) => return Err(fault(&Problem::of(refused))),
-            }
-        }
-        Err(Fault::service("The queue is changed again and again; try again."))
+    /// The mapping that the path names.
+    fn which(&self) -> Which<'_> {
+        Which::Id(&self.subject)
     }
 
-    /// The mapping that the path names.
-    fn mapping(&self) -> Result<(Arc<Queue>, Mapping), Fault> {
-        let found = event_sources::find(&self.app.engine, self.caller.namespace, &self.subject);
-        found.ok_or_else(|| self.no_mapping())
+    /// A refusal in Lambda's words, about a queue and a function that the request names.
+    fn refused(&self, refusal: Refusal, queue: &str, function: &str) -> Fault {
+        let invalid = |text: &str| Fault::invalid(format!("EventSourceArn: {text}"));
+        match refusal {
+            Refusal::NoQueue => invalid(&format!("there is no queue called {queue:.256}")),
+            Refusal::NoFunction => self.no_function(self.caller.namespace, function),
+            Refusal::NoMapping => self.no_mapping(),
+            Refusal::FunctionQueue => invalid(&format!("{queue} is the queue of a function, whose calls it takes")),
+            Refusal::OwnedQueue => {
+                invalid(&format!("{queue} is the queue of a subscription, which is delivered from it"))
+            }
+            Refusal::Exists(other) => Fault::conflict(format!(
+                "FunctionName: the queue has an event source mapping to {function} already, that of UUID {other}"
+            )),
+            Refusal::TooMany => invalid(&format!("a queue may have {MAPPINGS_MAX} event source mappings")),
+            Refusal::Unfit(unfit) => {
+                let (name, text) = unfit.told(&WORDS);
+                Fault::invalid(format!("{name}: {text}"))
+            }
+            Refusal::Other(problem) => fault(&problem),
+        }
     }
 
     fn no_mapping(&self) -> Fault {
@@ -197,28 +154,38 @@ impl<E: Engine> Door<'_, E> {
         Err(Fault::invalid(format!("{field}: must be of the account {:012}, found {:012}", here.0, namespace.0)))
     }
 
-    /// The name of a function that there is.
-    fn mapped_function(&self, text: &str) -> Result<String, Fault> {
-        let name = self.named(text)?;
-        self.function_called(self.caller.namespace, &name)?;
-        Ok(name)
-    }
-
     fn described(&self, status: StatusCode, queue: &Queue, mapping: &Mapping, state: Option<&'static str>) -> Reply {
         Reply::new(status, JSON, self.description(queue, mapping, state).body())
     }
 
     fn description<'m>(&self, queue: &Queue, mapping: &'m Mapping, state: Option<&'static str>) -> Described<'m> {
         let (region, account) = (self.app.config.region.as_str(), queue.namespace.0);
+        let settings = &mapping.settings;
         Described {
             uuid: &mapping.uuid,
             arn: format!("arn:aws:lambda:{region}:{account:012}:event-source-mapping:{}", mapping.uuid),
             source_arn: Arn { region, namespace: queue.namespace, name: &queue.name }.to_string(),
             function_arn: function_arn(region, queue.namespace, &mapping.function),
-            settings: &mapping.settings,
+            batch: settings.batch,
+            window_s: settings.wait_ms.div_ceil(SECOND_MS),
+            concurrency: settings.concurrency,
+            filters: &settings.filters,
+            reports: settings.reports,
             modified_ms: mapping.modified_ms,
-            state: state.unwrap_or(if mapping.settings.enabled { "Enabled" } else { "Disabled" }),
+            state: state.unwrap_or(if settings.enabled { "Enabled" } else { "Disabled" }),
             last_result: self.app.pollers.last_result(queue.id, &mapping.uuid).text(),
         }
+    }
+}
+
+/// What a request says of the settings.
+fn change(changes: &Changes) -> Change {
+    Change {
+        batch: changes.batch_size,
+        wait_ms: changes.window_s.map(|window_s| window_s.saturating_mul(SECOND_MS.into())),
+        concurrency: changes.concurrency,
+        filters: changes.patterns.clone(),
+        reports: changes.reports,
+        enabled: changes.enabled,
     }
 }

@@ -237,6 +237,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "Try again after the seconds of `Retry-After`.",
     ),
     entry(
+        "source.not_found",
+        404,
+        "Messages of the queue are not handed to the function.",
+        "Have them handed over with PUT, or check both names.",
+    ),
+    entry(
         "subscription.exists",
         409,
         "The queue, URL or function is subscribed with other settings.",

@@ -4,6 +4,7 @@ mod call;
 mod list;
 mod manage;
 mod settings;
+pub(super) mod sources;
 mod view;
 
 use std::sync::Arc;
