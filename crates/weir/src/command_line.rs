@@ -96,6 +96,7 @@ See [functions.md](functions.md).
 weir function set resize https://images.example.com/resize --timeout 30s --concurrency 20 --limiter crm --limiter cms
 weir function call resize --data '{\"image\": \"ada.png\"}' --wait 10s      # prints the result
 weir function enqueue resize --data @image.json                            # prints the id of the job
+weir function source set resize uploads --batch 100 --wait 2s --partial-failures
 ```
 ";
 

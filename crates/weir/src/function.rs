@@ -4,6 +4,7 @@ mod call;
 mod list;
 mod set;
 mod show;
+mod source;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     Call(call::Arguments),
     /// Has a function called, waits for nothing, and prints the id of the job.
     Enqueue(call::EnqueueArguments),
+    /// Hands messages of queues to functions.
+    #[command(subcommand)]
+    Source(source::Command),
 }
 
 /// Arguments of `weir function delete`.
@@ -49,6 +53,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Delete(removal) => delete(removal)?,
         Command::Call(arguments) => call::run(arguments)?,
         Command::Enqueue(arguments) => call::enqueue(arguments)?,
+        Command::Source(command) => source::run(command)?,
     }
     Ok(ExitCode::SUCCESS)
 }
