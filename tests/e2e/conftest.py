@@ -1,11 +1,14 @@
 """What tests of a running server may ask it beside SQS."""
 
+import itertools
 import os
 import re
 import subprocess
 
 import pytest
 
+from lambda_words import Source
+from native_words import Native, Problem
 from receiver import Receiver
 from sqs_words import counts, send
 from weir_process import BINARY, Weir
@@ -42,6 +45,61 @@ def pushing(tmp_path_factory):
     """A server that may push to this machine."""
     with Weir(tmp_path_factory.mktemp("pushing") / "data", "--push-allow-networks", "127.0.0.0/8") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def api(pushing):
+    """The native API of that server."""
+    return Native(pushing)
+
+
+@pytest.fixture(scope="module")
+def client(pushing):
+    """Its door of AWS Lambda."""
+    return pushing.client("lambda")
+
+
+@pytest.fixture(scope="module")
+def queues(pushing):
+    """Its door of SQS."""
+    return pushing.sqs()
+
+
+_functions = itertools.count(1)
+
+
+@pytest.fixture
+def function(api):
+    """Makes functions there, which go with the test; what is behind them answers their names."""
+    made = []
+
+    def make(**settings):
+        name = f"function-{next(_functions)}"
+        made.append(f"/v1/functions/{name}")
+        answer = api.put(made[-1], settings)
+        assert answer["created"] and answer["function"]["name"] == name
+        return name
+
+    yield make
+    for path in made:
+        try:
+            api.delete(path)
+        except Problem as problem:
+            assert problem.code == "function.not_found"
+
+
+@pytest.fixture
+def source(client, queues):
+    """Makes queues there that can be mapped to functions, which go with the test."""
+    made = []
+
+    def make(**attributes):
+        made.append(Source(client, queues, **attributes))
+        return made[-1]
+
+    yield make
+    for one in made:
+        queues.delete_queue(QueueUrl=one.url)
 
 
 @pytest.fixture

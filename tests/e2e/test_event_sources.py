@@ -4,94 +4,20 @@ import itertools
 import json
 import threading
 
-import botocore.exceptions
 import pytest
 
+from lambda_words import ACCOUNT, refused
+from lambda_words import bodies as bodies_of
 from native_words import JobQueue, Native
 from signatures import Key
 from sqs_words import counts, send
 from weir_process import Weir, eventually
 
-_numbers = itertools.count(1)
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-ACCOUNT = "arn:aws:sqs:us-east-1:000000000000:"
-
-
-@pytest.fixture(scope="module")
-def api(pushing):
-    return Native(pushing)
-
-
-@pytest.fixture(scope="module")
-def client(pushing):
-    return pushing.client("lambda")
-
-
-@pytest.fixture(scope="module")
-def queues(pushing):
-    return pushing.sqs()
-
-
-class Source:
-    """A queue of a test's own, and its mappings."""
-
-    def __init__(self, client, queues, **attributes):
-        self.client, self.queues = client, queues
-        self.name = f"source-{next(_numbers)}" + (".fifo" if "FifoQueue" in attributes else "")
-        self.arn = ACCOUNT + self.name
-        self.url = queues.create_queue(QueueName=self.name, Attributes=attributes)["QueueUrl"]
-        self.mappings = []
-
-    def map(self, function, **settings):
-        made = self.client.create_event_source_mapping(EventSourceArn=self.arn, FunctionName=function, **settings)
-        self.mappings.append(made["UUID"])
-        return made
-
-    def send(self, *bodies, **options):
-        return send(self.queues, self.url, *bodies, **options)
-
-    def is_empty(self):
-        return counts(self.queues, self.url) == (0, 0, 0)
-
-
-@pytest.fixture
-def source(client, queues):
-    made = []
-
-    def make(**attributes):
-        made.append(Source(client, queues, **attributes))
-        return made[-1]
-
-    yield make
-    for one in made:
-        queues.delete_queue(QueueUrl=one.url)
-
-
-@pytest.fixture
-def function(api):
-    made = []
-
-    def make(**settings):
-        name = f"mapped-{next(_numbers)}"
-        api.put(f"/v1/functions/{name}", settings)
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        api.delete(f"/v1/functions/{name}")
-
-
-def refused(code, status, call, **arguments):
-    with pytest.raises(botocore.exceptions.ClientError) as error:
-        call(**arguments)
-    answer = error.value.response
-    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status), answer
-    return answer["Error"]["Message"]
 
 
 def bodies(request):
-    return [record["body"] for record in request.json["Records"]]
+    return bodies_of(request.json)
 
 
 def test_messages_arrive_at_a_function_as_those_of_sqs(client, source, function, receiver, queues):
@@ -264,7 +190,7 @@ def test_what_cannot_be_mapped_is_refused_by_name(client, source, function, rece
         ({"EventSourceArn": ACCOUNT + name}, "is the queue of a function"),
         ({"BatchSize": 11}, "MaximumBatchingWindowInSeconds: must be at least 1"),
         ({"StartingPosition": "LATEST"}, "StartingPosition: is not supported"),
-        ({"FilterCriteria": {"Filters": [{"Pattern": '{"body": {"a": [{"regex": "b"}]}}'}]}}, "FilterCriteria: "),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"body": {"a": [{"regex": "b"}]}}'}]}}, "FilterCriteria.Filters[0].Pattern: "),
     ]:
         arguments = {"EventSourceArn": queue.arn, "FunctionName": name} | arguments
         assert text in refused("InvalidParameterValueException", 400, create, **arguments)

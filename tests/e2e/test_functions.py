@@ -1,6 +1,5 @@
 """Functions: names that answer calls, with workers or a URL behind them."""
 
-import itertools
 import threading
 
 import pytest
@@ -9,33 +8,6 @@ from native_words import Native, Problem
 from weir_process import Weir, eventually
 
 NOW = {"attempts_max": 3, "backoff": {"fixed_ms": 0}}
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def api(pushing):
-    return Native(pushing)
-
-
-@pytest.fixture
-def function(api):
-    """Makes functions; what is behind them answers their names."""
-    made = []
-
-    def make(**settings):
-        name = f"function-{next(_numbers)}"
-        made.append(f"/v1/functions/{name}")
-        answer = api.put(made[-1], settings)
-        assert answer["created"] and answer["function"]["name"] == name
-        return name
-
-    yield make
-    for path in made:
-        try:
-            api.delete(path)
-        except Problem:
-            pass
 
 
 def called(weir, name, data, **query):

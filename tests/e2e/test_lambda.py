@@ -1,7 +1,6 @@
 """The door of AWS Lambda, asked by boto3."""
 
 import base64
-import itertools
 import json
 import threading
 import urllib.request
@@ -9,47 +8,10 @@ import urllib.request
 import botocore.exceptions
 import pytest
 
-from native_words import Native, Problem
+from lambda_words import refused
+from native_words import Native
 from signatures import Key
 from weir_process import Weir, eventually
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def api(pushing):
-    return Native(pushing)
-
-
-@pytest.fixture(scope="module")
-def client(pushing):
-    return pushing.client("lambda")
-
-
-@pytest.fixture
-def function(api):
-    made = []
-
-    def make(**settings):
-        name = f"lambda-{next(_numbers)}"
-        api.put(f"/v1/functions/{name}", settings)
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        try:
-            api.delete(f"/v1/functions/{name}")
-        except Problem:
-            pass
-
-
-def refused(client, code, status, **arguments):
-    with pytest.raises(botocore.exceptions.ClientError) as error:
-        client.invoke(**arguments)
-    answer = error.value.response
-    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status), answer
-    return answer["Error"]["Message"]
 
 
 def test_a_function_is_invoked_and_its_answer_comes_back(client, function, receiver):
@@ -99,7 +61,7 @@ def test_a_dry_run_calls_nothing(client, api, function, receiver):
     name = function(url=receiver.url)
     assert client.invoke(FunctionName=name, InvocationType="DryRun")["StatusCode"] == 204
     assert sum(api.get(f"/v1/queues/{name}")["counters"].values()) == 0
-    refused(client, "ResourceNotFoundException", 404, FunctionName="nobody", InvocationType="DryRun")
+    refused("ResourceNotFoundException", 404, client.invoke, FunctionName="nobody", InvocationType="DryRun")
 
 
 @pytest.mark.parametrize(
@@ -156,14 +118,14 @@ def test_the_context_of_a_client_reaches_what_is_behind(client, function, receiv
 def test_what_cannot_be_invoked_is_refused_by_name(client, function, api):
     name = function()
     api.put("/v1/queues/plain-queue")
-    message = refused(client, "ResourceNotFoundException", 404, FunctionName="nobody")
+    message = refused("ResourceNotFoundException", 404, client.invoke, FunctionName="nobody")
     assert message == "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody"
-    refused(client, "ResourceNotFoundException", 404, FunctionName="plain-queue")
-    refused(client, "ResourceNotFoundException", 404, FunctionName=name, Qualifier="live")
-    message = refused(client, "InvalidRequestContentException", 400, FunctionName=name, Payload=b"{")
+    refused("ResourceNotFoundException", 404, client.invoke, FunctionName="plain-queue")
+    refused("ResourceNotFoundException", 404, client.invoke, FunctionName=name, Qualifier="live")
+    message = refused("InvalidRequestContentException", 400, client.invoke, FunctionName=name, Payload=b"{")
     assert message.startswith("Could not parse request body into json: ")
-    refused(client, "InvalidParameterValueException", 400, FunctionName="a:b:c")
-    refused(client, "RequestTooLargeException", 413, FunctionName=name, Payload=b'"' + b"x" * (16 << 20) + b'"')
+    refused("InvalidParameterValueException", 400, client.invoke, FunctionName="a:b:c")
+    refused("RequestTooLargeException", 413, client.invoke, FunctionName=name, Payload=b'"' + b"x" * (16 << 20) + b'"')
 
 
 def test_other_operations_are_refused(client):
@@ -194,11 +156,11 @@ def test_signatures_are_those_of_lambda(tmp_path):
     (tmp_path / "weir.toml").write_text("\n".join(key.table for key in (writer, reader, admin)))
     with Weir(tmp_path / "data", "--config", str(tmp_path / "weir.toml")) as weir:
         name = "arn:aws:lambda:us-east-1:000000000000:function:nobody"
-        refused(weir.client("lambda", writer.pair), "ResourceNotFoundException", 404, FunctionName=name)
-        refused(weir.client("lambda", reader.pair), "AccessDeniedException", 403, FunctionName=name)
-        refused(weir.client("lambda", admin.pair), "AccessDeniedException", 403, FunctionName=name)
+        refused("ResourceNotFoundException", 404, weir.client("lambda", writer.pair).invoke, FunctionName=name)
+        refused("AccessDeniedException", 403, weir.client("lambda", reader.pair).invoke, FunctionName=name)
+        refused("AccessDeniedException", 403, weir.client("lambda", admin.pair).invoke, FunctionName=name)
         wrong = (writer.id, "wrong")
-        refused(weir.client("lambda", wrong), "InvalidSignatureException", 403, FunctionName="nobody")
+        refused("InvalidSignatureException", 403, weir.client("lambda", wrong).invoke, FunctionName="nobody")
         assert weir.client("lambda", reader.pair).list_functions()["Functions"] == []
 
 
