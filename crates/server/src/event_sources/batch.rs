@@ -3,21 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::random;
 use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep, sleep_until};
 use weir_aws::lambda::{REQUEST_BYTES_MAX, event_source::failed_items};
 use weir_aws::sqs::Limits;
-use weir_core::api::job::{FailureKind, JobChange, JobRef, Settlement};
-use weir_core::api::{BATCH_MAX, Command, Error, Handle, Kind, Reply};
+use weir_aws::sqs::payload::Payload;
+use weir_core::Time;
+use weir_core::api::job::{FailureKind, JobChange, JobOptions, JobRef, Keep, NewJob, Retry, Settlement};
+use weir_core::api::{BATCH_MAX, Command, Error, Handle, Kind, NewMessage, Queue, Reply};
 use weir_shard::Refused;
 
 use super::LastResult;
 use super::gather::{BYTES_MAX, Held, Setup};
 use crate::app::{App, stopped};
 use crate::engine::{self, Engine, Fate};
+use crate::fresh::now_ms;
 use crate::functions::{self, Called, Ended};
-use crate::native::Spec;
+use crate::limits::{self, Seen};
+use crate::native::Problem;
 
 /// Length of the leases, which are extended as long as the batch is under way. After a crash of the server its messages
 /// come again when they end.
@@ -87,14 +92,69 @@ fn parts(batch: Vec<Held>) -> Vec<Vec<Held>> {
     parts
 }
 
-/// The job that calls the function with these messages.
-fn job(part: &[Held]) -> String {
-    let records: Vec<&str> = part.iter().filter_map(|held| held.record.as_deref()).collect();
-    // What it leaves behind is small: its messages are still in their queue where it failed.
-    format!(
-        r#"{{"data":{{"Records":[{}]}},"keep_completed":{{"age_ms":60000}},"keep_failed":{{"age_ms":3600000}}}}"#,
-        records.join(",")
-    )
+/// What the function is called with: the event of these messages.
+fn event(part: &[Held]) -> String {
+    const ENDS: (&str, &str) = (r#"{"Records":["#, "]}");
+    let records = || part.iter().filter_map(|held| held.record.as_deref());
+    let bytes: usize = records().map(|record| record.len() + 1).sum();
+    let mut event = String::with_capacity(ENDS.0.len() + bytes + ENDS.1.len());
+    event.push_str(ENDS.0);
+    for (at, record) in records().enumerate() {
+        if at > 0 {
+            event.push(',');
+        }
+        event.push_str(record);
+    }
+    event.push_str(ENDS.1);
+    event
+}
+
+/// The call of a function with an event: a job of its queue.
+fn job(queue: &Queue, event: &str, limits: &Limits) -> Result<NewJob, Problem> {
+    let most = limits.message_bytes(queue.config.message_bytes_max);
+    if event.len() as u64 > most {
+        let text = format!("the event of a batch must have at most {most} bytes, found {}", event.len());
+        return Err(Problem::bad(&text));
+    }
+    let payload = payload(event);
+    let seen = Seen { body: event, attributes: &payload.attributes, group: None };
+    let message = NewMessage {
+        uuid: payload.uuid,
+        payload: payload.encode(),
+        delay_ms: None,
+        priority: 0,
+        lane: None,
+        dedup: None,
+        limits: limits::of(&queue.config, &seen),
+        options: Some(Box::new(options())),
+    };
+    Ok(NewJob { queue: queue.id, version: queue.version, message })
+}
+
+fn payload(event: &str) -> Payload<'_> {
+    Payload {
+        uuid: random(),
+        group_id: None,
+        deduplication: None,
+        trace_header: None,
+        attributes: Vec::new(),
+        body: event,
+        is_json: true,
+        publication: None,
+    }
+}
+
+/// It is tried once, and not begun when its time is over. What it leaves behind is small: its messages are still in their
+/// queue where it failed.
+fn options() -> JobOptions {
+    let kept = |age_ms| Some(Keep { age_ms, count: u64::MAX });
+    JobOptions {
+        retry: Some(Retry { attempts_max: 1, ..Retry::default() }),
+        expires_at: Some(Time(now_ms().saturating_add(TURN_MS))),
+        keep_completed: kept(60_000),
+        keep_failed: kept(3_600_000),
+        ..JobOptions::default()
+    }
 }
 
 /// Calls the function, and waits for what comes of it.
@@ -103,18 +163,13 @@ async fn call<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held]) -> Outcome 
     if part.iter().all(|held| held.record.is_none()) {
         return Outcome::Failed("the stored messages cannot be read".to_owned());
     }
-    let text = job(part);
-    let spec: Spec<'_> = match serde_json::from_str(&text) {
-        Ok(spec) => spec,
-        Err(error) => return Outcome::Failed(format!("no call can be made of the batch: {error}")),
-    };
-    let spec = spec.called(TURN_MS);
+    let event = event(part);
     let limits = app.config.limits;
     let limits = Limits { message_bytes_max: limits.message_bytes_max.max(REQUEST_BYTES_MAX as u64 + 1_024), ..limits };
     let find = || functions::named(&app.engine, setup.queue.namespace, name).map(|(queue, _)| queue);
     let mut stopping = app.stopping.clone();
     let called = loop {
-        match functions::add(app, find, |queue| spec.job(queue, &limits, None)).await {
+        match functions::add(app, find, |queue| job(queue, &event, &limits)).await {
             Ok(called) => break called,
             Err(problem) => match problem.code() {
                 "function.not_found" | "queue.not_found" => return Outcome::NotHandled(LastResult::NoFunction),
@@ -131,7 +186,7 @@ async fn call<E: Engine>(app: &App<E>, setup: &Setup, part: &[Held]) -> Outcome 
     if !limited.is_empty() {
         app.tell_fate(setup.queue.id, limited, Fate::Left);
     }
-    drop(text);
+    drop(event);
     ended(app, setup, &called).await
 }
 
@@ -267,8 +322,7 @@ pub(super) async fn release<E: Engine>(app: &App<E>, setup: &Setup, handles: Vec
     let released = |&handle: &Handle| (handle, Settlement::Release { delay_ms: 0, pause: None });
     for handles in handles.chunks(BATCH_MAX) {
         let queue = setup.queue.id;
-        tell(app, || Command::Settle { queue, entries: handles.iter().map(released).collect(), seed: rand::random() })
-            .await;
+        tell(app, || Command::Settle { queue, entries: handles.iter().map(released).collect(), seed: random() }).await;
     }
 }
 
@@ -314,10 +368,16 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_the_event_as_its_data() {
-        let job = job(&[held(1, r#"{"body":"a"}"#.to_owned()), held(2, r#"{"body":"b"}"#.to_owned())]);
-        let spec: serde_json::Value = serde_json::from_str(&job).unwrap();
-        assert_eq!(spec["data"], serde_json::json!({ "Records": [{"body": "a"}, {"body": "b"}] }));
-        assert!(serde_json::from_str::<Spec<'_>>(&job).is_ok());
+    fn a_call_has_the_event_as_its_data_and_is_tried_once() {
+        let part = [held(1, r#"{"body":"a"}"#.to_owned()), held(2, r#"{"body":"b"}"#.to_owned())];
+        let event = event(&part);
+        let encoded = payload(&event).encode();
+        let read = Payload::decode(&encoded).unwrap();
+        let data: Value = serde_json::from_str(read.body).unwrap();
+        assert_eq!(data, serde_json::json!({ "Records": [{"body": "a"}, {"body": "b"}] }));
+        assert!(read.is_json && read.attributes.is_empty());
+        let options = options();
+        assert_eq!(options.retry.map(|retry| retry.attempts_max), Some(1));
+        assert!(options.expires_at.is_some_and(|at| at.0 > now_ms()));
     }
 }
