@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 import threading
+import urllib.parse
 
 import pytest
 
@@ -182,6 +183,17 @@ def test_what_cannot_be_a_source_is_refused(api, source, function):
         with pytest.raises(Problem) as refused:
             api.put(at, body)
         assert refused.value.code == code and text in refused.value.detail, refused.value.detail
+
+
+def test_the_queue_of_a_subscription_is_no_source(api, function):
+    name = function()
+    api.put("/v1/topics/owning")
+    made = api.post("/v1/topics/owning/subscriptions", {"url": "http://example.com/"})["subscription"]
+    queue = api.get(f"/v1/topics/owning/subscriptions/{made['id']}")["push"]["queue"]
+    with pytest.raises(Problem) as refused:
+        api.put(f"/v1/functions/{name}/sources/{urllib.parse.quote(queue, safe='')}")
+    assert (refused.value.status, refused.value.code) == (409, "queue.owned")
+    api.delete("/v1/topics/owning")
 
 
 def test_a_queue_is_a_source_of_twenty_functions_at_most_whoever_is_first(pushing, api, source, function):
