@@ -99,10 +99,11 @@ impl Engine {
     }
 
     /// Nothing was left for a receiver: should it be a batch, it begins anew, and waits for a first message until its wait
-    /// is over.
+    /// is over. One whose wait is over stays one that has waited long enough: it is about to be answered.
     pub(super) fn fill_anew(&mut self, id: QueueId, index: usize) {
+        let now = self.now;
         let Some(waiter) = self.queues.get_mut(&id).and_then(|queue| queue.waiters.get_mut(index)) else { return };
-        if waiter.fills_until.take().is_some() {
+        if waiter.deadline > now && waiter.fills_until.take().is_some() {
             let (token, deadline) = (waiter.token, waiter.deadline);
             self.wake_waiter(token, deadline);
         }

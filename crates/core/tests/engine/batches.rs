@@ -123,6 +123,24 @@ fn a_batch_that_fills_outlasts_the_wait_for_its_first_message_and_no_more() {
 }
 
 #[test]
+fn a_batch_for_which_nothing_was_left_is_not_kept_by_those_who_come_meanwhile() {
+    let mut world = World::new();
+    let queue = world.create("a.fifo", Config::default());
+    add(&mut world, queue, &["a1", "a2"]);
+    assert_eq!(world.lease(queue, 1).len(), 1);
+    let Command::Lease { max, bytes_max, lease_ms, linger_ms, one_lane, .. } = batch(queue, 3, 3_000) else { return };
+    let token = world.give(Command::Lease { queue, max, bytes_max, lease_ms, wait_ms: 0, linger_ms, one_lane });
+    // Others come when its time is over and nobody has looked yet: they find that its group is still held.
+    world.now = Time(world.now.0 + 3_000);
+    for _ in 0..2 {
+        world.wait(queue, 1, 20_000);
+    }
+    assert_eq!(world.got(token).map(|_| ()), None);
+    world.after(0);
+    assert_eq!(world.got(token).unwrap().len(), 0);
+}
+
+#[test]
 fn a_batch_of_one_group_holds_messages_of_one_group_only() {
     for (name, batches) in [
         ("a", [&["1", "2"][..], &["a1", "a2", "a3"], &["b1", "b2"]]),
