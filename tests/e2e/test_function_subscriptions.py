@@ -1,6 +1,7 @@
 """Subscriptions of functions: what is published becomes a call that nobody waits for."""
 
 import json
+import urllib.parse
 
 import pytest
 
@@ -154,3 +155,34 @@ def test_over_the_native_api_a_function_gets_the_data_itself_or_the_event(api):
     with pytest.raises(Problem) as refused:
         api.post(path, {"function": "nowhere"})
     assert (refused.value.code, refused.value.field) == ("function.not_found", "function")
+
+
+def test_a_delivery_that_cannot_be_signed_is_tried_as_often_as_any_other_and_says_why(tmp_path):
+    with Weir(tmp_path / "data") as weir:
+        api = Native(weir)
+        keys = tmp_path / "data" / "sns"
+        keys.mkdir()
+        (keys / "signing-key.pem").write_text("no key")
+        api.put("/v1/functions/unsigned", {})
+        weir.sns().create_topic(Name="unsigned")
+        path = "/v1/topics/unsigned/subscriptions"
+        made = api.post(path, {"function": "unsigned", "settings": {"raw": False}})
+        api.post("/v1/topics/unsigned/messages", {"messages": [{"data": "kept"}]})
+        calls = api.get(f"{path}/{made['subscription']['id']}")["calls"]
+        own = "/v1/queues/" + urllib.parse.quote(calls["queue"], safe="")
+
+        def failed():
+            return api.get(f"{own}/jobs", states="failed")["jobs"]
+
+        (job,) = eventually(failed, "it failed for good", patience=60)
+        reason = "cannot be signed: There is no key to sign with; the server's log says why."
+        history = api.get(f"{own}/jobs/{job['id']}")["history"]
+        assert [attempt["error"] for attempt in history] == [{"error": reason}] * 3
+        status = api.get(f"{path}/{made['subscription']['id']}")["calls"]["status"]
+        assert (status["failed"], status["throttled"], status["delivered"]) == (3, 0, 0)
+        assert [(told["error"], told["times"]) for told in status["last_errors"]] == [(reason, 3)]
+        # It is there still, and goes out once there is a key.
+        (keys / "signing-key.pem").unlink()
+        api.post(f"{own}/jobs/{job['id']}/retry")
+        (called,) = leased(api, "unsigned")
+        assert called["data"]["Records"][0]["Sns"]["Message"] == '"kept"'

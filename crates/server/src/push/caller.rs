@@ -19,8 +19,10 @@ use crate::limits::{self, Seen};
 use crate::native::{CUSTOM_ID, NAME, Problem};
 use crate::sns::function_event;
 
-/// When a call is made again that cannot be made now.
+/// When a call is made again that the server cannot take in now.
 const LATER_MS: u64 = 1_000;
+/// Refusals that pass by themselves, and are nobody's failure.
+const PASSING: [&str; 5] = ["server.overloaded", "server.disk_full", "server.closed", "queue.stale", "queue.not_found"];
 
 /// Which function is called for a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +38,10 @@ pub(crate) struct Caller {
 enum Uncalled {
     /// There never will be one.
     Never(String),
-    /// There may be one later.
-    Now(String),
+    /// Making it failed: it is tried again as often as any delivery.
+    Failed(String),
+    /// The server has no room for it now.
+    Later(String),
 }
 
 impl Caller {
@@ -75,7 +79,8 @@ impl Caller {
             Err(problem) if matches!(problem.code(), "function.not_found" | "request.invalid") => {
                 Err(Uncalled::Never(problem.detail().to_owned()))
             }
-            Err(problem) => Err(Uncalled::Now(problem.detail().to_owned())),
+            Err(problem) if PASSING.contains(&problem.code()) => Err(Uncalled::Later(problem.detail().to_owned())),
+            Err(problem) => Err(Uncalled::Failed(problem.detail().to_owned())),
         }
     }
 
@@ -86,7 +91,7 @@ impl Caller {
         payload: &Payload<'_>,
     ) -> Result<Option<String>, Uncalled> {
         let made = function_event(app, &self.base, &self.arn, origin, payload).await;
-        made.map_err(|fault| Uncalled::Now(format!("cannot be signed: {}", fault.message)))
+        made.map_err(|fault| Uncalled::Failed(format!("cannot be signed: {}", fault.message)))
     }
 }
 
@@ -138,18 +143,20 @@ impl Landed {
         self.health = Health::Well;
         let outcome = caller.call(app, &setup.queue, leased).await;
         let is_done = outcome.is_ok();
+        let mut fail = |text: String, again| {
+            self.counts.failed += 1;
+            let failure = answer::failure(&text);
+            self.trouble = Some(text);
+            Settlement::Fail { failure, again }
+        };
         let settlement = match outcome {
             Ok(()) => {
                 self.counts.delivered += 1;
                 Settlement::Complete { result: None }
             }
-            Err(Uncalled::Never(text)) => {
-                self.counts.failed += 1;
-                let failure = answer::failure(&text);
-                self.trouble = Some(text);
-                Settlement::Fail { failure, again: Again::Never }
-            }
-            Err(Uncalled::Now(text)) => {
+            Err(Uncalled::Never(text)) => fail(text, Again::Never),
+            Err(Uncalled::Failed(text)) => fail(text, Again::ByPolicy),
+            Err(Uncalled::Later(text)) => {
                 self.counts.throttled += 1;
                 self.trouble = Some(text);
                 Settlement::Release { delay_ms: LATER_MS, pause: None }

@@ -18,7 +18,7 @@ use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
-use weir_aws::Fault;
+use weir_aws::{Code, Fault};
 
 /// Length of the key in bits.
 const KEY_BITS: usize = 2_048;
@@ -27,6 +27,8 @@ const REMEMBERED: usize = 4_096;
 /// Names of the files.
 const KEY_FILE: &str = "signing-key.pem";
 const CERTIFICATE_FILE: &str = "certificate.pem";
+/// What is said where there is no key.
+const NO_KEY: &str = "There is no key to sign with; the server's log says why.";
 /// Where the certificate is served: its fingerprint and `.pem` follow.
 pub(super) const PATH: &str = "/sns/SimpleNotificationService-";
 
@@ -89,7 +91,8 @@ impl Signer {
                 Ok(Ok(keys)) => Ok(Arc::new(keys)),
                 Ok(Err(error)) => {
                     tracing::error!(%error, "there is no key to sign notifications with");
-                    Err(Fault::internal())
+                    // Where the server keeps its files is for its log.
+                    Err(Fault::new(Code::InternalFailure, NO_KEY))
                 }
                 Err(_) => Err(Fault::internal()),
             }

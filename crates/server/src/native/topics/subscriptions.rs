@@ -12,7 +12,7 @@ use crate::access::Role;
 use crate::engine::Engine;
 use crate::native::cursor;
 use crate::native::endpoint::{Answer, Call, Endpoint, Nothing, Outcome, within};
-use crate::native::push::PushView;
+use crate::native::push::{PushStatus, PushView};
 use crate::native::route::{Method, Route, Tag};
 
 const NOT_FOUND: &[&str] = &["topic.not_found", "subscription.not_found"];
@@ -84,6 +84,20 @@ pub(crate) struct SubscriptionState {
     /// How its URL is called, from which queue, and how it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     push: Option<PushView>,
+    /// How its function is called, and from which queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<CallsView>,
+}
+
+/// How the function of a subscription is called.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SubscriptionCalls")]
+struct CallsView {
+    /// The queue in which deliveries wait, and stay that failed for good.
+    queue: String,
+    /// How they stand. Absent for the moment until calling begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<PushStatus>,
 }
 
 impl Endpoint for GetSubscription {
@@ -107,12 +121,18 @@ impl Endpoint for GetSubscription {
         else {
             return Err(Problem::internal());
         };
-        let push = match &subscription.endpoint {
-            Target::Url(url) => Some(call.push_of(&*call.own_queue(&subscription)?, url)?),
-            Target::Queue(_) | Target::Function(_) => None,
-        };
+        let (mut push, mut calls) = (None, None);
+        match &subscription.endpoint {
+            Target::Url(url) => push = Some(call.push_of(&*call.own_queue(&subscription)?, url)?),
+            Target::Function(_) => {
+                let own = call.own_queue(&subscription)?;
+                let status = call.app.pushers.status(own.id).map(PushStatus::of);
+                calls = Some(CallsView { queue: own.name.clone(), status });
+            }
+            Target::Queue(_) => {}
+        }
         let (subscription, counters) = (SubscriptionView::of(&subscription), SubscriptionCountersView::of(&counters));
-        Ok(Answer::Of(SubscriptionState { subscription, counters, push }))
+        Ok(Answer::Of(SubscriptionState { subscription, counters, push, calls }))
     }
 }
 
