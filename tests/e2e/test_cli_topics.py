@@ -77,6 +77,12 @@ def test_a_function_is_subscribed_and_called(said, weir, topic):
     assert call["data"] == {"n": 1}
 
 
+def test_a_subscription_that_is_there_already_is_named(cli, said, topic, jobs):
+    id = said("topic", "subscribe", topic, "--queue", jobs.name).strip()
+    done = cli("topic", "subscribe", topic, "--queue", jobs.name, "--filter", "{}")
+    assert done.returncode != 0 and f"(subscription {id})" in done.stderr
+
+
 def test_mistakes_are_told(cli, topic):
     assert cli("topic", "subscribe", topic).returncode == USAGE
     assert cli("topic", "subscribe", topic, "--queue", "a", "--endpoint", "http://b/").returncode == USAGE

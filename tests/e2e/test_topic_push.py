@@ -131,6 +131,11 @@ def test_subscribing_again_finds_what_is_the_same_and_refuses_what_is_not(topic,
         with pytest.raises(Problem) as refused:
             topic.subscribe(receiver.url, **other)
         assert refused.value.code == "subscription.exists"
+        assert refused.value.answer["subscription"] == id
+    # What differs is seen by the engine here, and by the door above.
+    with pytest.raises(Problem) as refused:
+        topic.subscribe(receiver.url, push={"mode": "cloudevents"}, retry=ONCE, filter={"plan": ["pro"]})
+    assert (refused.value.code, refused.value.answer["subscription"]) == ("subscription.exists", id)
 
 
 def test_settings_that_make_no_sense_are_refused_by_their_field(api, topic):

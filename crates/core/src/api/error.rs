@@ -2,7 +2,7 @@
 
 use super::MoveId;
 use super::job::JobState;
-use super::topic::ReplayId;
+use super::topic::{ReplayId, SubscriptionId};
 
 /// Why a command, or one entry of it, was refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +112,8 @@ pub enum Error {
     /// `subscription.exists`: the endpoint is subscribed in another way; `field` is the first that differs.
     #[error("the endpoint is subscribed to the topic with another {field}")]
     SubscriptionExists {
+        /// The subscription that is there.
+        subscription: SubscriptionId,
         /// What differs.
         field: String,
     },

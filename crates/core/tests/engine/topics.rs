@@ -477,7 +477,8 @@ fn creating_and_subscribing_again_finds_what_is_there() {
     assert_eq!((again.id, again.uuid, created), (first.id, [5; 16], false));
     let raw = SubscriptionConfig { raw: true, ..SubscriptionConfig::default() };
     let differs = world.subscribe_with(&topic, NewSubscription { config: raw, ..new });
-    assert_eq!(differs.map(|_| ()), Err(Error::SubscriptionExists { field: "raw delivery".to_owned() }));
+    let exists = Error::SubscriptionExists { subscription: first.id, field: "raw delivery".to_owned() };
+    assert_eq!(differs.map(|_| ()), Err(exists));
     world.restart();
     assert_eq!(world.engine.subscriptions().len(), 1);
     assert_eq!(world.engine.topics().len(), 1);

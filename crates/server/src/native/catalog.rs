@@ -246,7 +246,8 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "subscription.exists",
         409,
         "The queue, URL or function is subscribed with other settings.",
-        "Use the subscription as it is, or replace its settings with PUT; the detail names the first difference.",
+        "Use the subscription that `subscription` names as it is, or replace its settings with PUT; the detail names the \
+         first difference.",
     ),
     entry(
         "subscription.kind_differs",

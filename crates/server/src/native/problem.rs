@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use weir_aws::Fault;
 use weir_core::api::Error;
+use weir_core::api::topic::SubscriptionId;
 use weir_shard::Refused;
 
 use super::catalog;
@@ -26,16 +27,19 @@ pub(crate) struct Problem {
     closes: bool,
     /// The methods that the address takes.
     allow: Option<String>,
-    /// The job that it is about.
+    /// What it is about.
     about: Option<Box<About>>,
 }
 
-/// What is said of a job that a call of a function was.
+/// What is there that a problem is about.
 #[derive(Clone, Debug, Default)]
 struct About {
-    id: String,
-    /// How it failed, and what was said of that.
+    /// The job that a call of a function was.
+    job: Option<String>,
+    /// How that failed, and what was said of it.
     failed: Option<(FailureView, Option<Box<RawValue>>)>,
+    /// The subscription that is there already.
+    subscription: Option<String>,
 }
 
 /// A problem as it goes on the wire.
@@ -66,6 +70,9 @@ pub(super) struct Document<'a> {
     /// Of a call of a function: what was said of its failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a RawValue>,
+    /// The id of the subscription that is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription: Option<&'a str>,
 }
 
 /// A problem of one item among others.
@@ -85,14 +92,22 @@ impl Problem {
 
     /// The same, about a job.
     pub(crate) fn of_job(self, id: u64) -> Self {
-        let about = About { id: id.to_string(), ..self.about.map(|about| *about).unwrap_or_default() };
-        Self { about: Some(Box::new(about)), ..self }
+        self.about(|about| about.job = Some(id.to_string()))
+    }
+
+    /// The same, about a subscription that is there already.
+    pub(crate) fn of_subscription(self, id: SubscriptionId) -> Self {
+        self.about(|about| about.subscription = Some(id.0.to_string()))
     }
 
     /// The same, with how the job failed and what was said of it.
     pub(crate) fn with_failure(self, failure: FailureView, error: Option<Box<RawValue>>) -> Self {
-        let about = About { failed: Some((failure, error)), ..self.about.map(|about| *about).unwrap_or_default() };
-        Self { about: Some(Box::new(about)), ..self }
+        self.about(|about| about.failed = Some((failure, error)))
+    }
+
+    fn about(mut self, say: impl FnOnce(&mut About)) -> Self {
+        say(self.about.get_or_insert_default());
+        self
     }
 
     /// The same with another status than the code's own.
@@ -168,7 +183,11 @@ impl Problem {
             tracing::error!(%error, code, "a code of the engine is not in the catalog");
             return Self::internal();
         }
-        Self::new(code, &error.to_string())
+        let problem = Self::new(code, &error.to_string());
+        match error {
+            Error::SubscriptionExists { subscription, .. } => problem.of_subscription(*subscription),
+            _ => problem,
+        }
     }
 
     /// A command that was refused.
@@ -221,7 +240,8 @@ impl Problem {
 
     pub(crate) fn into_reply(self) -> Reply {
         let entry = catalog::find(self.code);
-        let failed = self.about.as_ref().and_then(|about| about.failed.as_ref());
+        let about = self.about.as_deref();
+        let failed = about.and_then(|about| about.failed.as_ref());
         let status = self.status.or(entry.map(|entry| entry.status)).unwrap_or(500);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let document = Document {
@@ -231,9 +251,10 @@ impl Problem {
             code: self.code,
             detail: &self.detail,
             field: self.field.as_deref(),
-            job: self.about.as_ref().map(|about| about.id.as_str()),
+            job: about.and_then(|about| about.job.as_deref()),
             failure: failed.map(|(failure, _)| *failure),
             error: failed.and_then(|(_, error)| error.as_deref()),
+            subscription: about.and_then(|about| about.subscription.as_deref()),
         };
         let body = serde_json::to_vec(&document).expect("texts and numbers are JSON");
         let mut reply = Reply::new(status, "application/problem+json", body);

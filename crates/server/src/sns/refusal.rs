@@ -22,7 +22,7 @@ pub(super) fn engine_fault(error: &Error) -> Fault {
         Error::TopicNotFound => no_topic(),
         Error::SubscriptionNotFound => no_subscription(),
         Error::TopicExists { field } => topic::exists(field),
-        Error::SubscriptionExists { field } => {
+        Error::SubscriptionExists { field, .. } => {
             invalid("Attributes", &format!("Subscription already exists with different attributes: {field}"))
         }
         Error::SubscriptionKindDiffers => {

@@ -119,6 +119,9 @@ impl Failure {
         if let Some(failure) = said("failure") {
             detail = format!("{detail} ({})", failure.replace('_', " "));
         }
+        if let Some(subscription) = said("subscription") {
+            detail = format!("{detail} (subscription {subscription})");
+        }
         // Of what failed elsewhere the server tells what was said of it.
         match problem.as_ref().and_then(|problem| problem.get("error")) {
             Some(Value::String(error)) => detail = format!("{detail}: {error}"),

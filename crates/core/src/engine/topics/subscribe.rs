@@ -90,7 +90,7 @@ impl Engine {
     ) -> Answer {
         let public = Arc::clone(&self.topics.subscription(id)?.public);
         if let Some(field) = difference(&public.config, &new.config) {
-            return Err(Error::SubscriptionExists { field: field.to_owned() });
+            return Err(Error::SubscriptionExists { subscription: id, field: field.to_owned() });
         }
         if public.pending_until.is_none() {
             return Ok(Reply::Subscription { subscription: public, created: false });

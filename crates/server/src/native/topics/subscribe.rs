@@ -234,7 +234,7 @@ impl Endpoint for Subscribe {
             settings.apply(&mut asked, url, shared).map_err(|problem| problem.under("settings"))?;
             if asked != own.config {
                 let detail = "the URL is subscribed already, and is called or tried again otherwise; PUT changes it";
-                return Err(Problem::new("subscription.exists", detail));
+                return Err(Problem::new("subscription.exists", detail).of_subscription(subscription.id));
             }
         }
         Ok(Answer::Of(CreatedSubscription { created, subscription: SubscriptionView::of(&subscription) }))
