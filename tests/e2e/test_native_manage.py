@@ -41,6 +41,18 @@ def test_jobs_are_listed_by_state_page_by_page(jobs):
     assert {job["state"] for job in everything} == {"ready", "delayed", "completed"}
 
 
+def test_listings_show_of_each_job_when_it_was_started_and_how_often_it_failed(jobs):
+    jobs.add({"retry": {"attempts_max": 2, "backoff": {"fixed_ms": 0}}})
+    [job] = jobs.list()["jobs"]
+    assert (job["failures"], "started_at_ms" in job) == (0, False)
+    for failures in (1, 2):
+        jobs.fail(*jobs.lease())
+        [listed] = jobs.list()["jobs"]
+        seen = jobs.job(job["id"])
+        assert (listed["failures"], listed["started_at_ms"]) == (failures, seen["started_at_ms"])
+        assert seen["failures"] == failures
+
+
 def test_listings_are_filtered(jobs):
     jobs.add(*({"name": "even" if n % 2 == 0 else "odd", "data": {"n": n}, "attributes": {"k": n}} for n in range(20)))
     assert [job["data"]["n"] for job in page_through(jobs, name="odd", limit=3)] == list(range(1, 20, 2))

@@ -159,6 +159,10 @@ pub struct Listed {
     pub receives: u32,
     /// When it was first received.
     pub first_received_at: Option<Time>,
+    /// When its newest attempt as a job began.
+    pub started_at: Option<Time>,
+    /// How many of its attempts as a job failed.
+    pub failures: u32,
     /// The queue that it was moved from as a dead letter, by name.
     pub dead_letter_source: Option<Arc<str>>,
     /// What it was published as, where it came by a subscription.

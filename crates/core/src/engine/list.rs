@@ -116,6 +116,8 @@ pub(super) fn listed(queue: &QueueState, id: u64, head: Head) -> Listed {
         due: (state != MessageState::Ready).then_some(head.due),
         receives: head.receives,
         first_received_at: head.first_received_at,
+        started_at: head.started_at,
+        failures: head.failures,
         dead_letter_source: head.source,
         origin: head.origin,
     }

@@ -105,7 +105,9 @@ impl Endpoint for List {
         "Jobs of a queue, by state",
     )
     .about(
-        "A page costs what it holds, at any depth. A filter looks at each job of the states; `examined` tells how far.",
+        "A page costs what it holds, at any depth. A filter looks at each job of the states; `examined` tells how far. \
+         What came of a job, its progress and its history are told with the job alone: they are rows of their own, as long \
+         as what a worker said.",
     )
     .errors(&["queue.not_found"]);
     type Query = ListQuery;

@@ -23,9 +23,6 @@ use super::settle::StateView;
 pub(crate) struct JobView {
     #[serde(flatten)]
     common: Common,
-    /// When the newest attempt began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_at_ms: Option<u64>,
     /// It fails as expired if it has not been started by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at_ms: Option<u64>,
@@ -38,8 +35,6 @@ pub(crate) struct JobView {
     /// How often work on it was started, leases that were released included, where that is more often than `leases`.
     #[serde(skip_serializing_if = "Option::is_none")]
     starts: Option<u32>,
-    /// Failures so far.
-    failures: u32,
     /// Workers lost so far.
     stalls: u32,
     /// Whether it goes before others of its priority.
@@ -97,8 +92,13 @@ pub(crate) struct Common {
     priority: u32,
     /// How often it was leased.
     leases: u32,
+    /// Failures so far.
+    failures: u32,
     /// When it was added.
     added_at_ms: u64,
+    /// When the newest attempt began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at_ms: Option<u64>,
     /// When its delay, backoff or lease ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     due_at_ms: Option<u64>,
@@ -211,7 +211,9 @@ impl JobView {
             state: StateView::of(job.state),
             priority: job.priority,
             leases: job.grants,
+            failures: job.failures,
             added_at_ms: job.sent_at.0,
+            started_at_ms: job.started_at.map(|at| at.0),
             due_at_ms: job.due.map(|at| at.0),
             finished_at_ms: job.finished_at.map(|at| at.0),
             dead_letter_of: None,
@@ -219,7 +221,6 @@ impl JobView {
         };
         Ok(Self {
             common,
-            started_at_ms: job.started_at.map(|at| at.0),
             expires_at_ms: job.expires_at.map(|at| at.0),
             timeout_ms: job.timeout_ms,
             deduplication_id: match payload.deduplication {
@@ -227,7 +228,6 @@ impl JobView {
                 _ => None,
             },
             starts: (job.starts != job.grants).then_some(job.starts),
-            failures: job.failures,
             stalls: job.stalls,
             lifo: job.lifo,
             retry: RetrySettings::of(&job.retry),
@@ -255,7 +255,9 @@ impl Common {
             state: StateView::of(state),
             priority: listed.priority,
             leases: listed.receives,
+            failures: listed.failures,
             added_at_ms: listed.sent_at.0,
+            started_at_ms: listed.started_at.map(|at| at.0),
             due_at_ms: due,
             finished_at_ms: finished,
             dead_letter_of: listed.dead_letter_source.as_deref().map(str::to_owned),
@@ -276,7 +278,9 @@ impl Common {
             attributes: shown(&payload.attributes),
             priority: 0,
             leases: 0,
+            failures: 0,
             added_at_ms: 0,
+            started_at_ms: None,
             due_at_ms: None,
             finished_at_ms: None,
             dead_letter_of: None,
