@@ -157,6 +157,41 @@ def test_a_target_that_says_when_to_come_back_is_left_alone_until_then(pushed, r
     queue.becomes(job, "completed")
 
 
+def pushed_over_one_connection(pushed, receiver, end, **settings):
+    """A queue and its second job, whose first request comes over the connection of the first job's and meets `end`; and
+    the connections that requests of both came over."""
+    queue = pushed(**settings)
+    answers = iter([200, end])
+    receiver.answer = lambda request: next(answers, 200)
+    queue.set(receiver.url)
+    (before,) = queue.add({"data": 1})
+    queue.becomes(before, "completed")
+    (job,) = queue.add({"data": 2})
+    connections = [receiver.next().connection for _ in range(3)]
+    return queue, job, connections
+
+
+def test_a_request_that_meets_the_end_of_a_kept_connection_is_sent_once_more_at_no_cost(pushed, receiver):
+    queue, job, (first, second, third) = pushed_over_one_connection(pushed, receiver, break_off(b""))
+    seen = queue.becomes(job, "completed")
+    assert (seen["failures"], seen["leases"]) == (0, 1)
+    assert first == second != third
+
+
+def test_what_may_not_be_sent_once_more_costs_an_attempt(pushed, receiver):
+    queue, job, (first, second, third) = pushed_over_one_connection(pushed, receiver, break_off(b"HTTP/1.1 2"))
+    assert queue.becomes(job, "completed")["failures"] == 1
+    assert first == second != third
+
+
+def test_under_a_limiter_a_start_is_one_request(api, pushed, receiver):
+    api.put("/v1/limiters/one-start-one-request", {"concurrency": 1})
+    limiters = [{"limiter": "one-start-one-request"}]
+    queue, job, (first, second, _) = pushed_over_one_connection(pushed, receiver, break_off(b""), limiters=limiters)
+    assert queue.becomes(job, "completed")["failures"] == 1
+    assert first == second
+
+
 @pytest.mark.parametrize(
     "answer",
     [

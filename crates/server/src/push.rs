@@ -10,6 +10,7 @@ mod caller;
 mod client;
 mod connect;
 mod farewell;
+mod heard;
 mod links;
 mod note;
 mod notifier;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Method, Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper::http::Extensions;
+use hyper::{Method, Request, Response, Uri};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
@@ -20,10 +21,11 @@ use weir_push::settings::Protocol;
 use weir_push::{Egress, Invalid, Target};
 
 use super::connect::{Connect, TimedOut};
+use super::heard::{Heard, Listen};
 use super::outgoing::Outgoing;
 
-/// How long a connection is kept that nothing is sent over: less than what servers keep one for (Node.js 5 s), since a
-/// request that meets the end of its connection is a failed attempt.
+/// How long a connection is kept that nothing is sent over: less than what servers keep one for (Node.js 5 s), since not
+/// every request that meets the end of its connection may be sent once more.
 const IDLE: Duration = Duration::from_secs(4);
 /// Names that are looked up at once.
 const LOOKUPS_MAX: usize = 64;
@@ -82,13 +84,19 @@ fn config(roots: RootCertStore) -> ClientConfig {
 
 /// A client of one target, with its connections.
 pub(crate) struct Client {
-    http: legacy::Client<HttpsConnector<Connect>, Outgoing>,
+    http: Http,
+    /// The same, but for keeping connections: each request goes over a new one.
+    anew: Http,
+    /// Whether requests go one after the other over a connection, as far as is known before it is there.
+    in_turn: bool,
     uri: Uri,
     /// Until the answer begins.
     first_byte: Duration,
     total: Duration,
     response_bytes_max: usize,
 }
+
+type Http = legacy::Client<Listen, Outgoing>;
 
 /// An answer.
 #[derive(Debug)]
@@ -120,19 +128,18 @@ impl Client {
             lookups: Arc::clone(&shared.lookups),
         };
         let builder = HttpsConnectorBuilder::new().with_tls_config(shared.tls(target)?).https_or_http();
-        let connector = match target.settings.protocol {
+        let connector = Listen(match target.settings.protocol {
             Protocol::Auto => builder.enable_http1().enable_http2().wrap_connector(connect),
             Protocol::Http1 => builder.enable_http1().wrap_connector(connect),
             Protocol::Http2 => builder.enable_http2().wrap_connector(connect),
-        };
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(target.settings.concurrency.max as usize)
-            .http2_only(target.settings.protocol == Protocol::Http2)
-            .build(connector);
+        });
+        let is_http2 = target.settings.protocol == Protocol::Http2;
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).http2_only(is_http2);
         Ok(Self {
-            http,
+            anew: builder.clone().pool_max_idle_per_host(0).build(connector.clone()),
+            http: builder.pool_max_idle_per_host(target.settings.concurrency.max as usize).build(connector),
+            in_turn: !is_http2,
             uri: target.url.uri.clone(),
             first_byte: Duration::from_millis(timeouts.connect_ms.saturating_add(timeouts.first_byte_ms)),
             total: Duration::from_millis(timeouts.total_ms),
@@ -149,17 +156,33 @@ impl Client {
     }
 
     async fn exchange(&self, headers: HeaderMap, body: Outgoing) -> Result<Answer, NoAnswer> {
+        let once_more = if self.in_turn { body.once_more().map(|body| (headers.clone(), body)) } else { None };
+        let asked = match (self.ask(&self.http, headers, body).await, once_more) {
+            (Err(Unanswered { let_go: true, .. }), Some((headers, body))) => self.ask(&self.anew, headers, body).await,
+            (asked, _) => asked,
+        };
+        let (head, body) = asked.map_err(|unanswered| unanswered.why)?.into_parts();
+        let body = self.read(body).await?;
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// Sends a request and waits until its answer begins.
+    async fn ask(&self, http: &Http, headers: HeaderMap, body: Outgoing) -> Result<Response<Incoming>, Unanswered> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
-        let response = match tokio::time::timeout(self.first_byte, self.http.request(request)).await {
-            Ok(response) => response.map_err(|error| no_answer(&error))?,
-            Err(_) => return Err(late(format!("no answer within {} ms", self.first_byte.as_millis()))),
-        };
-        let (head, body) = response.into_parts();
-        let body = self.read(body).await?;
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        match tokio::time::timeout(self.first_byte, http.request(request)).await {
+            Ok(Ok(response)) => {
+                response.extensions().get::<Heard>().inspect(|heard| heard.answer());
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(Unanswered { let_go: was_let_go(&error), why: no_answer(&error) }),
+            Err(_) => {
+                let why = late(format!("no answer within {} ms", self.first_byte.as_millis()));
+                Err(Unanswered { let_go: false, why })
+            }
+        }
     }
 
     /// Reads a body, as long as it may be. What is longer is dropped, and its connection with it.
@@ -175,6 +198,24 @@ impl Client {
         }
         Ok(Some(read))
     }
+}
+
+/// Why no answer began.
+struct Unanswered {
+    /// Whether that may have been the end of a connection that the other side had kept for long enough.
+    let_go: bool,
+    why: NoAnswer,
+}
+
+/// Whether a request met the end of a connection over which another was answered before, and nothing of its own answer came.
+/// Over HTTP/2 others may have been answered since, and the other side says itself which requests it did not take.
+fn was_let_go(error: &legacy::Error) -> bool {
+    let Some(connection) = error.connect_info().filter(|connection| !connection.is_negotiated_h2()) else {
+        return false;
+    };
+    let mut told = Extensions::new();
+    connection.get_extras(&mut told);
+    told.get::<Heard>().is_some_and(Heard::only_silence)
 }
 
 /// What went wrong, with its causes.

@@ -43,6 +43,15 @@ impl Outgoing {
     }
 }
 
+impl Outgoing {
+    /// The same body, for another connection. Not with messages that limiters count: they count one start, and may not see
+    /// two.
+    pub(super) fn once_more(&self) -> Option<Self> {
+        let leaving = self.0.as_ref().filter(|leaving| leaving.told.is_none())?;
+        Some(Self(Some(Leaving { bytes: leaving.bytes.clone(), told: None })))
+    }
+}
+
 impl Body for Outgoing {
     type Data = Leaving;
     type Error = Infallible;
