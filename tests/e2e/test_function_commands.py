@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import signal
 import threading
 
 import pytest
@@ -266,6 +268,37 @@ def test_processes_end_with_their_server_and_the_call_is_made_again(tmp_path):
         weir.start()
         job = Native(weir).get(f"/v1/queues/lasting/jobs/{added['id']}?wait_ms=90000")
         assert (job["state"], job["result"]) == ("completed", 7)
+
+
+def guardian(weir):
+    """The guardian of a server's processes, if there is one."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as stat, open(f"/proc/{entry}/cmdline") as words:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+                if parent == weir.process.pid and "work-guardian" in words.read():
+                    return int(entry)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+
+def test_a_guardian_that_is_killed_is_replaced_and_guards_what_ran_before(tmp_path):
+    started = tmp_path / "started"
+    with Weir(tmp_path / "data", "--functions-allow-commands") as weir:
+        api = Native(weir)
+        api.put("/v1/functions/lasting", shell(f"echo $$ >> {started}; exec sleep 600"))
+        api.put("/v1/functions/quick", shell("echo 3"))
+        api.post("/v1/functions/lasting/enqueue")
+        eventually(lambda: started.exists() and started.read_text(), "the process runs")
+        for _ in range(3):
+            before = guardian(weir)
+            os.kill(before, signal.SIGKILL)
+            eventually(lambda: guardian(weir) not in (None, before), "there is another")
+        assert "the guardian of processes has ended" in weir.log()
+        assert api.post("/v1/functions/quick/call")["result"] == 3
+        assert not gone(started.read_text().split()[0])
+        weir.kill()
+        eventually(lambda: gone(started.read_text().split()[0]), "the process ends with its server")
 
 
 def test_a_server_that_may_run_no_commands_says_so(tmp_path):

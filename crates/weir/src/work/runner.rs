@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 use weir_server::{Commands, Process, ProcessEnd, ProcessOutcome, Stopping};
 
@@ -30,6 +30,8 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 #[derive(Debug)]
 pub(crate) struct Runner {
     mark: String,
+    /// Whether there is a guardian.
+    guarded: watch::Receiver<bool>,
     /// Free places for processes.
     places: Arc<Semaphore>,
 }
@@ -39,7 +41,7 @@ impl Runner {
     pub(crate) fn start(max: usize) -> anyhow::Result<(Self, Guardian)> {
         let guardian = Guardian::start(GRACE)?;
         let places = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Ok((Self { mark: guardian.mark().to_owned(), places }, guardian))
+        Ok((Self { mark: guardian.mark().to_owned(), guarded: guardian.guarded(), places }, guardian))
     }
 }
 
@@ -51,12 +53,17 @@ impl Commands for Runner {
 
     fn run(&self, process: Process, stopping: Stopping) -> Pin<Box<dyn Future<Output = ProcessEnd> + Send>> {
         let (mark, places) = (self.mark.clone(), Arc::clone(&self.places));
+        let is_guarded = *self.guarded.borrow();
         Box::pin(async move {
             // Whoever waited here would hold a lease and slots of limiters meanwhile.
             let Ok(_place) = places.try_acquire_owned() else {
                 let text = "as many processes run as functions.processes_max allows".to_owned();
                 return not_begun(Some(text));
             };
+            if !is_guarded {
+                // It could outlive the server.
+                return not_begun(Some("the guardian of processes has ended, and another is being started".to_owned()));
+            }
             run(&mark, process, stopping).await
         })
     }
@@ -191,7 +198,8 @@ mod tests {
     }
 
     fn places(count: usize) -> Runner {
-        Runner { mark: "of a test".to_owned(), places: Arc::new(Semaphore::new(count)) }
+        let (_, guarded) = watch::channel(true);
+        Runner { mark: "of a test".to_owned(), guarded, places: Arc::new(Semaphore::new(count)) }
     }
 
     #[tokio::test]
@@ -233,6 +241,14 @@ mod tests {
         });
         let ProcessEnd { outcome, logs } = places(1).run(asked, stopping).await;
         assert_eq!((outcome, logs), (ProcessOutcome::Stopped, vec![b"asked".to_vec()]));
+    }
+
+    #[tokio::test]
+    async fn without_a_guardian_nothing_is_begun() {
+        let (_, guarded) = watch::channel(false);
+        let ProcessEnd { outcome, .. } = Runner { guarded, ..places(1) }.run(shell("echo 1"), never()).await;
+        let ProcessOutcome::NotBegun { text: Some(told), .. } = outcome else { panic!("{outcome:?}") };
+        assert!(told.contains("guardian"), "{told}");
     }
 
     #[tokio::test]
