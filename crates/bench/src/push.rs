@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Common, Push};
 use crate::child::Server;
+use crate::http::drive::Worker;
 use crate::native::setup::{add, create_queue, job};
 use crate::report::{Report, rate};
 use crate::wire::{Connection, call};
@@ -21,6 +22,8 @@ use crate::work_dir;
 
 /// Jobs that are added by one request.
 const ADDED: u64 = 1_000;
+/// Longest that adding all jobs may take, with waiting whenever the server says so.
+const ADDING_MAX: Duration = Duration::from_hours(1);
 /// Longest wait for all jobs to arrive.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -114,8 +117,10 @@ async fn drive(
     }
     let rounds = (if batch.is_some() { push.jobs * 4 } else { push.jobs }).div_ceil(ADDED);
     let jobs = rounds * ADDED;
+    let mut adding = Worker::open(server.address, Instant::now() + ADDING_MAX).await?;
     for queue in (0..rounds).zip(queues.iter().cycle()).map(|(_, queue)| queue) {
-        connection.ask(&add(queue, (0..ADDED).map(|key| job(key, 0, common.body)))).await?;
+        let request = add(queue, (0..ADDED).map(|key| job(key, 0, common.body)));
+        adding.ask(&request).await?.context("the jobs were not added within an hour")?;
     }
     let processor_before = server.processor_time()?;
     let began = Instant::now();
