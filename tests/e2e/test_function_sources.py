@@ -114,7 +114,8 @@ def test_messages_and_jobs_are_handed_over(api, source, function):
     assert [json.loads(body) if body[0] == "{" else body for body in sent] == ["a", {"n": 1}, {"n": 2}]
     calls.complete(call)
     eventually(queue.is_empty, "what was handled is deleted")
-    assert api.get(path(name, queue))["status"] == {"state": "running", "last_result": "handled"}
+    handled = {"state": "running", "last_result": "handled"}
+    eventually(lambda: api.get(path(name, queue))["status"] == handled, "it is told")
 
 
 def test_it_is_told_why_a_batch_was_not_handled(api, source, function):

@@ -10,7 +10,11 @@ use weir_core::api::*;
 use weir_core::limiter::{Terms, Unknown};
 
 fn batch(queue: QueueId, max: u32, linger_ms: u64) -> Command {
-    let (bytes_max, lease_ms, wait_ms) = (u64::MAX, None, 20_000);
+    batch_waiting(queue, max, linger_ms, 20_000)
+}
+
+fn batch_waiting(queue: QueueId, max: u32, linger_ms: u64, wait_ms: u64) -> Command {
+    let (bytes_max, lease_ms) = (u64::MAX, None);
     Command::Lease { queue, max, bytes_max, lease_ms, wait_ms, linger_ms, one_lane: false }
 }
 
@@ -128,8 +132,7 @@ fn a_batch_for_which_nothing_was_left_is_not_kept_by_those_who_come_meanwhile() 
     let queue = world.create("a.fifo", Config::default());
     add(&mut world, queue, &["a1", "a2"]);
     assert_eq!(world.lease(queue, 1).len(), 1);
-    let Command::Lease { max, bytes_max, lease_ms, linger_ms, one_lane, .. } = batch(queue, 3, 3_000) else { return };
-    let token = world.give(Command::Lease { queue, max, bytes_max, lease_ms, wait_ms: 0, linger_ms, one_lane });
+    let token = world.give(batch_waiting(queue, 3, 3_000, 0));
     // Others come when its time is over and nobody has looked yet: they find that its group is still held.
     world.now = Time(world.now.0 + 3_000);
     for _ in 0..2 {

@@ -2,13 +2,30 @@
 
 use weir_core::api::job::{Hold, JobChange, JobState};
 use weir_core::api::limit::Acquired;
-use weir_core::api::{Command, Error, Reply, Token};
+use weir_core::api::{Command, Delivery, Error, Reply, Token};
 use weir_shard::{Answer, Refused};
 
 use super::{Made, Run};
 use crate::model::{Checked, Effect, payload_of};
 use crate::mutation::Mutation;
 use crate::profile::Profile;
+
+impl Made {
+    /// Without what was leased and went before its payload was read: nobody is given that. It can only go once its lease is
+    /// over.
+    fn without_what_went(mut self, answered: &Reply, now: u64) -> Self {
+        if let (Ok(Reply::Received(made)), Reply::Received(answered)) = (&mut self.reply, answered) {
+            let went = |delivery: &Delivery| delivery.deadline.0 <= now && !answered.contains(delivery);
+            let mut numbers = std::mem::take(&mut self.numbers).into_iter();
+            made.retain(|delivery| {
+                let stays = !went(delivery);
+                self.numbers.extend(numbers.next().filter(|_| stays));
+                stays
+            });
+        }
+        self
+    }
+}
 
 impl Run {
     /// A command took effect.
@@ -131,7 +148,7 @@ impl Run {
                 }
             }
             Ok(answered) => {
-                let made = self.check_made(token, pending.made.as_ref())?;
+                let made = self.check_made(token, pending.made.as_ref())?.without_what_went(&answered.reply, self.now);
                 if self.mutation.is_none() && made.reply.as_ref().ok() != Some(&answered.reply) {
                     return Err(format!(
                         "command {} was answered with {:?}, not {:?}",
